@@ -1,0 +1,63 @@
+# The course's only entry points. `make help` lists them; README.md has the plain commands.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help book serve lab test test-all notebooks lint format clean
+
+BIN := .venv/bin
+ENVIRONMENT := sh website/environment.sh requirements.txt
+TEST_ENVIRONMENT := $(ENVIRONMENT) tests/requirements.txt
+PORT ?= 8000
+WORKERS ?= 2
+
+# A Python to build .venv with, where the one on the path is not the one wanted.
+export PYTHON
+
+# A worker has one core: threads of the matrix library would only get into each other's way.
+# loadfile: a notebook's cells share a kernel and must not be dealt out to several workers.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
+	-n $(WORKERS) --dist loadfile --cov --cov-report term
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+book: ## build the site, warnings being errors, and print where to open it
+	@$(ENVIRONMENT)
+	@$(BIN)/python website/javascript.py
+	@$(BIN)/jupyter-book build -W -n --keep-going .
+	@echo "The course is built. Open it: make serve, or $(CURDIR)/_build/html/index.html"
+
+serve: book ## build the site and serve it on this machine (PORT=8000)
+	@$(BIN)/python website/serve.py _build/html $(PORT)
+
+lab: ## open the chapters in JupyterLab (ARGS="…" are passed on)
+	@$(ENVIRONMENT)
+	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter-lab --ServerApp.root_dir=. \
+		--LabApp.default_url=/lab/tree/chapters $(ARGS)
+
+test: ## run everything: lint, doctests, unit and statistical tests, the notebooks by nbval
+	@$(TEST_ENVIRONMENT)
+	@$(PYTEST)
+
+test-all: ## the same and the tests against PyTorch (a large download)
+	@$(BIN)/python -c "import torch" 2>/dev/null || \
+		echo "PyTorch is installed for this: up to several gigabytes (a CPU build, on Linux, is smaller)"
+	@$(TEST_ENVIRONMENT) tests/requirements-torch.txt
+	@$(PYTEST) tests tests/pytorch initcore chapters
+
+notebooks: ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
+	@$(ENVIRONMENT)
+	@$(BIN)/python website/notebooks.py $(ARGS)
+
+lint: ## check style and spelling only
+	@$(TEST_ENVIRONMENT)
+	@$(BIN)/python -m pytest -q tests/test_lint.py
+
+format: ## rewrite code and notebooks in the project's style
+	@$(TEST_ENVIRONMENT)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove all that the other targets made, .venv included
+	rm -rf .venv _build website/node_modules .pytest_cache .ruff_cache .hypothesis .coverage*
+	find initcore tests website -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,184 @@
+"""Argument checks with one wording (floor 0: imports nothing of the package).
+
+Every check returns the value in the form the caller needs, or raises an error that names
+the argument, what is allowed and the value received::
+
+    Argument `scale` must be positive float. Received: scale=-1.0
+
+The beginning of the sentence is the one Keras uses, so that code which matches on it keeps
+working. A wrong *kind* of value is a ``TypeError``; a right kind out of range a ``ValueError``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+FLOAT_DTYPES = ("float16", "float32", "float64")
+
+
+def show(value: Any) -> str:
+    """Return a value as an error message shows it: short, on one line."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"array of shape {value.shape} and dtype {value.dtype}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def fail(name: str, allowed: str, value: Any, error: type[Exception] = ValueError) -> NoReturn:
+    """Raise `error` in the wording of this module."""
+    raise error(f"Argument `{name}` must be {allowed}. Received: {name}={show(value)}")
+
+
+def nearest(word: Any, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the known name closest to `word`, or nothing.
+
+    >>> nearest("glorot_unifrom", ["glorot_uniform", "he_normal"])
+    " Did you mean 'glorot_uniform'?"
+    """
+    by_lower = {name.lower(): name for name in known}
+    match = difflib.get_close_matches(str(word).lower(), list(by_lower), n=1, cutoff=0.6)
+    return f" Did you mean {by_lower[match[0]]!r}?" if match else ""
+
+
+def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
+    """Return `value` if it is one of the allowed names."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    error = ValueError if isinstance(value, str) else TypeError
+    options = ", ".join(repr(option) for option in allowed)
+    raise error(
+        f"Argument `{name}` must be one of {options}. Received: {name}={show(value)}."
+        f"{nearest(value, allowed)}"
+    )
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    at_least: float = -math.inf,
+    below: float = math.inf,
+    at_most: float = math.inf,
+    allowed: str | None = None,
+) -> float:
+    """Return `value` as a finite float within the bounds; a bool is not a number."""
+    if allowed is None:
+        bounds = [
+            f"{word} {bound:g}"
+            for word, bound in (
+                ("above", above),
+                ("at least", at_least),
+                ("below", below),
+                ("at most", at_most),
+            )
+            if math.isfinite(bound)
+        ]
+        allowed = " ".join(["a finite number", *[" and ".join(bounds)] * bool(bounds)])
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.ndarray)):
+        fail(name, allowed, value, TypeError)
+    if isinstance(value, np.ndarray) and (value.ndim or value.dtype.kind not in "iuf"):
+        fail(name, allowed, value, TypeError)
+    try:
+        result = float(value)
+    except OverflowError:  # an int beyond the range of a float
+        fail(name, allowed, value)
+    inside = above < result < below and at_least <= result <= at_most
+    if not (math.isfinite(result) and inside):
+        fail(name, allowed, value)
+    return result
+
+
+def integer(name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None) -> int:
+    """Return `value` as an int within the bounds; a bool or a float is not an integer."""
+    bounds = [f"at least {at_least}"] * (at_least is not None)
+    bounds += [f"at most {at_most}"] * (at_most is not None)
+    allowed = " ".join(["an integer", *[" and ".join(bounds)] * bool(bounds)])
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        fail(name, allowed, value, TypeError)
+    result = int(value)
+    if (at_least is not None and result < at_least) or (at_most is not None and result > at_most):
+        fail(name, allowed, value)
+    return result
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return `value` if it is a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        fail(name, "True or False", value, TypeError)
+    return bool(value)
+
+
+def generator(name: str, seed: Any) -> np.random.Generator:
+    """Return a generator: a fresh one of an int (or of None, unpredictable), or the one given."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    if seed is None:
+        return np.random.default_rng()
+    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, numbers.Integral):
+        fail(name, "a non-negative integer, a numpy.random.Generator or None", seed, TypeError)
+    return np.random.default_rng(integer(name, seed, at_least=0))
+
+
+def float_dtype(name: str, dtype: Any) -> np.dtype:
+    """Return a floating dtype that NumPy computes in: float16, float32 or float64."""
+    allowed = "one of " + ", ".join(repr(option) for option in FLOAT_DTYPES)
+    try:
+        result = np.dtype(dtype)
+    except (TypeError, ValueError):
+        hint = nearest(dtype, FLOAT_DTYPES) if isinstance(dtype, str) else ""
+        raise TypeError(
+            f"Argument `{name}` must be {allowed}. Received: {name}={show(dtype)}.{hint}"
+        ) from None
+    if dtype is None or result.name not in FLOAT_DTYPES or not result.isnative:
+        fail(name, allowed, dtype, TypeError)
+    return result
+
+
+def array(
+    name: str,
+    value: Any,
+    *,
+    ndim: int | tuple[int, ...] | None = None,
+    dtype: Any = None,
+    finite: bool = True,
+) -> np.ndarray:
+    """Return `value` as a numeric array of the given number of axes, all of it finite."""
+    try:
+        result = np.asarray(value)
+    except ValueError:  # ragged
+        fail(name, "a rectangular array of numbers", value, TypeError)
+    if result.dtype.kind not in "iuf":
+        fail(name, "an array of real numbers", value, TypeError)
+    wanted = (ndim,) if isinstance(ndim, int) else ndim
+    if wanted is not None and result.ndim not in wanted:
+        axes = " or ".join(str(n) for n in wanted)
+        fail(name, f"an array with {axes} axes", result)
+    if result.size == 0:
+        fail(name, "an array that is not empty", result)
+    if finite and result.dtype.kind == "f" and not np.isfinite(result).all():
+        bad = int(np.size(result) - np.isfinite(result).sum())
+        raise ValueError(
+            f"Argument `{name}` must be finite. Received: {name}={show(result)}, "
+            f"in which {bad} of {result.size} values are NaN or infinite"
+        )
+    return result if dtype is None else result.astype(dtype, copy=False)
+
+
+def labels(name: str, value: Any, classes: int) -> np.ndarray:
+    """Return integer class labels, each in ``0 … classes - 1``."""
+    result = array(name, value)
+    if result.dtype.kind not in "iu":
+        fail(name, f"an array of integers from 0 to {classes - 1}", value, TypeError)
+    if result.min() < 0 or result.max() >= classes:
+        raise ValueError(
+            f"Argument `{name}` must be an array of integers from 0 to {classes - 1}. "
+            f"Received: {name} with values from {result.min()} to {result.max()}"
+        )
+    return result

@@ -1,0 +1,58 @@
+"""What Keras asks of an initializer beyond the call, where Keras is loaded (floor 1).
+
+This module never imports Keras: it looks whether somebody else has.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from initcore import _checks
+
+
+def _loaded() -> Any:
+    keras = sys.modules.get("keras")
+    is_ready = all(hasattr(keras, part) for part in ("config", "random", "saving"))
+    return keras if is_ready else None  # not ready: in the middle of its own import
+
+
+def float_dtype(dtype: Any) -> np.dtype:
+    """Return the dtype to round to: None is Keras' floatx or float32; bfloat16 by ml_dtypes."""
+    if dtype is None:
+        keras = _loaded()
+        dtype = keras.config.floatx() if keras else "float32"
+    if "bfloat16" in (str(dtype), getattr(dtype, "__name__", "")):
+        try:
+            from ml_dtypes import bfloat16
+        except ImportError:  # then it is as unknown as any other name
+            pass
+        else:
+            return np.dtype(bfloat16)
+    return _checks.float_dtype("dtype", dtype)
+
+
+def register(classes: Iterable[type]) -> None:
+    """Register the classes, so that a saved model is not reloaded with Keras' namesakes."""
+    keras = _loaded()
+    for cls in classes if keras else ():
+        if keras.saving.get_registered_name(cls) == cls.__name__:
+            keras.saving.register_keras_serializable("initcore")(cls)
+
+
+def serialize_seed(seed: Any) -> Any:
+    """Return a Keras SeedGenerator as its config, any other seed as it is."""
+    keras = _loaded()
+    is_keras = keras is not None and isinstance(seed, keras.random.SeedGenerator)
+    return keras.saving.serialize_keras_object(seed) if is_keras else seed
+
+
+def deserialize_seed(config: dict[str, Any]) -> Any:
+    """Return the SeedGenerator of a config; Keras must have been imported."""
+    keras = _loaded()
+    if keras is None or "class_name" not in config:
+        _checks.fail("seed", "the config of a seed object (of Keras: import it first)", config)
+    return keras.saving.deserialize_keras_object(config)

@@ -1,0 +1,415 @@
+"""The activations: each a function, its derivative, and what the theory must know (floor 1).
+
+An `Activation` is a value, not a layer: it holds no parameters and keeps no state. Every built-in
+function and derivative is written so that no finite input overflows (large arguments only ever
+meet ``exp(-|z|)``) and keeps its relative accuracy in the tails, where ``1 - tanh(z)**2`` and its
+like would cancel to 0.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from initcore import _checks
+
+Function = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, repr=False)
+class Activation:
+    """An elementwise function with its derivative.
+
+    Attributes
+    ----------
+    name : str
+        As `get` knows it.
+    function, slope : callable
+        ``φ`` and its derivative ``φ′``, both on float arrays; call them through ``act(z)`` and
+        ``act.derivative(z)``.
+    kinks : tuple of float
+        Where ``φ`` or one of its derivatives jumps, in increasing order; the quadrature of
+        `initcore.theory` splits its panels there.
+    parity : {"odd", "even", None}
+        Whether ``φ(-z)`` is ``-φ(z)``, ``φ(z)`` or neither.
+    at_zero : float
+        ``φ(0)``. Where it is 0, zero weights send zeros on.
+
+    Examples
+    --------
+    >>> tanh.parity, sigmoid.at_zero, relu.kinks
+    ('odd', 0.5, (0.0,))
+    >>> relu([-1, 0, 2])
+    array([0., 0., 2.])
+    """
+
+    name: str
+    function: Function
+    slope: Function
+    kinks: tuple[float, ...] = ()
+    parity: Literal["odd", "even"] | None = None
+    at_zero: float = 0.0
+
+    def __call__(self, z: Any) -> np.ndarray:
+        """Return ``φ(z)``: the shape and float dtype of `z`; integers become float64.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `z` is not an array of real numbers, or is empty.
+        """
+        return _evaluate(self.function, z)
+
+    def derivative(self, z: Any) -> np.ndarray:
+        """Return ``φ′(z)``: the shape and float dtype of `z`; at a jump, the value on its left.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `z` is not an array of real numbers, or is empty.
+
+        Examples
+        --------
+        >>> relu.derivative([-1.0, 0.0, 2.0])
+        array([0., 0., 1.])
+        """
+        return _evaluate(self.slope, z)
+
+    def __repr__(self) -> str:  # no address of a function: notebooks print this
+        return f"Activation({self.name!r})"
+
+
+def _evaluate(function: Function, z: Any) -> np.ndarray:
+    z = _checks.array("z", z, finite=False)
+    if z.dtype.kind != "f":
+        z = z.astype(np.float64)
+    result = np.asarray(function(z))
+    if result.shape != z.shape:
+        _checks.fail("function", f"elementwise: an array of shape {z.shape} out", result)
+    return result.astype(z.dtype, copy=False)[()]  # NumPy 1 widens scalars; [()] as ufuncs do
+
+
+# --- The functions. `z` is a float array throughout.
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    tail = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0, tail) / (1.0 + tail)
+
+
+def _sigmoid_slope(z: np.ndarray) -> np.ndarray:
+    tail = np.exp(-np.abs(z))
+    return tail / (1.0 + tail) ** 2
+
+
+def _tanh_slope(z: np.ndarray) -> np.ndarray:
+    tail = np.exp(-np.abs(z))
+    return (2.0 * tail / (1.0 + tail * tail)) ** 2  # 1 / cosh², without 2|z|, which can overflow
+
+
+def _leaky(z: np.ndarray, slope: float) -> np.ndarray:
+    return np.where(z > 0, z, slope * z)
+
+
+def _leaky_slope(z: np.ndarray, slope: float) -> np.ndarray:
+    return np.where(z > 0, 1.0, slope)
+
+
+def _elu(z: np.ndarray, alpha: float, scale: float = 1.0) -> np.ndarray:
+    if scale > 1.0:  # SELU of the largest floats would be infinite: it stops just below that
+        z = np.minimum(z, 0.999 * float(np.finfo(z.dtype).max) / scale)
+    return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0))) * scale
+
+
+def _elu_slope(z: np.ndarray, alpha: float, scale: float = 1.0) -> np.ndarray:
+    return np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0.0))) * scale
+
+
+def _silu_slope(z: np.ndarray) -> np.ndarray:
+    return _sigmoid(z) * (1.0 + z * _sigmoid(-z))
+
+
+def _softsign_slope(z: np.ndarray) -> np.ndarray:
+    return (1.0 / (1.0 + np.abs(z))) ** 2
+
+
+def _softplus(z: np.ndarray) -> np.ndarray:
+    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
+
+
+def _normal_density(z: np.ndarray) -> np.ndarray:
+    z = np.clip(z, -40.0, 40.0)  # beyond, the density is below the smallest double
+    return np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+
+
+# The normal distribution's lower tail, x ≥ 0, is an integral over the whole line,
+#     Φ(-x) = (x/2π) exp(-x²/2) ∫ exp(-s²/2) / (s² + x²) ds,
+# for which the midpoint rule of step h errs by about exp(-2π²/h²) ≈ 3e-18 once the poles
+# s = ±ix are accounted for by 1 / (exp(2πx/h) + 1). Every term is positive, so nothing cancels:
+# Matta and Reichel (1971), Uniform computation of the error function, Math. Comp. 25, eq. 3,
+# with nodes half a step off the origin, so that x = 0 is not singular.
+_STEP = 0.7
+_NODES = [(k + 0.5) * _STEP for k in range(13)]
+
+
+def _normal_cdf(z: np.ndarray) -> np.ndarray:
+    """Return ``Φ(z)``, relative error below 1e-15 near 0 and 1e-13 in the far lower tail."""
+    x = np.minimum(np.abs(z), 40.0)
+    square = x * x
+    total, term = np.zeros_like(x), np.empty_like(x)
+    for node in _NODES:  # in place: this is GELU's whole cost
+        np.add(square, node * node, out=term)
+        np.divide(math.exp(-0.5 * node * node), term, out=term)
+        total += term
+    pole = np.exp(-2.0 * math.pi / _STEP * x)
+    pole = np.where(x < 2.0 * math.pi / _STEP, pole / (1.0 + pole), 0.0)
+    lower = math.sqrt(2.0 / math.pi) * _STEP * x * _normal_density(x) * total + pole
+    return np.where(z > 0, 1.0 - lower, lower)
+
+
+def _gelu_slope(z: np.ndarray) -> np.ndarray:
+    return _normal_cdf(z) + np.clip(z, -40.0, 40.0) * _normal_density(z)
+
+
+def _selu_constants() -> tuple[float, float]:
+    # λ and α solve E[φ(z)] = 0 and E[φ(z)²] = 1 for z ~ N(0, 1). With a = E[1 - eᶻ; z < 0] and
+    # b = E[(1 - eᶻ)²; z < 0] they are α = E[z; z > 0] / a and λ² (½ + α² b) = 1.
+    lower = [0.5 * math.exp(0.5 * k * k) * math.erfc(k / math.sqrt(2.0)) for k in (0, 1, 2)]
+    alpha = 1.0 / (math.sqrt(2.0 * math.pi) * (lower[0] - lower[1]))
+    second = lower[0] - 2.0 * lower[1] + lower[2]
+    return 1.0 / math.sqrt(0.5 + alpha**2 * second), alpha
+
+
+SELU_SCALE, SELU_ALPHA = _selu_constants()
+"""λ = 1.0507… and α = 1.6733… of Klambauer et al. (2017), eq. 14."""
+
+
+# --- The activations.
+
+
+def make_leaky_relu(slope: float = 0.01) -> Activation:
+    """Return ``max(z, 0) + slope · min(z, 0)``.
+
+    Parameters
+    ----------
+    slope : float
+        From -1 (the absolute value) over 0 (ReLU) to 1 (linear). The default is that of PyTorch
+        and JAX; `keras.activations.leaky_relu` has 0.2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `slope` is not a number from -1 to 1.
+
+    Notes
+    -----
+    Source: He et al. (2015), Delving deep into rectifiers, eq. 1.
+
+    Examples
+    --------
+    >>> make_leaky_relu(0.2)([-10.0, 10.0])
+    array([-2., 10.])
+    """
+    slope = _checks.number("slope", slope, at_least=-1.0, at_most=1.0)
+    parity = {1.0: "odd", -1.0: "even"}.get(slope)
+    return Activation(
+        "leaky_relu" if slope == 0.01 else f"leaky_relu({slope:g})",
+        functools.partial(_leaky, slope=slope),
+        functools.partial(_leaky_slope, slope=slope),
+        kinks=() if slope == 1.0 else (0.0,),
+        parity=parity,
+    )
+
+
+def make_elu(alpha: float = 1.0) -> Activation:
+    """Return ``z`` for positive `z`, else ``alpha (exp(z) - 1)``.
+
+    Parameters
+    ----------
+    alpha : float
+        At least 0; the function tends to ``-alpha``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `alpha` is not a number of at least 0.
+
+    Notes
+    -----
+    Source: Clevert, Unterthiner and Hochreiter (2016), eq. 15.
+
+    Examples
+    --------
+    >>> make_elu(0.5)([-100.0, 2.0])
+    array([-0.5,  2. ])
+    """
+    alpha = _checks.number("alpha", alpha, at_least=0.0)
+    return Activation(
+        "elu" if alpha == 1.0 else f"elu({alpha:g})",
+        functools.partial(_elu, alpha=alpha),
+        functools.partial(_elu_slope, alpha=alpha),
+        kinks=(0.0,),
+    )
+
+
+linear = Activation("linear", np.array, np.ones_like, parity="odd")
+tanh = Activation("tanh", np.tanh, _tanh_slope, parity="odd")
+sigmoid = Activation("sigmoid", _sigmoid, _sigmoid_slope, at_zero=0.5)
+centred_sigmoid = Activation(  # sigmoid(z) - ½, written so that nothing cancels near 0
+    "centred_sigmoid", lambda z: 0.5 * np.tanh(0.5 * z), _sigmoid_slope, parity="odd"
+)
+relu = Activation(
+    "relu", lambda z: np.maximum(z, 0.0), lambda z: (z > 0).astype(z.dtype), kinks=(0.0,)
+)
+leaky_relu = make_leaky_relu()
+elu = make_elu()
+selu = Activation(
+    "selu",
+    functools.partial(_elu, alpha=SELU_ALPHA, scale=SELU_SCALE),
+    functools.partial(_elu_slope, alpha=SELU_ALPHA, scale=SELU_SCALE),
+    kinks=(0.0,),
+)
+gelu = Activation("gelu", lambda z: z * _normal_cdf(z), _gelu_slope)
+silu = Activation("silu", lambda z: z * _sigmoid(z), _silu_slope)
+softsign = Activation(
+    "softsign", lambda z: z / (1.0 + np.abs(z)), _softsign_slope, kinks=(0.0,), parity="odd"
+)
+softplus = Activation("softplus", _softplus, _sigmoid, at_zero=math.log(2.0))
+
+_BUILT_IN = {
+    act.name: act
+    for act in (
+        linear, tanh, sigmoid, centred_sigmoid, relu, leaky_relu,
+        elu, selu, gelu, silu, softsign, softplus,
+    )
+}  # fmt: skip
+_ALIASES = {"identity": "linear", "swish": "silu"}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that `get` knows, without aliases.
+
+    Examples
+    --------
+    >>> names()[:5]
+    ('linear', 'tanh', 'sigmoid', 'centred_sigmoid', 'relu')
+    """
+    return tuple(_BUILT_IN)
+
+
+def get(identifier: str | Activation | Function) -> Activation:
+    """Return an activation by name, as it is, or made of a callable.
+
+    Parameters
+    ----------
+    identifier : str, Activation or callable
+        A name, with or without capitals and underscores (``"leaky_relu"`` or ``"LeakyReLU"``;
+        ``"swish"`` is ``"silu"``), or a function of an array, see `from_callable`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An unknown name (the message proposes the nearest), or another kind of value.
+
+    Examples
+    --------
+    >>> get("swish"), get("ReLU"), get(np.sin)
+    (Activation('silu'), Activation('relu'), Activation('sin'))
+    """
+    if isinstance(identifier, Activation):
+        return identifier
+    if isinstance(identifier, str):
+        known = {name.replace("_", ""): name for name in [*_BUILT_IN, *_ALIASES]}
+        name = known.get(identifier.lower().replace("_", ""), identifier)
+        name = _ALIASES.get(name, name)
+        if name not in _BUILT_IN:
+            _checks.choice("activation", identifier, [*_BUILT_IN, *_ALIASES])
+        return _BUILT_IN[name]
+    if callable(identifier) and not isinstance(identifier, type):
+        return from_callable(identifier)
+    _checks.fail(
+        "activation", "a name, an Activation or a function of an array", identifier, TypeError
+    )
+
+
+def from_callable(
+    function: Function,
+    derivative: Function | None = None,
+    kinks: Sequence[float] = (),
+    *,
+    name: str | None = None,
+    parity: Literal["odd", "even"] | None = None,
+) -> Activation:
+    """Return an activation made of a function.
+
+    Parameters
+    ----------
+    function : callable
+        Of a float array, elementwise.
+    derivative : callable, optional
+        Its derivative. Without it, a five-point difference that no kink comes between; its
+        error is about 1e-11 of the function's values.
+    kinks : sequence of float
+        Where the function or one of its derivatives jumps.
+    name : str, optional
+        The function's own name by default.
+    parity : {"odd", "even"}, optional
+        As the caller knows it; it is not checked.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `function` or `derivative` is not an elementwise function of an array with finite
+        values near 0, or a kink is not finite.
+
+    Examples
+    --------
+    >>> cube = from_callable(lambda z: z**3, name="cube")
+    >>> cube.derivative([1.0, 2.0]).round(6)
+    array([ 3., 12.])
+    """
+    given = {"function": function} | ({} if derivative is None else {"derivative": derivative})
+    for argument, value in given.items():
+        _check_elementwise(argument, value)
+    points = tuple(sorted(_checks.number("kinks", kink) for kink in kinks))
+    if parity is not None:
+        _checks.choice("parity", parity, ("odd", "even"))
+    return Activation(
+        name or getattr(function, "__name__", type(function).__name__),
+        function,
+        derivative or functools.partial(_difference, function=function, kinks=points),
+        kinks=points,
+        parity=parity,
+        at_zero=float(np.asarray(function(np.zeros(1)))[0]),
+    )
+
+
+def _check_elementwise(name: str, function: Any) -> None:
+    allowed = "an elementwise function of a float array, finite near 0"
+    if not callable(function):
+        _checks.fail(name, allowed, function, TypeError)
+    probe = np.array([[-0.5, 0.0], [0.5, 1.0]])
+    try:
+        result = np.asarray(function(probe), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"Argument `{name}` must be {allowed}. "
+            f"Received: {name}={_checks.show(function)}, which raised {error!r}"
+        ) from error
+    if result.shape != probe.shape or not np.isfinite(result).all():
+        _checks.fail(name, allowed, function)
+
+
+def _difference(z: np.ndarray, function: Function, kinks: tuple[float, ...]) -> np.ndarray:
+    z = z.astype(np.float64)
+    step = 1e-3 * np.maximum(np.abs(z), 1.0)
+    for kink in kinks:  # stay on one side of it, but for the last few rounding units
+        step = np.minimum(step, np.maximum(0.49 * np.abs(z - kink), 1e-9 * max(abs(kink), 1.0)))
+    near = function(z + step) - function(z - step)
+    far = function(z + 2.0 * step) - function(z - 2.0 * step)
+    return (8.0 * near - far) / (12.0 * step)

@@ -1,0 +1,461 @@
+"""A fully connected network: forward with a trace, backward by hand (floor 2).
+
+A layer computes ``z = x @ W + b`` and ``a = φ(z)``. With a *replica* axis in front, R independent
+networks (other seeds of one experiment) run in one batched matrix product. The module computes
+and returns; it measures nothing, draws no figure and never trains by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from initcore import _checks, activations, initializers
+
+Rng = int | np.random.Generator | Sequence[np.random.Generator] | None
+
+
+def replica_generators(
+    seed: int | np.random.Generator | None, replicas: int | None, *stream: int
+) -> list[np.random.Generator]:
+    """Return one random generator a replica; replica r's does not depend on how many there are.
+
+    Parameters
+    ----------
+    seed : int, numpy.random.Generator or None
+        Replica r gets ``default_rng([seed, r, *stream])`` of an integer, the r-th spawned child
+        of a Generator, and a fresh unpredictable generator of None.
+    replicas : int or None
+        How many; None gives one, the same as replica 0.
+    *stream : int
+        Positive numbers that set independent uses of one seed apart (weights, shuffling).
+
+    Raises
+    ------
+    ValueError, TypeError
+        A seed that is negative, a bool, or no seed at all.
+
+    Examples
+    --------
+    >>> two, three = replica_generators(0, 2), replica_generators(0, 3)
+    >>> float(two[1].random()) == float(three[1].random())
+    True
+    """
+    count = 1 if replicas is None else replicas
+    rng = _checks.generator("seed", seed)
+    if seed is None or rng is seed:
+        return rng.spawn(count)
+    return [np.random.default_rng([int(seed), r, *stream]) for r in range(count)]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace:
+    """What a forward pass computed; index ``l`` is layer ``l + 1``.
+
+    Attributes
+    ----------
+    inputs : list of ndarray, shape ([replicas,] batch, fan_in)
+        What each layer multiplies by its weights: the batch (without a replica axis where all
+        replicas share it), then the activations, with dropout applied.
+    pre_activations : list of ndarray, shape ([replicas,] batch, fan_out)
+        ``inputs[l] @ W + b``.
+    activations : list of ndarray, shape ([replicas,] batch, fan_out)
+        φ of the pre-activations, before dropout.
+    masks : list of (ndarray or None)
+        The factor, 0 or 1 / (1 - rate), that dropout put on each layer's activations.
+    """
+
+    inputs: list[np.ndarray]
+    pre_activations: list[np.ndarray]
+    activations: list[np.ndarray]
+    masks: list[np.ndarray | None]
+
+    @property
+    def output(self) -> np.ndarray:
+        """The activations of the last layer."""
+        return self.activations[-1]
+
+    def __repr__(self) -> str:
+        return f"Trace({len(self.activations)} layers, output of shape {self.output.shape})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Gradients:
+    """Derivatives of the loss; index ``l`` is layer ``l + 1``.
+
+    Attributes
+    ----------
+    weights : list of ndarray, shape ([replicas,] fan_in, fan_out)
+        By each layer's weights.
+    biases : list of ndarray, shape ([replicas,] fan_out)
+        By each layer's biases.
+    deltas : list of ndarray, shape ([replicas,] batch, fan_out)
+        By each layer's pre-activations.
+    inputs : ndarray, shape ([replicas,] batch, fan_in of layer 1)
+        By the batch: each replica's own, where they share one batch too.
+    """
+
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+    deltas: list[np.ndarray]
+    inputs: np.ndarray
+
+    def parameters(self) -> list[np.ndarray]:
+        """Return the gradients of all parameters, in the order of `MLP.parameters`."""
+        return [*self.weights, *self.biases]
+
+    def __repr__(self) -> str:
+        return f"Gradients({len(self.weights)} layers, by inputs of shape {self.inputs.shape})"
+
+
+class MLP:
+    """A fully connected network, or R independent ones side by side.
+
+    ``z_l = a_{l-1} W_l + b_l`` and ``a_l = φ(z_l)`` for l = 1 … L, with ``a_0 = x``.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        ``(n_0, …, n_L)``: inputs, hidden layers, outputs; at least two.
+    activation : str, Activation or callable
+        φ of every hidden layer.
+    weights, biases : str, Initializer, callable(shape, dtype), array, or a list of these
+        Initializers of the ``(fan_in, fan_out)`` weights and the ``(fan_out,)`` biases; a list
+        names one a layer. One that carries a seed of its own is called as it is, as Keras does:
+        an integer seed then gives layers of equal shape equal weights.
+    output_activation : str, Activation or callable
+        φ of the last layer.
+    dropout : float
+        Share of the hidden activations that a forward pass with `rng` sets to zero, in [0, 1).
+    replicas : int or None
+        R networks in one pass; all arrays then have a leading axis. None: one, without the axis.
+    seed : int, numpy.random.Generator or None
+        Replica r draws from ``numpy.random.default_rng([seed, r])`` the weights, then the biases,
+        layer by layer: it is the same whatever the number of replicas, and ``replicas=None`` is
+        replica 0. A Generator is spawned.
+    dtype : {"float32", "float64"}
+        Precision of all parameters and computations.
+
+    Attributes
+    ----------
+    weights : list of ndarray, shape ([replicas,] fan_in, fan_out)
+        One a layer; may be changed in place.
+    biases : list of ndarray, shape ([replicas,] fan_out)
+        One a layer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Fewer than two widths or one below 1, an unknown name, a list of another length than the
+        layers, an initializer that returns another shape or something not finite, a dropout rate
+        outside [0, 1), or one integer-seeded initializer for more than one replica.
+
+    Examples
+    --------
+    >>> net = MLP((64, 32, 10), "relu", weights="he_normal", replicas=20)
+    >>> net
+    MLP(widths=(64, 32, 10), activation='relu', replicas=20, dtype='float64')
+    >>> net.weights[0].shape, net.biases[0].shape
+    ((20, 64, 32), (20, 32))
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: str | activations.Activation | Callable = "tanh",
+        *,
+        weights: Any = "glorot_uniform",
+        biases: Any = "zeros",
+        output_activation: str | activations.Activation | Callable = "linear",
+        dropout: float = 0.0,
+        replicas: int | None = None,
+        seed: int | np.random.Generator | None = 0,
+        dtype: Any = "float64",
+    ) -> None:
+        if not isinstance(widths, (Sequence, np.ndarray)) or isinstance(widths, str):
+            _checks.fail("widths", "a sequence of at least two integers", widths, TypeError)
+        if len(widths) < 2:
+            _checks.fail("widths", "a sequence of at least two integers", widths)
+        self.widths = tuple(
+            _checks.integer(f"widths[{i}]", width, at_least=1) for i, width in enumerate(widths)
+        )
+        self.activation = activations.get(activation)
+        self.output_activation = activations.get(output_activation)
+        self.dropout = _checks.number("dropout", dropout, at_least=0.0, below=1.0)
+        if replicas is not None:
+            replicas = _checks.integer("replicas", replicas, at_least=1)
+        self.replicas = replicas
+        self.dtype = _checks.float_dtype("dtype", dtype)
+        if self.dtype == np.float16:
+            _checks.fail("dtype", "one of 'float32', 'float64'", dtype, TypeError)
+        for_weights = _per_layer("weights", weights, self.n_layers, replicas)
+        for_biases = _per_layer("biases", biases, self.n_layers, replicas)
+        rngs = replica_generators(seed, replicas)
+        pairs = list(zip(self.widths[:-1], self.widths[1:], strict=True))
+        # All weights are drawn before the first bias: whatever the biases, the weights are equal.
+        drawn = [
+            (
+                self._draw("weights", for_weights, pairs, rng),
+                self._draw("biases", for_biases, [(n,) for n in self.widths[1:]], rng),
+            )
+            for rng in rngs
+        ]
+        self.weights = self._join([weight_arrays for weight_arrays, _ in drawn])
+        self.biases = self._join([bias_arrays for _, bias_arrays in drawn])
+
+    def _join(self, replicas: list[list[np.ndarray]]) -> list[np.ndarray]:
+        """Return one array a layer of the replicas' lists of arrays."""
+        if self.replicas is None:
+            return replicas[0]
+        return [np.stack(layer) for layer in zip(*replicas, strict=True)]
+
+    def _draw(self, name: str, makers: list, shapes: list, rng: np.random.Generator) -> list:
+        """Return one replica's weights (or biases), layer by layer."""
+        arrays = []
+        for layer, (maker, shape) in enumerate(zip(makers, shapes, strict=True)):
+            seeded = getattr(maker, "seed", None) is not None
+            if isinstance(maker, initializers.Initializer) and not seeded:
+                drawn = maker.draw(shape, rng, self.dtype)
+            else:
+                drawn = maker(shape, self.dtype.name)
+            drawn = _checks.array(f"{name}[{layer}]", drawn)
+            if drawn.shape != shape:
+                _checks.fail(f"{name}[{layer}]", f"an initializer that returns {shape}", drawn)
+            # A copy, because an initializer may hand out an array that it keeps.
+            arrays.append(_finite_cast(f"{name}[{layer}]", drawn, self.dtype, copy=True))
+        return arrays
+
+    @property
+    def n_layers(self) -> int:
+        """The number of weight layers, L."""
+        return len(self.widths) - 1
+
+    @property
+    def depth(self) -> int:
+        """The number of hidden layers, L - 1."""
+        return self.n_layers - 1
+
+    def parameters(self) -> list[np.ndarray]:
+        """Return the arrays themselves in one list: all weights, then all biases.
+
+        Examples
+        --------
+        >>> [p.shape for p in MLP((3, 2, 1)).parameters()]
+        [(3, 2), (2, 1), (2,), (1,)]
+        """
+        return [*self.weights, *self.biases]
+
+    def __repr__(self) -> str:
+        parts = [f"widths={self.widths}", f"activation={self.activation.name!r}"]
+        if self.output_activation.name != "linear":
+            parts.append(f"output_activation={self.output_activation.name!r}")
+        if self.dropout:
+            parts.append(f"dropout={self.dropout:g}")
+        if self.replicas is not None:
+            parts.append(f"replicas={self.replicas}")
+        return f"MLP({', '.join(parts)}, dtype={self.dtype.name!r})"
+
+    def forward(self, x: np.ndarray, *, rng: Rng = None) -> Trace:
+        """Return all that the network computes from a batch.
+
+        ``z_l = a_{l-1} W_l + b_l``, ``a_l = φ(z_l)``; with `rng`, hidden activations are then
+        multiplied by a mask of 0 (probability `dropout`) and 1 / (1 - dropout), so that their
+        mean stays (inverted dropout; Srivastava et al. 2014, section 10).
+
+        Parameters
+        ----------
+        x : array_like, shape (batch, n_0) or (replicas, batch, n_0)
+            One batch for all replicas, or one for each.
+        rng : int, numpy.random.Generator, sequence of Generator, or None
+            None: no dropout. A Generator (or the one of an integer) is spawned, one child a
+            replica; a sequence gives each replica its own, used as it is.
+
+        Returns
+        -------
+        Trace
+            Overflow of extreme weights shows in it as inf or NaN, with NumPy's warning.
+
+        Raises
+        ------
+        ValueError, TypeError
+            `x` of another shape or not finite, a wrong `rng`, or parameters whose shape or
+            dtype was changed.
+
+        Examples
+        --------
+        >>> trace = MLP((3, 5, 2), seed=1).forward([[1.0, 0.0, -1.0]])
+        >>> [z.shape for z in trace.pre_activations], trace.output.shape
+        ([(1, 5), (1, 2)], (1, 2))
+        """
+        self._check_parameters()
+        return self._forward(self._check_batch("x", x), self._dropout_generators(rng))
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return the output alone, without dropout, keeping no trace in memory.
+
+        Parameters and errors are those of `forward`; the output is
+        ``([replicas,] batch, n_L)``.
+
+        Examples
+        --------
+        >>> MLP((3, 2), weights="ones", biases="ones").predict([[1.0, 2.0, 3.0]])
+        array([[7., 7.]])
+        """
+        self._check_parameters()
+        return self._predict(self._check_batch("x", x))
+
+    def backward(self, trace: Trace, output_gradient: np.ndarray) -> Gradients:
+        """Return the derivatives of a loss, given that by the output.
+
+        ``δ_L = ∂loss/∂a_L · φ'(z_L)``, ``δ_l = (δ_{l+1} W_{l+1}ᵀ) · φ'(z_l)``,
+        ``∂loss/∂W_l = a_{l-1}ᵀ δ_l``, ``∂loss/∂b_l = Σ_batch δ_l`` (Glorot and Bengio 2010,
+        eqs. 2 and 3); where dropout acted, its mask multiplies on the way back too.
+
+        Parameters
+        ----------
+        trace : Trace
+            What `forward` of this network returned, its parameters unchanged since.
+        output_gradient : array_like, shape of ``trace.output``
+            ∂loss/∂output: if the loss is a mean over the batch, so are these.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A trace of another network, or an `output_gradient` of another shape or not finite.
+
+        Examples
+        --------
+        >>> net = MLP((2, 1), weights="ones")
+        >>> gradients = net.backward(net.forward([[3.0, 4.0]]), [[1.0]])
+        >>> gradients.weights[0].tolist(), gradients.inputs.tolist()
+        ([[3.0], [4.0]], [[1.0, 1.0]])
+        """
+        self._check_parameters()
+        if not isinstance(trace, Trace):
+            _checks.fail("trace", "a Trace that `forward` returned", trace, TypeError)
+        expected = [(*self._replica_shape, *trace.output.shape[-2:-1], n) for n in self.widths[1:]]
+        if [z.shape for z in trace.pre_activations] != expected:
+            _checks.fail("trace", f"one of this network, with layers of shape {expected}", trace)
+        gradient = _checks.array("output_gradient", output_gradient, finite=False)
+        if gradient.shape != trace.output.shape:
+            allowed = f"an array of the output's shape {trace.output.shape}"
+            _checks.fail("output_gradient", allowed, gradient)
+        return self._backward(trace, _finite_cast("output_gradient", gradient, self.dtype))
+
+    # The passes themselves, on checked arguments; `training.fit` calls them many times.
+
+    def _affine(self, layer: int, x: np.ndarray) -> np.ndarray:
+        z = x @ self.weights[layer]
+        z += self.biases[layer][..., None, :]
+        return z
+
+    def _phi(self, layer: int) -> activations.Activation:
+        return self.activation if layer < self.depth else self.output_activation
+
+    def _predict(self, x: np.ndarray) -> np.ndarray:
+        for layer in range(self.n_layers):
+            x = self._phi(layer)(self._affine(layer, x))
+        return x
+
+    def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> Trace:
+        trace = Trace([], [], [], [])
+        for layer in range(self.n_layers):
+            z = self._affine(layer, x)
+            a = self._phi(layer)(z)
+            drops = rngs is not None and self.dropout > 0 and layer < self.depth
+            mask = self._mask(a.shape[-2:], rngs) if drops else None
+            trace.inputs.append(x)
+            trace.pre_activations.append(z)
+            trace.activations.append(a)
+            trace.masks.append(mask)
+            x = a if mask is None else a * mask
+        return trace
+
+    def _mask(self, shape: tuple[int, ...], rngs: list[np.random.Generator]) -> np.ndarray:
+        keep = 1.0 - self.dropout
+        kept = [rng.random(shape) < keep for rng in rngs]
+        return (kept[0] if self.replicas is None else np.stack(kept)) * self.dtype.type(1.0 / keep)
+
+    def _backward(self, trace: Trace, output_gradient: np.ndarray) -> Gradients:
+        weights, biases, deltas = [], [], []
+        gradient = output_gradient
+        for layer in reversed(range(self.n_layers)):
+            if trace.masks[layer] is not None:
+                gradient = gradient * trace.masks[layer]
+            delta = gradient * self._phi(layer).derivative(trace.pre_activations[layer])
+            weights.append(trace.inputs[layer].swapaxes(-1, -2) @ delta)
+            biases.append(delta.sum(axis=-2))
+            deltas.append(delta)
+            gradient = delta @ self.weights[layer].swapaxes(-1, -2)
+        return Gradients(weights[::-1], biases[::-1], deltas[::-1], gradient)
+
+    # Checks of what comes from outside.
+
+    @property
+    def _replica_shape(self) -> tuple[int, ...]:
+        return () if self.replicas is None else (self.replicas,)
+
+    def _check_batch(self, name: str, x: Any) -> np.ndarray:
+        """Return a batch in the network's dtype, ``(batch, n_0)`` or ``(replicas, batch, n_0)``."""
+        x = _checks.array(name, x, finite=False)
+        good = x.ndim == 2 or (x.ndim == 3 and x.shape[:-2] == self._replica_shape)
+        if not good or x.shape[-1] != self.widths[0]:
+            allowed = f"an array of shape (batch, {self.widths[0]})"
+            if self.replicas is not None:
+                allowed += f" or ({self.replicas}, batch, {self.widths[0]})"
+            _checks.fail(name, allowed, x)
+        return _finite_cast(name, x, self.dtype)
+
+    def _check_parameters(self) -> None:
+        """Raise if an array in `weights` or `biases` was replaced by one that does not fit."""
+        layers = list(zip(self.widths[:-1], self.widths[1:], strict=True))
+        for name, arrays, shapes in (
+            ("weights", self.weights, layers),
+            ("biases", self.biases, [(n,) for n in self.widths[1:]]),
+        ):
+            if len(arrays) != self.n_layers:
+                _checks.fail(name, f"a list of {self.n_layers} arrays", arrays)
+            for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+                shape = self._replica_shape + shape
+                if (np.shape(array), getattr(array, "dtype", None)) != (shape, self.dtype):
+                    allowed = f"an array of shape {shape} and dtype {self.dtype}"
+                    _checks.fail(f"{name}[{layer}]", allowed, array)
+
+    def _dropout_generators(self, rng: Rng) -> list[np.random.Generator] | None:
+        if rng is None:
+            return None
+        count = self.replicas or 1
+        if not isinstance(rng, (list, tuple)):
+            return _checks.generator("rng", rng).spawn(count)
+        if len(rng) != count or not all(isinstance(one, np.random.Generator) for one in rng):
+            _checks.fail("rng", f"a Generator, or {count} of them (one a replica)", rng)
+        return list(rng)
+
+
+def _per_layer(name: str, spec: Any, n_layers: int, replicas: int | None) -> list:
+    """Return one initializer a layer."""
+    specs = list(spec) if isinstance(spec, (list, tuple)) else [spec] * n_layers
+    if len(specs) != n_layers:
+        _checks.fail(name, f"one initializer, or a list of {n_layers} (one a layer)", spec)
+    makers = [initializers.get(one) for one in specs]
+    for layer, maker in enumerate(makers):
+        if not callable(maker):
+            _checks.fail(f"{name}[{layer}]", "an initializer", specs[layer], TypeError)
+        if (replicas or 1) > 1 and isinstance(getattr(maker, "seed", None), Integral):
+            _checks.fail(
+                f"{name}[{layer}]",
+                f"an initializer without an integer seed when there are {replicas} replicas (it "
+                "would make them all equal; pass `seed` to the network instead)",
+                maker,
+            )
+    return makers
+
+
+def _finite_cast(name: str, array: np.ndarray, dtype: np.dtype, copy: bool = False) -> np.ndarray:
+    """Return a finite array in another dtype; a value that overflows it is an error."""
+    with np.errstate(over="ignore"):  # reported by the check instead
+        return _checks.array(name, array.astype(dtype, copy=copy))

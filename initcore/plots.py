@@ -1,0 +1,296 @@
+"""One visual language for every figure of the course (floor 7; the only one with Matplotlib).
+
+Measured values are markers (the median over seeds) with a band (5–95%); theory is a line. A
+series has a colour of the Okabe–Ito palette and a marker and dash of its own, so that no figure
+depends on colour alone. Figures are opaque and legible on a light and on a dark page. Nothing
+here measures or predicts: the numbers come in as arguments.
+
+Figures are made without pyplot, so there is no global state and nothing is shown twice.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from initcore import _checks
+from initcore.tables import fmt
+
+# Okabe and Ito, Color Universal Design, https://jfly.uni-koeln.de/color/; dark ones first.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
+WIDTH = 7.2  # inches: the width of the text column
+DPI = 150  # half as many again as the page shows (100 an inch), for sharp text on dense screens
+
+STYLE = {
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.edgecolor": "#444444",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "font.family": "DejaVu Sans",  # ships with Matplotlib: the same picture everywhere
+    "font.size": 10,
+    "legend.fontsize": 9,
+    "legend.frameon": True,
+    "legend.framealpha": 0.9,
+    "legend.edgecolor": "none",
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+}
+
+
+# Matplotlib reads some settings when a thing is drawn, so every function that draws is styled.
+styled = matplotlib.rc_context(STYLE)
+
+
+@styled
+def figure(columns: int = 1, *, height: float = 3.4, **options: Any) -> tuple[Figure, Any]:
+    """Return a figure of the course's width with one row of axes.
+
+    Parameters
+    ----------
+    columns : int
+        Number of axes side by side.
+    height : float
+        In inches.
+    **options
+        For ``Figure.subplots``, such as ``sharey=True``.
+
+    Returns
+    -------
+    Figure, Axes or ndarray of Axes
+        One `Axes`, or an array of `columns` of them.
+
+    Examples
+    --------
+    >>> fig, (left, right) = figure(2, sharey=True)
+    >>> len(fig.axes)
+    2
+    """
+    columns = _checks.integer("columns", columns, at_least=1)
+    height = _checks.number("height", height, above=0.0)
+    fig = Figure(figsize=(WIDTH, height), layout="constrained")
+    return fig, fig.subplots(1, columns, **options)
+
+
+@styled
+def measured(
+    ax: Axes, x: Any, values: Any, *, label: str, series: int = 0, line: bool = False
+) -> None:
+    """Draw measured values: the median over seeds as markers, 5–95% of the seeds as a band.
+
+    Parameters
+    ----------
+    ax : Axes
+    x : array_like, shape (points,)
+        Layer number, width, scale ...
+    values : array_like, shape (points, replicas)
+        What was measured, a column a seed.
+    label : str
+        For the legend.
+    series : int
+        Chooses colour and marker.
+    line : bool
+        Join the markers by a thin line, where no theory line guides the eye.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `x` and `values` do not have the same number of points, or are not finite.
+    """
+    x = _checks.array("x", x, ndim=1)
+    values = _checks.array("values", values, ndim=2)
+    if len(x) != len(values):
+        _checks.fail("values", f"an array of shape ({len(x)}, replicas)", values)
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=1)
+    colour, marker = _colour(series), MARKERS[series % len(MARKERS)]
+    ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    joined = DASHES[series % len(DASHES)] if line else "none"
+    ax.plot(x, middle, marker, ls=joined, lw=1.0, color=colour, label=label, zorder=3)
+
+
+@styled
+def theory(
+    ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0, band: Any = None
+) -> None:
+    """Draw a prediction: a line, and thin lines at the ends of its band if it has one.
+
+    Parameters
+    ----------
+    ax : Axes
+    x : array_like, shape (points,)
+    values : array_like, shape (points,)
+        The prediction.
+    label : str, optional
+        For the legend.
+    series : int
+        Chooses colour and dash: that of the measured series it belongs to.
+    band : array_like, shape (points, 2), optional
+        Lower and upper end of the predicted spread.
+    """
+    x = _checks.array("x", x, ndim=1)
+    values = _checks.array("values", values, ndim=1)
+    if len(x) != len(values):
+        _checks.fail("values", f"an array of shape ({len(x)},)", values)
+    style = {"color": _colour(series), "zorder": 2}
+    ax.plot(x, values, ls=DASHES[series % len(DASHES)], label=label, **style)
+    if band is not None:
+        band = _checks.array("band", band, ndim=2)
+        if band.shape != (len(x), 2):
+            _checks.fail("band", f"an array of shape ({len(x)}, 2)", band)
+        ax.plot(x, band, ls=(0, (2, 2)), lw=0.9, **style)
+
+
+@styled
+def finish(
+    ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: bool = True
+) -> None:
+    """Name the axes and state the finding as the title.
+
+    Parameters
+    ----------
+    ax : Axes
+    title : str
+        The finding, in a few words.
+    x, y : str
+        Axis labels with units or scale.
+    log : {"", "x", "y", "xy"}
+        Which axes are logarithmic.
+    legend : bool
+        Draw the legend.
+    """
+    _checks.choice("log", log, ("", "x", "y", "xy"))
+    ax.set_title(title)
+    ax.set(xlabel=x, ylabel=y)
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    if "layer" in x and "x" not in log:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    if legend:
+        ax.legend()
+
+
+@styled
+def layer_histograms(
+    layers: Sequence[np.ndarray],
+    *,
+    title: str,
+    quantity: str = "activation",
+    series: int = 0,
+    bins: int = 41,
+    limit: float | None = None,
+) -> Figure:
+    """Return the canonical picture: one histogram of all values a layer, side by side.
+
+    Parameters
+    ----------
+    layers : sequence of ndarray, shape (..., batch, units)
+        The values of each layer; replicas, inputs and units are pooled.
+    title : str
+        The finding.
+    quantity : str
+        What the values are, for the axis label.
+    series : int
+        Chooses the colour.
+    bins : int
+        Number of bins in each panel.
+    limit : float, optional
+        All panels run from ``-limit`` to ``limit``. Without it each panel has its own range,
+        and the numbers on its axis tell the scale.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No layer, or values that are not finite.
+
+    Examples
+    --------
+    >>> fig = layer_histograms([np.zeros((3, 2)), np.ones((3, 2))], title="two layers")
+    >>> [ax.get_title() for ax in fig.axes]
+    ['layer 1', 'layer 2']
+    """
+    if not len(layers):
+        _checks.fail("layers", "a sequence of at least one layer", layers)
+    bins = _checks.integer("bins", bins, at_least=1)
+    fig, axes = figure(len(layers), height=2.5, squeeze=False)
+    for number, (ax, layer) in enumerate(zip(axes[0], layers), start=1):
+        values = _checks.array(f"layers[{number - 1}]", layer).ravel()
+        ends = (-limit, limit) if limit is not None else (values.min(), values.max())
+        ax.hist(values, bins=bins, range=ends, density=True, color=_colour(series))
+        ax.set_title(f"layer {number}", loc="center", fontsize=10, fontweight="normal")
+        ax.set_yticks([])
+        ax.grid(False)
+        ax.spines["left"].set_visible(False)
+        shown = [ends[0], ends[1]] if ends[0] < ends[1] else [ends[0]]
+        ax.set_xticks(shown, [fmt(end, ".1e" if 0 < abs(end) < 0.01 else ".2g") for end in shown])
+        for label, side in zip(ax.get_xticklabels(), ("left", "right")):
+            label.set_horizontalalignment(side if len(shown) == 2 else "center")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    fig.supxlabel(f"{quantity} (ends of the axis marked)", fontsize=10)
+    return fig
+
+
+def show(fig: Figure, alt: str) -> None:
+    """Show a figure with its text equivalent, in a notebook and on the page made from it.
+
+    The text is stored beside the picture (nbval compares it) and as the picture's alternative
+    text. Outside a notebook the text is printed.
+
+    Parameters
+    ----------
+    fig : Figure
+    alt : str
+        What is to be seen, in a sentence or two of at least 40 characters.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `fig` is not a Figure; `alt` is not a text of 40 characters or more.
+    """
+    if not isinstance(fig, Figure):
+        _checks.fail("fig", "a Matplotlib Figure", fig, TypeError)
+    if not isinstance(alt, str) or len(alt.strip()) < 40:
+        _checks.fail("alt", "a text of at least 40 characters that says what is seen", alt)
+    alt = " ".join(alt.split())
+    try:
+        from IPython import display, get_ipython
+
+        in_notebook = get_ipython() is not None
+    except ImportError:  # plain Python without IPython
+        in_notebook = False
+    if not in_notebook:
+        print(f"Figure: {alt}")
+        return
+    picture = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        fig.savefig(picture, format="png", dpi=DPI, metadata={"Software": None})
+    width = round(fig.get_figwidth() * 100)  # in pixels of the page
+    display.display(
+        {"image/png": picture.getvalue(), "text/plain": f"Figure: {alt}"},
+        raw=True,
+        metadata={"image/png": {"alt": alt, "width": width}},
+    )
+
+
+def _colour(series: int) -> str:
+    return COLOURS[_checks.integer("series", series, at_least=0) % len(COLOURS)]

@@ -1,0 +1,157 @@
+"""Figures by what they hold (data, labels, alternative text), not by their pixels."""
+
+import base64
+import io
+
+import matplotlib
+import numpy as np
+import pytest
+from IPython.testing.globalipapp import start_ipython
+from IPython.utils.capture import capture_output
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from initcore import plots
+
+ALT = "Three measured medians lie on the straight line of the theory, within their bands."
+
+
+def values(points=3, seeds=21):
+    return np.arange(1.0, points + 1)[:, None] * np.linspace(0.5, 1.5, seeds)
+
+
+def test_measured_draws_the_median_and_the_band_of_the_seeds():
+    _, ax = plots.figure()
+    plots.measured(ax, [1, 2, 3], values(), label="measured", series=1)
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_ydata(), [1, 2, 3])
+    assert line.get_linestyle() == "None" and line.get_marker() == plots.MARKERS[1]
+    ends = ax.collections[0].get_paths()[0].vertices
+    for point in (1, 2, 3):
+        at = ends[ends[:, 0] == point, 1]
+        np.testing.assert_allclose([at.min(), at.max()], [0.55 * point, 1.45 * point])
+
+
+def test_theory_is_a_line_with_thin_lines_for_its_band():
+    _, ax = plots.figure()
+    plots.theory(ax, [1, 2], [3.0, 4.0], label="theory", band=[[2, 5], [3, 6]])
+    main, low, high = ax.lines
+    np.testing.assert_allclose(main.get_ydata(), [3, 4])
+    np.testing.assert_allclose(low.get_ydata(), [2, 3])
+    np.testing.assert_allclose(high.get_ydata(), [5, 6])
+    assert main.get_marker() == "None" and high.get_linewidth() < main.get_linewidth()
+
+
+def test_no_two_series_differ_in_colour_alone():
+    looks = list(zip(plots.COLOURS, plots.MARKERS, plots.DASHES, strict=True))
+    for kind in zip(*looks):
+        assert len(set(map(str, kind))) == len(looks)
+
+
+@pytest.mark.parametrize("colour", plots.COLOURS[:3])
+def test_the_first_colours_stand_out_from_the_opaque_background(colour):
+    """WCAG 2.2, 1.4.11: graphical objects have a contrast of at least 3 to 1."""
+    rgb = np.array(matplotlib.colors.to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) >= 3
+    assert plots.STYLE["figure.facecolor"] == plots.STYLE["axes.facecolor"] == "white"
+
+
+def test_finish_names_everything():
+    _, ax = plots.figure()
+    plots.measured(ax, [1, 2, 3], values(), label="tanh", line=True)
+    plots.finish(ax, title="It grows", x="layer", y="std of a", log="y")
+    assert ax.get_title("left") == "It grows"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "std of a")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["tanh"]
+    plots.finish(ax, title="It grows", x="layer", y="std of a", log="xy", legend=False)
+    assert ax.get_xscale() == "log"
+
+
+def test_layer_histograms_pool_everything_and_mark_the_ends():
+    layers = [np.linspace(-1, 1, 24).reshape(2, 3, 4), np.linspace(-0.001, 0.001, 24).reshape(6, 4)]
+    fig = plots.layer_histograms(layers, title="Shrinking", bins=8)
+    for ax, layer in zip(fig.axes, layers):
+        heights = np.array([bar.get_height() for bar in ax.patches])
+        widths = np.array([bar.get_width() for bar in ax.patches])
+        expected, edges = np.histogram(layer, bins=8, density=True)
+        np.testing.assert_allclose(heights, expected)
+        np.testing.assert_allclose(widths, np.diff(edges))
+    assert [text.get_text() for text in fig.axes[1].get_xticklabels()] == ["-1.0e-03", "1.0e-03"]
+    shared = plots.layer_histograms(layers, title="Shrinking", limit=2.0)
+    assert {ax.get_xticks()[1] for ax in shared.axes} == {2.0}
+    assert shared.get_suptitle() == "Shrinking"
+
+
+def test_a_constant_layer_has_a_histogram_too():
+    fig = plots.layer_histograms([np.full((2, 2), 0.5)], title="all the same")
+    assert [text.get_text() for text in fig.axes[0].get_xticklabels()] == ["0.5"]
+
+
+def test_show_outside_a_notebook_prints_the_text(capsys):
+    plots.show(plots.figure()[0], f"  {ALT}\n")
+    assert capsys.readouterr().out == f"Figure: {ALT}\n"
+
+
+def test_show_without_ipython_prints_the_text(capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "IPython", None)
+    plots.show(plots.figure()[0], ALT)
+    assert ALT in capsys.readouterr().out
+
+
+@pytest.fixture(name="shell")
+def _shell(monkeypatch):
+    shell = start_ipython()
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    return shell
+
+
+@pytest.mark.usefixtures("shell")
+def test_show_in_a_notebook_stores_picture_and_text_together():
+    def stored():
+        fig, ax = plots.figure()
+        plots.measured(ax, [1, 2, 3], values(), label="measured")
+        with capture_output() as captured:
+            plots.show(fig, ALT)
+        (output,) = captured.outputs
+        return output.data, output.metadata
+
+    data, metadata = stored()
+    assert data["text/plain"] == f"Figure: {ALT}"
+    assert metadata["image/png"]["alt"] == ALT
+    picture = data["image/png"]
+    picture = base64.b64decode(picture) if isinstance(picture, str) else picture
+    pixels = imread(io.BytesIO(picture), format="png")
+    assert pixels.shape[1] == round(plots.WIDTH * plots.DPI)
+    assert metadata["image/png"]["width"] == round(plots.WIDTH * 100)
+    assert pixels[0, 0].tolist() == [1, 1, 1, 1]  # opaque white
+    assert b"Matplotlib" not in picture  # no version: the bytes change only if the picture does
+    assert stored()[0] == data
+
+
+def test_figures_leave_no_global_state():
+    before = dict(matplotlib.rcParams)
+    assert isinstance(plots.figure(2)[0], Figure)
+    plots.layer_histograms([np.eye(3)], title="one")
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda ax: plots.measured(ax, [1, 2], values(), label=""), ValueError, "`values` must be"),
+        (lambda ax: plots.measured(ax, [1], [[np.inf]], label=""), ValueError, "`values` must be f"),
+        (lambda ax: plots.measured(ax, [1], [[1]], label="", series=-1), ValueError, "`series`"),
+        (lambda ax: plots.theory(ax, [1, 2], [1.0]), ValueError, "`values` must be"),
+        (lambda ax: plots.theory(ax, [1], [1.0], band=[[1, 2, 3]]), ValueError, "`band` must be"),
+        (lambda ax: plots.finish(ax, title="", x="", y="", log="z"), ValueError, "`log` must be"),
+        (lambda ax: plots.layer_histograms([], title=""), ValueError, "`layers` must be"),
+        (lambda ax: plots.figure(0), ValueError, "`columns` must be"),
+        (lambda ax: plots.show(ax, ALT), TypeError, "`fig` must be a Matplotlib Figure"),
+        (lambda ax: plots.show(ax.figure, "too short"), ValueError, "`alt` must be a text"),
+    ],
+)
+def test_bad_input_is_named(call, error, says):
+    with pytest.raises(error, match=says):
+        call(plots.figure()[1])

@@ -1,0 +1,217 @@
+"""Probes against slow, literal definitions, and against SciPy's and NumPy's own."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.stats import entropy
+
+from initcore import network, probes
+
+FINITE = st.floats(-1e3, 1e3, allow_subnormal=False)
+BATCHES = hnp.arrays(float, st.tuples(st.integers(2, 6), st.integers(1, 5)), elements=FINITE)
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        probes.pooled_std,
+        probes.std_across_inputs,
+        probes.mean_square,
+        probes.mean_cosine,
+        probes.dead_fraction,
+        probes.rms,
+        probes.median_abs,
+        probes.gradient_norm,
+        probes.numerical_rank,
+        probes.effective_rank,
+        probes.distinct_units,
+        lambda a: probes.saturated_fraction(a, "tanh"),
+    ],
+)
+def test_a_replica_axis_gives_the_numbers_of_the_replicas(probe):
+    a = np.maximum(draw(2, 3, 5, 4), 0)
+    together = probe(a)
+    assert together.shape == (2, 3)
+    for index in np.ndindex(2, 3):
+        np.testing.assert_allclose(together[index], probe(a[index]), rtol=1e-12)
+
+
+def test_pooled_spread_is_across_inputs_plus_between_units():
+    a = draw(200, 30) * np.linspace(0.1, 2, 30) + draw(30, seed=1)
+    np.testing.assert_allclose(
+        probes.pooled_std(a) ** 2, a.var(axis=0).mean() + a.mean(axis=0).var(), rtol=1e-12
+    )
+    np.testing.assert_allclose(probes.std_across_inputs(a), a.std(axis=0).mean(), rtol=1e-12)
+
+
+def test_an_input_blind_layer_has_a_pooled_spread_but_none_across_inputs():
+    a = np.tile(draw(1, 50), (20, 1))
+    assert probes.pooled_std(a) > 0.5
+    assert probes.std_across_inputs(a) < 1e-15
+    np.testing.assert_allclose(probes.mean_cosine(a), 1)
+
+
+@given(BATCHES)
+def test_mean_cosine_is_the_mean_over_pairs_of_answers(a):
+    rows = [row for row in a if row.any()]
+    pairs = list(itertools.combinations(rows, 2))
+    literal = [u @ v / np.linalg.norm(u) / np.linalg.norm(v) for u, v in pairs]
+    expected = np.mean(literal) if literal else 1.0
+    np.testing.assert_allclose(probes.mean_cosine(a), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e-10, 1e10, 1e200])
+def test_mean_cosine_and_rms_survive_any_scale(scale):
+    a = draw(6, 4)
+    np.testing.assert_allclose(probes.mean_cosine(scale * a), probes.mean_cosine(a), rtol=1e-9)
+    np.testing.assert_allclose(probes.rms(scale * a) / scale, probes.rms(a), rtol=1e-12)
+
+
+@given(BATCHES)
+def test_rms_and_median_are_numpys(values):
+    np.testing.assert_allclose(
+        probes.rms(values), np.sqrt(np.mean(values**2)), rtol=1e-12, atol=1e-150
+    )
+    np.testing.assert_allclose(probes.median_abs(values), np.median(np.abs(values)))
+    np.testing.assert_allclose(probes.mean_square(values), np.mean(values**2))
+
+
+def test_gradient_norm_is_the_frobenius_norm():
+    gradient = draw(7, 5)
+    np.testing.assert_allclose(probes.gradient_norm(gradient), np.linalg.norm(gradient))
+
+
+@pytest.mark.parametrize(
+    ("activation", "inside", "outside"),
+    [
+        ("tanh", [0.98, -0.98, 0], [0.995, -0.995, 1]),
+        ("sigmoid", [0.02, 0.98, 0.5], [0.005, 0.995, 0]),
+        ("centred_sigmoid", [0.48, -0.48, 0], [0.495, -0.495, 0.5]),
+    ],
+)
+def test_saturated_is_within_one_percent_of_the_end(activation, inside, outside):
+    assert probes.saturated_fraction(np.array([inside]), activation) == 0
+    assert probes.saturated_fraction(np.array([outside]), activation) == 1
+    assert probes.saturated_fraction(np.array([inside + outside]), activation) == 0.5
+
+
+def test_dead_is_zero_for_every_input():
+    a = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 2.0]])
+    assert probes.dead_fraction(a) == 0.5
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3])
+def test_ranks_of_a_matrix_of_known_rank(rank):
+    W = draw(8, rank) @ draw(rank, 6, seed=1)
+    assert probes.numerical_rank(W) == rank == np.linalg.matrix_rank(W)
+    assert probes.effective_rank(W) <= rank + 1e-6
+    assert probes.effective_rank(np.eye(6)[:, :rank] @ draw(rank, rank)) <= rank + 1e-6
+
+
+def test_numerical_rank_follows_its_tolerance():
+    W = np.diag([1.0, 1e-3, 1e-9])
+    assert [int(probes.numerical_rank(W, t)) for t in (1e-2, 1e-6, 1e-12)] == [1, 2, 3]
+
+
+def test_effective_rank_is_the_exponential_of_scipys_entropy():
+    W = draw(20, 9)
+    values = np.linalg.svd(W, compute_uv=False)
+    np.testing.assert_allclose(probes.effective_rank(W), np.exp(entropy(values)))
+
+
+def test_distinct_units_counts_columns_with_their_biases():
+    W = np.array([[1.0, 1.0, 2.0, 1.0], [3.0, 3.0, 3.0, 3.0]])
+    assert probes.distinct_units(W) == 2
+    assert probes.distinct_units(W, np.array([0.0, 0.5, 0.0, 0.0])) == 3
+    assert probes.distinct_units(W + np.array([0, 1e-12, 0, -1e-12])) == 2
+    assert probes.distinct_units(W + np.array([0, 1e-6, 0, -1e-6])) == 4
+    assert probes.distinct_units(np.zeros((3, 5))) == 1
+    assert probes.distinct_units(draw(4, 30)) == 30
+
+
+@pytest.fixture(name="run")
+def _run():
+    net = network.MLP((6, 5, 4, 3), "tanh", replicas=7, seed=2)
+    trace = net.forward(draw(10, 6))
+    return net, trace, net.backward(trace, np.ones_like(trace.output))
+
+
+def test_layer_statistics_hold_every_probe_of_every_layer(run):
+    net, trace, gradients = run
+    measured = probes.layer_statistics(net, trace, gradients, parameters=True)
+    assert set(measured.values) == {
+        *("mean", "std", "std across inputs", "q", "dead", "cosine", "saturated"),
+        *("delta rms", "delta median", "grad W norm", "rank", "effective rank", "distinct units"),
+    }
+    for layer in range(3):
+        a, delta = trace.activations[layer], gradients.deltas[layer]
+        expected = {
+            "mean": a.mean(axis=(1, 2)),
+            "std": probes.pooled_std(a),
+            "std across inputs": probes.std_across_inputs(a),
+            "q": probes.mean_square(trace.pre_activations[layer]),
+            "dead": probes.dead_fraction(a),
+            "cosine": probes.mean_cosine(a),
+            "delta rms": probes.rms(delta),
+            "delta median": probes.median_abs(delta),
+            "grad W norm": probes.gradient_norm(gradients.weights[layer]),
+            "rank": probes.numerical_rank(net.weights[layer]),
+            "effective rank": probes.effective_rank(net.weights[layer]),
+            "distinct units": probes.distinct_units(net.weights[layer], net.biases[layer]),
+        }
+        for name, value in expected.items():
+            np.testing.assert_array_equal(measured[name][layer], value, err_msg=name)
+    saturated = probes.saturated_fraction(trace.activations[0], "tanh")
+    np.testing.assert_array_equal(measured["saturated"][0], saturated)
+    assert (measured["saturated"][-1] == 0).all()
+
+
+def test_layer_statistics_without_replicas_gradients_or_a_second_input():
+    net = network.MLP((6, 5, 3), "relu", seed=2)
+    measured = probes.layer_statistics(net, net.forward(draw(1, 6)))
+    assert set(measured.values) == {"mean", "std", "std across inputs", "q", "dead"}
+    assert measured["std"].shape == (2,)
+    assert str(measured).splitlines()[0].split()[:3] == ["layer", "mean", "std"]
+
+
+def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
+    net, trace, _ = run
+    measured = probes.layer_statistics(net, trace)
+    low, middle, high = np.quantile(measured["std"][1], [0.05, 0.5, 0.95])
+    assert f"{middle:.3g} [{low:.3g}, {high:.3g}]" in repr(measured)
+    columns = measured.to_dict()
+    columns["std"][:] = 0
+    assert (measured["std"] > 0).all() and columns["q"].shape == (3, 7)
+    table = measured.table("q", "std", spec=".2f", title="two of them")
+    assert table.columns == ("layer", "q", "std") and str(table).startswith("two of them\n")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: probes.pooled_std([1.0, 2.0]), ValueError, "`a` must be an array of shape"),
+        (lambda: probes.pooled_std([[np.nan, 1]]), ValueError, "`a` must be finite"),
+        (lambda: probes.mean_cosine(np.ones((1, 3))), ValueError, "at least two inputs"),
+        (lambda: probes.saturated_fraction(np.ones((2, 2)), "relu"), ValueError, "one of 'tanh'"),
+        (lambda: probes.numerical_rank(np.eye(2), 0), ValueError, "`tolerance` must be"),
+        (lambda: probes.distinct_units(np.eye(2), np.ones(3)), ValueError, "`b` must be"),
+        (lambda: probes.layer_statistics("net", None), TypeError, "`net` must be"),
+        (lambda: probes.LayerStatistics({"std": np.ones(2)})["sdt"], ValueError, "mean 'std'"),
+    ],
+)
+def test_bad_input_is_named(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
+
+
+def test_parameters_is_a_bool(run):
+    with pytest.raises(TypeError, match="`parameters` must be True or False"):
+        probes.layer_statistics(run[0], run[1], parameters=1)

@@ -1,0 +1,84 @@
+"""Sphinx extension: what the book needs beyond Jupyter Book's own settings.
+
+- MathJax is served by the site itself, from what ``website/javascript.py`` installed.
+- The sources on the references page can be linked to by key from any page or notebook:
+  ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
+- sphinx-thebe puts an inline script on every page, twice, whether it is used or not: dropped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+
+MATHJAX = Path(__file__).resolve().parent / "node_modules" / "mathjax"
+# The page loads tex-chtml.js and the fonts it uses. The rest is asked for only by rarer TeX
+# commands and by the accessibility entries of the menu on a formula, and works offline as well.
+MATHJAX_FILES = (
+    "LICENSE",
+    "es5/tex-chtml.js",
+    "es5/output/chtml/fonts/woff-v2/*.woff",
+    "es5/input/tex/extensions/*.js",
+    "es5/a11y/*.js",
+    "es5/sre/mathmaps/base.json",
+    "es5/sre/mathmaps/en.json",
+)
+
+
+def find_mathjax(app: Sphinx) -> None:
+    """Stop the build of a site whose formulas would stay raw."""
+    if app.builder.format == "html" and not (MATHJAX / "es5" / "tex-chtml.js").is_file():
+        raise ExtensionError("MathJax is not installed: run `python website/javascript.py` first")
+
+
+def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    """Copy MathJax into the built site, where ``mathjax_path`` of ``_config.yml`` expects it."""
+    if exception or app.builder.format != "html":
+        return
+    for pattern in MATHJAX_FILES:
+        for source in MATHJAX.glob(pattern):
+            path = source.relative_to(MATHJAX).as_posix().removeprefix("es5/")
+            target = Path(app.outdir, "_static", "mathjax", path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def name_citations(app: Sphinx, env: BuildEnvironment) -> None:
+    """Let MyST links find the sources of a bibliography by their keys.
+
+    MyST knows a page's headings by their slugs: (line, id, text). The ids of the sources, made
+    from ``bibtex_cite_id``, are added to them.
+    """
+    for citation in env.get_domain("cite").citations:
+        slugs = env.metadata[citation.bibliography_key.docname].setdefault("myst_slugs", {})
+        slugs[citation.citation_id] = (0, citation.citation_id, citation.formatted_entry.label)
+
+
+def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
+    """Remove sphinx-thebe's scripts: the inline one stands twice and fails in the console."""
+    context["script_files"] = [
+        script
+        for script in context.get("script_files", [])
+        if "thebe" not in str(getattr(script, "filename", "")).lower()
+        and "THEBE" not in (getattr(script, "attributes", None) or {}).get("body", "")
+    ]
+    context["css_files"] = [
+        css
+        for css in context.get("css_files", [])
+        if "thebe" not in str(getattr(css, "filename", "")).lower()
+    ]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the hooks."""
+    app.connect("builder-inited", find_mathjax)
+    app.connect("build-finished", copy_mathjax)
+    # after sphinxcontrib-bibtex's own handler of this event, which collects the citations
+    app.connect("env-updated", name_citations, priority=900)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
