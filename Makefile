@@ -43,7 +43,7 @@ test-all: ## the same and the tests against PyTorch (a large download)
 	@$(BIN)/python -c "import torch" 2>/dev/null || \
 		echo "PyTorch is installed for this: up to several gigabytes (a CPU build, on Linux, is smaller)"
 	@$(TEST_ENVIRONMENT) tests/requirements-torch.txt
-	@$(PYTEST) tests tests/pytorch initcore chapters
+	@$(PYTEST) -o "norecursedirs=.* node_modules"
 
 notebooks: ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(ENVIRONMENT)

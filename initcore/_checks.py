@@ -95,7 +95,9 @@ def number(
     return result
 
 
-def integer(name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None) -> int:
+def integer(
+    name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None
+) -> int:
     """Return `value` as an int within the bounds; a bool or a float is not an integer."""
     bounds = [f"at least {at_least}"] * (at_least is not None)
     bounds += [f"at most {at_most}"] * (at_most is not None)
@@ -106,6 +108,14 @@ def integer(name: str, value: Any, *, at_least: int | None = None, at_most: int 
     if (at_least is not None and result < at_least) or (at_most is not None and result > at_most):
         fail(name, allowed, value)
     return result
+
+
+def shape(name: str, value: Any) -> tuple[int, ...]:
+    """Return `value` as a tuple of positive integers; () is the shape of a scalar."""
+    sizes = value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(sizes, (str, bytes)) or not isinstance(sizes, Sequence):
+        fail(name, "a sequence of positive integers", value, TypeError)
+    return tuple(integer(f"{name}[{i}]", size, at_least=1) for i, size in enumerate(sizes))
 
 
 def flag(name: str, value: Any) -> bool:

@@ -5,8 +5,9 @@ This module never imports Keras: it looks whether somebody else has.
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,9 @@ def float_dtype(dtype: Any) -> np.dtype:
         keras = _loaded()
         dtype = keras.config.floatx() if keras else "float32"
     if "bfloat16" in (str(dtype), getattr(dtype, "__name__", "")):
-        try:
+        with contextlib.suppress(ImportError):  # without it, as unknown as any other name
             from ml_dtypes import bfloat16
-        except ImportError:  # then it is as unknown as any other name
-            pass
-        else:
+
             return np.dtype(bfloat16)
     return _checks.float_dtype("dtype", dtype)
 
@@ -50,9 +49,10 @@ def serialize_seed(seed: Any) -> Any:
     return keras.saving.serialize_keras_object(seed) if is_keras else seed
 
 
-def deserialize_seed(config: dict[str, Any]) -> Any:
-    """Return the SeedGenerator of a config; Keras must have been imported."""
+def deserialize_seed(config: Mapping[str, Any]) -> Any:
+    """Return the SeedGenerator of its config; Keras must have been imported."""
     keras = _loaded()
-    if keras is None or "class_name" not in config:
-        _checks.fail("seed", "the config of a seed object (of Keras: import it first)", config)
-    return keras.saving.deserialize_keras_object(config)
+    if keras is None or config.get("class_name") != "SeedGenerator":
+        allowed = "the config of a Generator, or of a SeedGenerator where Keras is imported"
+        _checks.fail("seed", allowed, config)
+    return keras.saving.deserialize_keras_object(dict(config))

@@ -16,7 +16,7 @@ from initcore import _checks, activations, datasets, network, probes, training
 from initcore.initializers import RandomNormal
 
 Case = tuple[Any, float]
-INPUTS, SHUFFLES = 1, 2  # streams of random numbers that no weight is drawn from
+INPUTS = 1  # a stream of random numbers that no weight is drawn from
 
 
 class Run(NamedTuple):
@@ -200,7 +200,7 @@ def one_layer_gain(
     fan_ins: Sequence[int],
     sd: float,
     *,
-    units: int = 100,
+    units: int = 200,
     replicas: int = 20,
     seed: int = 0,
 ) -> np.ndarray:
@@ -240,7 +240,7 @@ def one_layer_gain(
     gains = np.empty((len(fan_ins), replicas))
     for row, n in zip(gains, fan_ins):
         n = _checks.integer("fan_ins", n, at_least=1)
-        for r, rng in enumerate(network.replica_generators(seed, replicas, INPUTS)):
+        for r, rng in enumerate(network.replica_generators(seed, replicas, n)):
             x = rng.standard_normal(n)
             row[r] = sd * np.sqrt(np.square(x @ rng.standard_normal((n, units))).mean())
             row[r] /= np.sqrt(np.square(x).mean())

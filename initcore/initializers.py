@@ -7,15 +7,12 @@ handed to a Keras layer as it is. One `VarianceScaling` holds the rule
 
 and Glorot, He and LeCun are settings of it. Weights have the shape ``(..., fan_in, fan_out)``.
 
-How a number is made: every draw is a float64 of the generator's bit-stable stream, rounded to
-the dtype asked for, so float32 weights are the float64 weights rounded. A truncated normal is
-drawn by redrawing what falls beyond the cut (4.6% of the draws): that is exact, and needs no
-inverse error function. Rounding never carries a value beyond a cut or a bound.
+How a number is drawn, and rounded to the dtype asked for, stands in `initcore.sampling`.
 
 Differences from Keras, all on purpose: ``seed=None`` draws afresh at every call (an unseeded
 Keras instance repeats itself), a seed may be a ``numpy.random.Generator``, a dimension of zero is
 an error, and the Keras layers that set the fan axes of *Keras'* variance scalings (EinsumDense,
-MultiHeadAttention) cannot do so here: pass `input_axes` and `output_axes` yourself.
+MultiHeadAttention) do not set them here: pass `input_axes` and `output_axes` yourself.
 
 The classes are registered with Keras (``initcore>HeNormal``) as soon as this module or one of
 its instances finds Keras imported; a program that only loads a saved model therefore imports
@@ -26,160 +23,31 @@ The module draws; it never measures, and keeps no state but the generators hande
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from initcore import _checks, _keras
-
-CUT = 2.0
-"""Where a truncated normal is cut, in standard deviations before the cut."""
-
-# Var(z | |z| < c) = 1 - 2 c phi(c) / P(|z| < c), integrating z^2 phi(z) by parts.
-TRUNCATED_STD = math.sqrt(
-    1 - 2 * CUT * math.exp(-(CUT**2) / 2) / math.sqrt(2 * math.pi) / math.erf(CUT / math.sqrt(2))
-)
-"""Standard deviation of a standard normal truncated to ±2: 0.8796 (its variance is 0.774)."""
+from initcore import _checks, _keras, sampling
+from initcore.sampling import TRUNCATED_STD, Array, Rng, Shape
 
 MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
-Axes = int | Sequence[int]
 
 
-# ---- arguments ---------------------------------------------------------------------------
-
-
-def _shape(shape: Any) -> tuple[int, ...]:
-    if isinstance(shape, np.ndarray):
-        shape = shape.tolist()
-    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence):
-        _checks.fail("shape", "a sequence of positive integers", shape, TypeError)
-    return tuple(_checks.integer(f"shape[{i}]", n, at_least=1) for i, n in enumerate(shape))
-
-
-def _axes(name: str, axes: Any) -> int | tuple[int, ...]:
-    """Return one axis as an int, several as a tuple."""
-    if isinstance(axes, (str, bytes)) or not isinstance(axes, Sequence):
-        return _checks.integer(name, axes)
-    return tuple(_checks.integer(f"{name}[{i}]", axis) for i, axis in enumerate(axes))
-
-
-def _paired(input_axes: Any, output_axes: Any) -> tuple[Any, Any]:
-    if (input_axes is None) != (output_axes is None):
-        missing = "input_axes" if input_axes is None else "output_axes"
-        _checks.fail(missing, "given when the other one of input_axes, output_axes is", None)
-    if input_axes is None:
-        return None, None
-    return _axes("input_axes", input_axes), _axes("output_axes", output_axes)
+Axes = Sequence[int] | None
 
 
 def _option(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is allowed; the error begins as Keras' does."""
-    if isinstance(value, str) and value in allowed:
-        return value
-    error = ValueError if isinstance(value, str) else TypeError
-    options = ", ".join(repr(option) for option in allowed)
-    raise error(
-        f"Invalid `{name}` argument: {_checks.show(value)}. Please use one of {options}."
-        f"{_checks.nearest(value, allowed)}"
-    )
-
-
-def _seed(seed: Any) -> Any:
-    """Return a seed that can be drawn from; a dict is one that `get_config` has written."""
-    if isinstance(seed, Mapping):
-        seed = _seed_from_config(dict(seed))
-    if seed is None or isinstance(seed, np.random.Generator):
-        return seed
-    if callable(getattr(seed, "next", None)) and not isinstance(seed, type):
-        return seed
-    allowed = "a non-negative integer, a numpy.random.Generator, None or an object with .next()"
-    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        is_integer = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-        _checks.fail("seed", allowed, seed, ValueError if is_integer else TypeError)
-    return int(seed)
-
-
-def _seed_from_config(config: dict[str, Any]) -> Any:
-    if config.get("class_name") != "Generator":
-        return _keras.deserialize_seed(config)
-    kinds = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
     try:
-        kind = _checks.choice("bit_generator", config["config"]["bit_generator"], kinds)
-        bit_generator = getattr(np.random, kind)()
-        bit_generator.state = config["config"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"Argument `seed` must hold a generator's state. Received: {error!r}"
-        ) from error
-    return np.random.Generator(bit_generator)
-
-
-def _plain(value: Any) -> Any:
-    """Return an argument as JSON can hold it: arrays and tuples as lists, seeds as configs."""
-    if isinstance(value, np.random.Generator):
-        return {"class_name": "Generator", "config": _plain(value.bit_generator.state)}
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return list(value) if isinstance(value, tuple) else _keras.serialize_seed(value)
-
-
-# ---- draws -------------------------------------------------------------------------------
-
-
-def _edge(bound: float, dtype: np.dtype, inward: float) -> Any:
-    """Return the number of `dtype` nearest to `bound` that does not lie outside it."""
-    with np.errstate(over="ignore"):
-        edge = dtype.type(bound)
-    is_outside = float(edge) < bound if inward > 0 else float(edge) > bound
-    return np.nextafter(edge, dtype.type(inward)) if is_outside else edge
-
-
-def _round(values: Any, dtype: np.dtype, low: float = -math.inf, high: float = math.inf) -> Any:
-    """Return float64 values rounded to `dtype`, and within ``[low, high]`` after it too."""
-    with np.errstate(over="ignore", under="ignore"):  # an overflow is reported by the check instead
-        rounded = np.asarray(values).astype(dtype)
-    if not np.isfinite(rounded).all():
-        largest = float(np.max(np.abs(values)))
-        _checks.fail("dtype", f"able to hold the values drawn, up to {largest:.3g}", str(dtype))
-    lowest, highest = _edge(low, dtype, math.inf), _edge(high, dtype, -math.inf)
-    if float(lowest) > float(highest):
-        _checks.fail("dtype", f"able to hold a number from {low:.9g} to {high:.9g}", str(dtype))
-    return np.minimum(np.maximum(rounded, lowest), highest)
-
-
-def _normal(shape: tuple, rng: np.random.Generator, mean: float, stddev: float, dtype: Any) -> Any:
-    z = rng.standard_normal(math.prod(shape))
-    with np.errstate(over="ignore"):
-        return _round((mean + stddev * z).reshape(shape), dtype)
-
-
-def _truncated_normal(
-    shape: tuple, rng: np.random.Generator, mean: float, stddev: float, dtype: Any
-) -> Any:
-    z = rng.standard_normal(math.prod(shape))
-    beyond = np.flatnonzero(np.abs(z) > CUT)
-    while beyond.size:
-        z[beyond] = rng.standard_normal(beyond.size)
-        beyond = beyond[np.abs(z[beyond]) > CUT]
-    cut = CUT * stddev
-    with np.errstate(over="ignore"):
-        return _round((mean + stddev * z).reshape(shape), dtype, mean - cut, mean + cut)
-
-
-def _uniform(shape: tuple, rng: np.random.Generator, low: float, high: float, dtype: Any) -> Any:
-    values = low + (high - low) * rng.random(math.prod(shape))
-    below_high = math.nextafter(high, -math.inf)
-    return _round(values.reshape(shape), dtype, low, below_high)
-
-
-# ---- the classes -------------------------------------------------------------------------
+        return _checks.choice(name, value, allowed)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"Invalid `{name}` argument: {error}") from None
 
 
 class Initializer:
@@ -218,32 +86,24 @@ class Initializer:
             A shape that is not a sequence of positive integers, a dtype that is no floating one
             or too small for the values.
         """
-        seed = self.seed
-        if callable(getattr(seed, "next", None)):
-            words = np.ravel(np.asarray(seed.next())).tolist()
-            seed = [_checks.integer("seed.next()", word) % 2**64 for word in words]
-            return self.draw(shape, np.random.default_rng(seed), dtype)
-        return self.draw(shape, _checks.generator("seed", seed), dtype)
+        return self.draw(shape, sampling.generator(self.seed), dtype)
 
     def draw(self, shape: Sequence[int], rng: Any, dtype: Any = None) -> np.ndarray:
         """Return an array drawn with the Generator `rng` instead of this initializer's seed."""
-        return self._draw(_shape(shape), _checks.generator("rng", rng), _keras.float_dtype(dtype))
+        rng = _checks.generator("rng", rng)
+        return self._draw(_checks.shape("shape", shape), rng, _keras.float_dtype(dtype))
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
         raise NotImplementedError("Initializer subclasses must implement the `_draw()` method.")
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments in a form that JSON can hold."""
         register_keras()
-        return {name: _plain(getattr(self, name)) for name in _parameters(type(self))}
+        return {name: sampling.plain(getattr(self, name)) for name in _parameters(type(self))}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Initializer:
         """Return an initializer from what `get_config` returned."""
-        if not isinstance(config, Mapping):
-            _checks.fail("config", "a dict of the constructor's arguments", config, TypeError)
-        for name in config:
-            _checks.choice(f"{cls.__name__} config key", name, list(_parameters(cls)))
         return cls(**config)
 
     def clone(self) -> Initializer:
@@ -258,15 +118,13 @@ class Initializer:
         return hash(type(self))  # a generator among the arguments changes with each draw
 
     def __repr__(self) -> str:
-        arguments = []
+        shown = []
         for name, parameter in _parameters(type(self)).items():
             value = getattr(self, name)
-            is_plain = isinstance(value, (str, int, float, tuple, list, np.ndarray, type(None)))
-            if isinstance(value, np.ndarray) or value != parameter.default:
-                # The repr of a generator would show its address.
-                text = _checks.show(value) if is_plain else str(type(value).__name__)
-                arguments.append(f"{name}={text}")
-        return f"{type(self).__name__}({', '.join(arguments)})"
+            # The repr of a generator would show its address.
+            text = type(value).__name__ if sampling.is_stream(value) else _checks.show(value)
+            shown += [f"{name}={text}"] * (text != _checks.show(parameter.default))
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
@@ -283,14 +141,15 @@ class Constant(Initializer):
     def __init__(self, value: Any = 0.0) -> None:
         super().__init__()
         is_array = isinstance(value, (list, tuple)) or np.ndim(value) > 0
-        self.value = _checks.array("value", value) if is_array else _checks.number("value", value)
+        check = _checks.array if is_array else _checks.number
+        self.value = copy.copy(check("value", value))
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
         try:
             values = np.broadcast_to(self.value, shape)
         except ValueError:
             _checks.fail("shape", f"one that a value of shape {np.shape(self.value)} fits", shape)
-        return _round(values, dtype)
+        return sampling.to_dtype(values, dtype)
 
 
 class FromArray(Constant):
@@ -300,7 +159,7 @@ class FromArray(Constant):
         super().__init__(np.asarray(value))
         self.value = np.array(self.value)
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
         if shape != self.value.shape:
             raise ValueError(
                 f"Expected `shape` to be {self.value.shape} for an array as initializer. "
@@ -312,14 +171,14 @@ class FromArray(Constant):
 class Zeros(Initializer):
     """Every weight is 0: right for biases, fatal for most weights (chapter 2)."""
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
         return np.zeros(shape, dtype)
 
 
 class Ones(Initializer):
     """Every weight is 1."""
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
         return np.ones(shape, dtype)
 
 
@@ -335,13 +194,13 @@ class Identity(Initializer):
         super().__init__()
         self.gain = _checks.number("gain", gain)
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
         if len(shape) != 2:
             raise ValueError(
                 "Identity matrix initializer can only be used for 2D matrices. "
                 f"Received: shape={shape} of rank {len(shape)}."
             )
-        return _round(self.gain * np.eye(*shape), dtype)
+        return sampling.to_dtype(self.gain * np.eye(*shape), dtype)
 
 
 class RandomNormal(Initializer):
@@ -355,10 +214,10 @@ class RandomNormal(Initializer):
         super().__init__()
         self.mean = _checks.number("mean", mean)
         self.stddev = _checks.number("stddev", stddev, at_least=0)
-        self.seed = _seed(seed)
+        self.seed = sampling.seed_of(seed)
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
-        return _normal(shape, rng, self.mean, self.stddev, dtype)
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
+        return sampling.normal(shape, rng, self.mean, self.stddev, dtype)
 
 
 class TruncatedNormal(RandomNormal):
@@ -372,8 +231,8 @@ class TruncatedNormal(RandomNormal):
     (True, 0.88)
     """
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
-        return _truncated_normal(shape, rng, self.mean, self.stddev, dtype)
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
+        return sampling.truncated_normal(shape, rng, self.mean, self.stddev, dtype)
 
 
 class RandomUniform(Initializer):
@@ -389,10 +248,10 @@ class RandomUniform(Initializer):
         self.maxval = _checks.number("maxval", maxval)
         if not 0 < self.maxval - self.minval < math.inf:
             _checks.fail("maxval", f"above minval={minval} by a finite number", maxval)
-        self.seed = _seed(seed)
+        self.seed = sampling.seed_of(seed)
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
-        return _uniform(shape, rng, self.minval, self.maxval, dtype)
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
+        return sampling.uniform(shape, rng, self.minval, self.maxval, dtype)
 
 
 class Orthogonal(Initializer):
@@ -400,8 +259,8 @@ class Orthogonal(Initializer):
 
     :math:`W = \mathrm{gain}\, Q \operatorname{sign}(\operatorname{diag} R)`, where :math:`QR`
     is the decomposition of a Gaussian matrix. Without the sign, Q depends on how the
-    decomposition was computed, and is not uniform (Haar) distributed: Stewart 1980, section 3;
-    Mezzadri 2007, section 5. A weight of more axes is a matrix of shape
+    decomposition was computed, and is not uniform (Haar) distributed: Stewart 1980;
+    Mezzadri 2007. A weight of more axes is a matrix of shape
     ``(product of all axes but the last, last axis)``, as in Keras.
 
     Parameters
@@ -430,19 +289,15 @@ class Orthogonal(Initializer):
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
         super().__init__()
         self.gain = _checks.number("gain", gain)
-        self.seed = _seed(seed)
+        self.seed = sampling.seed_of(seed)
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
         if len(shape) < 2:
             raise ValueError(
                 "The tensor to initialize must be at least two-dimensional. "
                 f"Received: shape={shape} of rank {len(shape)}."
             )
-        rows, columns = math.prod(shape[:-1]), shape[-1]
-        tall = (max(rows, columns), min(rows, columns))
-        q, r = np.linalg.qr(rng.standard_normal(tall))
-        q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)
-        return _round(self.gain * (q if rows >= columns else q.T).reshape(shape), dtype)
+        return sampling.orthogonal(shape, rng, self.gain, dtype)
 
 
 class VarianceScaling(Initializer):
@@ -474,9 +329,9 @@ class VarianceScaling(Initializer):
         "normal" means truncated, as in Keras (in JAX it means untruncated).
     seed : int, numpy.random.Generator, object with ``.next()``, or None
         See `Initializer`.
-    input_axes, output_axes, in_axis, out_axis : int or sequence of int, optional
-        Which axes are inputs and which are outputs, where the shape is not
-        ``(..., fan_in, fan_out)``; see `compute_fans`. The EinsumDense kernel of shape
+    input_axes, output_axes : sequence of int, optional
+        Which axes count as inputs and which as outputs, where the shape is not
+        ``(..., fan_in, fan_out)``; see `compute_fans`. An EinsumDense kernel of shape
         ``(features, heads, head_size)`` needs ``input_axes=[0], output_axes=[1, 2]``.
 
     Raises
@@ -499,11 +354,8 @@ class VarianceScaling(Initializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: Any = None,
-        input_axes: Axes | None = None,
-        output_axes: Axes | None = None,
-        *,
-        in_axis: Axes = -2,
-        out_axis: Axes = -1,
+        input_axes: Axes = None,
+        output_axes: Axes = None,
     ) -> None:
         super().__init__()
         self.scale = _checks.number("scale", scale, above=0, allowed="positive float")
@@ -511,19 +363,13 @@ class VarianceScaling(Initializer):
         name = distribution.lower() if isinstance(distribution, str) else distribution
         name = "truncated_normal" if name == "normal" else name
         self.distribution = _option("distribution", name, DISTRIBUTIONS)
-        self.seed = _seed(seed)
-        self.input_axes, self.output_axes = _paired(input_axes, output_axes)
-        self.in_axis, self.out_axis = _axes("in_axis", in_axis), _axes("out_axis", out_axis)
+        self.seed = sampling.seed_of(seed)
+        self.input_axes = _axes("input_axes", input_axes)
+        self.output_axes = _axes("output_axes", output_axes)
 
     def variance(self, shape: Sequence[int]) -> float:
         """Return the variance that weights of this shape are drawn with: ``scale / n``."""
-        fan_in, fan_out = compute_fans(
-            shape,
-            self.in_axis,
-            self.out_axis,
-            input_axes=self.input_axes,
-            output_axes=self.output_axes,
-        )
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         count = {
             "fan_in": fan_in,
             "fan_out": fan_out,
@@ -532,42 +378,22 @@ class VarianceScaling(Initializer):
         }
         return self.scale / count[self.mode]
 
-    def _draw(self, shape: tuple[int, ...], rng: np.random.Generator, dtype: np.dtype) -> Any:
+    def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
         stddev = math.sqrt(self.variance(shape))
         if self.distribution == "uniform":
             limit = math.sqrt(3) * stddev
-            return _uniform(shape, rng, -limit, limit, dtype)
+            return sampling.uniform(shape, rng, -limit, limit, dtype)
         if self.distribution == "untruncated_normal":
-            return _normal(shape, rng, 0.0, stddev, dtype)
-        return _truncated_normal(shape, rng, 0.0, stddev / TRUNCATED_STD, dtype)
+            return sampling.normal(shape, rng, 0.0, stddev, dtype)
+        return sampling.truncated_normal(shape, rng, 0.0, stddev / TRUNCATED_STD, dtype)
 
 
 class _NamedScaling(VarianceScaling):
     """A `VarianceScaling` whose scale, mode and distribution its name stands for."""
 
-    scale: float
-    mode: str
-    distribution: str
-
-    def __init__(
-        self,
-        seed: Any = None,
-        input_axes: Axes | None = None,
-        output_axes: Axes | None = None,
-        *,
-        in_axis: Axes = -2,
-        out_axis: Axes = -1,
-    ) -> None:
-        super().__init__(
-            self.scale,
-            self.mode,
-            self.distribution,
-            seed,
-            input_axes,
-            output_axes,
-            in_axis=in_axis,
-            out_axis=out_axis,
-        )
+    def __init__(self, seed: Any = None, input_axes: Axes = None, output_axes: Axes = None) -> None:
+        preset = (self.scale, self.mode, self.distribution)
+        super().__init__(*preset, seed, input_axes, output_axes)
 
 
 class GlorotUniform(_NamedScaling):
@@ -638,13 +464,16 @@ class LecunNormal(_NamedScaling):
 # ---- fans and gains ----------------------------------------------------------------------
 
 
+def _axes(name: str, axes: Any) -> tuple[int, ...] | None:
+    if axes is None:
+        return None
+    if isinstance(axes, str) or not isinstance(axes, Sequence) or not axes:
+        _checks.fail(name, "a sequence of at least one integer, or None", axes, TypeError)
+    return tuple(_checks.integer(f"{name}[{i}]", axis) for i, axis in enumerate(axes))
+
+
 def compute_fans(
-    shape: Sequence[int],
-    in_axis: Axes = -2,
-    out_axis: Axes = -1,
-    *,
-    input_axes: Axes | None = None,
-    output_axes: Axes | None = None,
+    shape: Sequence[int], input_axes: Axes = None, output_axes: Axes = None
 ) -> tuple[int, int]:
     """Return ``(fan_in, fan_out)``: how many weights meet at an output, and at an input.
 
@@ -654,55 +483,47 @@ def compute_fans(
         ``(fan_in, fan_out)``; ``(*receptive field, channels in, channels out)`` of a
         convolution, whose fans both count the receptive field; ``(n,)``, with both fans n; or
         ``()``, with both fans 1. The axes below do not apply to the last two.
-    in_axis, out_axis : int or sequence of int
-        The axes of the inputs and of the outputs; all others are the receptive field (JAX).
-    input_axes, output_axes : int or sequence of int, optional
-        Keras' arguments. Given both, they replace `in_axis` and `out_axis`, and all other axes
-        count in neither fan.
+    input_axes, output_axes : sequence of int, optional
+        The axes whose sizes are multiplied into fan_in and into fan_out; a receptive field
+        stands in both (JAX's in_axis and out_axis leave it out). None: all axes but the last,
+        and all but the last but one.
 
     Raises
     ------
     ValueError, TypeError
-        A dimension that is not a positive integer, an axis out of range, one axis named twice,
-        or one of `input_axes`, `output_axes` without the other.
+        A dimension that is not a positive integer, an axis out of range or named twice.
 
     Examples
     --------
     >>> compute_fans((256, 128)), compute_fans((3, 3, 16, 32)), compute_fans((10,))
     ((256, 128), (144, 288), (10, 10))
-    >>> compute_fans((512, 8, 64), in_axis=0, out_axis=(1, 2))
+    >>> compute_fans((512, 8, 64), input_axes=[0], output_axes=[1, 2])
     (512, 512)
     """
-    shape = _shape(shape)
-    input_axes, output_axes = _paired(input_axes, output_axes)
-    is_keras = input_axes is not None
-    if len(shape) < 2:
+    shape = _checks.shape("shape", shape)
+    rank = len(shape)
+    if rank < 2:
         return math.prod(shape), math.prod(shape)
-    pairs = {"in_axis": in_axis, "out_axis": out_axis}
-    if is_keras:
-        pairs = {"input_axes": input_axes, "output_axes": output_axes}
-    named: list[int] = []
-    fans: list[int] = []
-    for name, axes in pairs.items():
-        chosen = _axes(name, axes)
-        chosen = (chosen,) if isinstance(chosen, int) else chosen
-        rank = len(shape)
-        found = [_checks.integer(name, i, at_least=-rank, at_most=rank - 1) % rank for i in chosen]
-        named += found
-        fans.append(math.prod(shape[i] for i in found))
-    if len(set(named)) < len(named):
-        _checks.fail(" and ".join(f"{name}" for name in pairs), "axes named once", pairs)
-    field = 1 if is_keras else math.prod(shape) // math.prod(fans)
-    return fans[0] * field, fans[1] * field
+
+    def fan(name: str, axes: Axes, other: int) -> int:
+        axes = _axes(name, axes) or [i for i in range(rank) if i != rank + other]
+        last = {"at_least": -rank, "at_most": rank - 1}
+        places = {_checks.integer(name, axis, **last) % rank for axis in axes}
+        if len(places) < len(axes):
+            _checks.fail(name, "axes that are each named once", axes)
+        return math.prod(shape[place] for place in places)
+
+    return fan("input_axes", input_axes, -1), fan("output_axes", output_axes, -2)
 
 
-GAINS: Mapping[str, Callable[[float], float]] = {
-    "linear": lambda _: 1.0,
-    "sigmoid": lambda _: 1.0,
-    "tanh": lambda _: 5 / 3,
-    "relu": lambda _: math.sqrt(2),
-    "leaky_relu": lambda slope: math.sqrt(2 / (1 + slope**2)),
-    "selu": lambda _: 3 / 4,
+_ROOT2 = math.sqrt(2)
+GAINS = {
+    "linear": 1,
+    "relu": _ROOT2,
+    "leaky_relu": _ROOT2,
+    "tanh": 5 / 3,
+    "selu": 3 / 4,
+    "sigmoid": 1,
 }
 
 
@@ -741,35 +562,21 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     >>> calculate_gain("relu") ** 2, calculate_gain("leaky_relu", 1.0)
     (2.0000000000000004, 1.0)
     """
-    gain = GAINS[_checks.choice("activation", activation, tuple(GAINS))]
-    if param is None:
-        return gain(0.01)
-    if activation != "leaky_relu":
+    gain = float(GAINS[_checks.choice("activation", activation, tuple(GAINS))])
+    if activation == "leaky_relu":
+        return gain / math.hypot(1, _checks.number("param", 0.01 if param is None else param))
+    if param is not None:
         _checks.fail("param", f"None for {activation!r}", param)
-    return gain(_checks.number("param", param, allowed="a finite slope"))
+    return gain
 
 
 # ---- by name -----------------------------------------------------------------------------
 
-_CLASSES = (
-    Initializer,
-    Constant,
-    FromArray,
-    GlorotNormal,
-    GlorotUniform,
-    HeNormal,
-    HeUniform,
-    Identity,
-    LecunNormal,
-    LecunUniform,
-    Ones,
-    Orthogonal,
-    RandomNormal,
-    RandomUniform,
-    TruncatedNormal,
-    VarianceScaling,
-    Zeros,
-)
+_CLASSES = [
+    item
+    for name, item in list(globals().items())
+    if isinstance(item, type) and issubclass(item, Initializer) and not name.startswith("_")
+]
 
 
 def _snake(name: str) -> str:
@@ -780,17 +587,9 @@ def _snake(name: str) -> str:
 _SNAKE_CASE = {_snake(cls.__name__): cls for cls in _CLASSES}
 globals().update(_SNAKE_CASE)
 
-_KNOWN: dict[str, type[Initializer]] = {
-    **{cls.__name__: cls for cls in _CLASSES},
-    **_SNAKE_CASE,
-    # Keras' further names.
-    "IdentityInitializer": Identity,
-    "OrthogonalInitializer": Orthogonal,
-    "normal": RandomNormal,
-    "one": Ones,
-    "uniform": RandomUniform,
-    "zero": Zeros,
-}
+_ALIASES = {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros}
+_ALIASES |= {f"{cls.__name__}Initializer": cls for cls in (Identity, Orthogonal)}
+_KNOWN = {cls.__name__: cls for cls in _CLASSES} | _SNAKE_CASE | _ALIASES
 
 
 def register_keras() -> None:
@@ -886,19 +685,18 @@ def deserialize(
     >>> deserialize(serialize(init)) == init
     True
     """
-    if not isinstance(config, Mapping):
-        _checks.fail("config", "a dict with 'class_name' and 'config'", config, TypeError)
-    if "class_name" not in config:
-        _checks.fail("config", "a dict with 'class_name' and 'config'", config)
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        error = ValueError if isinstance(config, Mapping) else TypeError
+        _checks.fail("config", "a dict with 'class_name' and 'config'", config, error)
     name = config["class_name"]
+    module = str(config.get("module") or __name__)
     if custom_objects and name in custom_objects:
-        return custom_objects[name].from_config(config.get("config") or {})
-    module = str(config.get("module") or "initcore")
-    if module.partition(".")[0] not in ("initcore", "keras"):
-        _checks.fail(
-            "custom_objects", f"a dict with the class {name!r} of {module}", custom_objects
-        )
-    return _by_name(name).from_config(config.get("config") or {})
+        cls = custom_objects[name]
+    elif module.partition(".")[0] in ("initcore", "keras"):
+        cls = _by_name(name)
+    else:
+        _checks.fail("custom_objects", f"a dict with the {name!r} of {module}", custom_objects)
+    return cls.from_config(config.get("config") or {})
 
 
 register_keras()

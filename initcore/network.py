@@ -27,12 +27,13 @@ def replica_generators(
     Parameters
     ----------
     seed : int, numpy.random.Generator or None
-        Replica r gets ``default_rng([seed, r, *stream])`` of an integer, the r-th spawned child
-        of a Generator, and a fresh unpredictable generator of None.
+        Of an integer, replica r gets the r-th spawned child of ``SeedSequence(seed)``, and so
+        shares no number with ``default_rng(seed)``, from which a user may draw the inputs; of a
+        Generator, its r-th spawned child; of None, a fresh unpredictable generator.
     replicas : int or None
         How many; None gives one, the same as replica 0.
     *stream : int
-        Positive numbers that set independent uses of one seed apart (weights, shuffling).
+        Numbers that set independent uses of one seed apart (weights, shuffling).
 
     Raises
     ------
@@ -49,7 +50,8 @@ def replica_generators(
     rng = _checks.generator("seed", seed)
     if seed is None or rng is seed:
         return rng.spawn(count)
-    return [np.random.default_rng([int(seed), r, *stream]) for r in range(count)]
+    keys = [np.random.SeedSequence(int(seed), spawn_key=(r, *stream)) for r in range(count)]
+    return [np.random.default_rng(key) for key in keys]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -134,9 +136,9 @@ class MLP:
     replicas : int or None
         R networks in one pass; all arrays then have a leading axis. None: one, without the axis.
     seed : int, numpy.random.Generator or None
-        Replica r draws from ``numpy.random.default_rng([seed, r])`` the weights, then the biases,
-        layer by layer: it is the same whatever the number of replicas, and ``replicas=None`` is
-        replica 0. A Generator is spawned.
+        Replica r draws from the r-th spawned child of ``numpy.random.SeedSequence(seed)`` the
+        weights, then the biases, layer by layer: it is the same whatever the number of replicas,
+        and ``replicas=None`` is replica 0. A Generator is spawned.
     dtype : {"float32", "float64"}
         Precision of all parameters and computations.
 

@@ -11,7 +11,8 @@ from scipy.stats import entropy
 
 from initcore import network, probes
 
-FINITE = st.floats(-1e3, 1e3, allow_subnormal=False)
+# Rounded: NumPy's plain norm, the oracle, loses squares of numbers below 1e-154.
+FINITE = st.floats(-1e3, 1e3).map(lambda value: round(value, 6))
 BATCHES = hnp.arrays(float, st.tuples(st.integers(2, 6), st.integers(1, 5)), elements=FINITE)
 
 
@@ -110,10 +111,9 @@ def test_dead_is_zero_for_every_input():
 
 @pytest.mark.parametrize("rank", [0, 1, 3])
 def test_ranks_of_a_matrix_of_known_rank(rank):
-    W = draw(8, rank) @ draw(rank, 6, seed=1)
+    W = draw(8, 3)[:, :rank] @ draw(3, 6, seed=1)[:rank]
     assert probes.numerical_rank(W) == rank == np.linalg.matrix_rank(W)
-    assert probes.effective_rank(W) <= rank + 1e-6
-    assert probes.effective_rank(np.eye(6)[:, :rank] @ draw(rank, rank)) <= rank + 1e-6
+    assert rank - 1 < probes.effective_rank(W) <= rank + 1e-6
 
 
 def test_numerical_rank_follows_its_tolerance():

@@ -40,7 +40,8 @@ make_venv() {
 # What was installed: the files, the package's own metadata, and where .venv stood then.
 wanted() {
     pwd
-    cat pyproject.toml "$@"
+    sed '/^\[tool/,$d' pyproject.toml # without the tools' settings
+    cat "$@"
 }
 
 state_of() {

@@ -54,7 +54,9 @@ def run(command: list[str], failure: str) -> None:
     result = subprocess.run(command, cwd=HERE, capture_output=True, text=True, errors="replace")
     if result.returncode:
         words = (result.stderr + result.stdout).strip().splitlines()
-        sys.exit(f"{failure} ({next((w for w in words if 'error' in w.lower()), 'no reason given')})")
+        sys.exit(
+            f"{failure} ({next((w for w in words if 'error' in w.lower()), 'no reason given')})"
+        )
 
 
 def main() -> None:

@@ -232,9 +232,10 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    with tempfile.TemporaryDirectory(prefix="notebook-") as scratch, (
-        Path(scratch, "kernel.log").open("w+", encoding="utf-8", errors="replace")
-    ) as kernel_log:
+    with (
+        tempfile.TemporaryDirectory(prefix="notebook-") as scratch,
+        Path(scratch, "kernel.log").open("w+", encoding="utf-8", errors="replace") as kernel_log,
+    ):
         environment = {name: os.environ[name] for name in os.environ if name not in NOT_INHERITED}
         environment |= {"INITCORE_PROGRESS": "0", "IPYTHONDIR": scratch}
         client = NotebookClient(
@@ -257,9 +258,9 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
             raise NotebookError(f"code cell {where}: not done after {CELL_TIMEOUT} s") from None
         except (DeadKernelError, RuntimeError) as error:  # the second: it did not even start
             kernel_log.seek(0)
-            last_words = kernel_log.read().strip().splitlines()[-5:]
+            words = [line for line in kernel_log.read().splitlines() if "IPKernelApp" not in line]
             where = f"code cell {client.code_cells_executed}: {error}"
-            raise NotebookError("\n    ".join([where, *last_words])) from None
+            raise NotebookError("\n    ".join([where, *words[-5:]])) from None
     for number, cell in enumerate(_code_cells(notebook), start=1):
         _refuse(cell, number)
     return normalise(notebook)
@@ -327,7 +328,7 @@ def differences(stored: str, new: str) -> str:
     """Say in a few lines how a stored notebook differs from one that was just executed."""
     old_cells, new_cells = (json.loads(text)["cells"] for text in (stored, new))
     lines, number = [], 0
-    for old, cell in zip(old_cells, new_cells):
+    for old, cell in zip(old_cells, new_cells, strict=True):
         number += cell["cell_type"] == "code"
         if old != cell:
             diff = list(difflib.unified_diff(_readable(old), _readable(cell), lineterm="", n=0))

@@ -1,0 +1,816 @@
+"""The rules a chapter's notebook must keep: what nbval cannot see, and what a reader is promised.
+
+No kernel is needed: the rules look at the stored file. nbval compares text only, and only in
+cells that let it, so a chapter can pass nbval and be wrong (``test_notebooks.py`` says how these
+rules close the gaps). Each rule is a function that takes a `Chapter` and yields the problems it
+finds as sentences; `RULES` lists them. ``test_notebook_tools.py`` shows each of them at work on
+a bad notebook.
+
+How a chapter is written, so that it keeps them
+-----------------------------------------------
+- The first cell is Markdown and starts with the only ``# `` heading: the title, a question.
+- The sections of `SECTIONS` follow as ``## `` headings, in this order, others between them at
+  will. *What you will learn* lists two to four objectives and says what the reader needs and
+  how many minutes the chapter takes. *Predict first* asks a question before the first figure.
+  *When it breaks* holds an experiment. *What practitioners do today* is a table that names
+  Keras, PyTorch and JAX. *Exercises* has three or more ``### `` headings, each with a
+  ``<details>`` block whose ``<summary>`` holds the word Solution. *Check yourself* is a list of
+  three to five questions. *References* is a list of links.
+- A code cell is plain Python of at most 12 lines (lines that hold nothing but text, such as a
+  long alternative text, do not count), prints or asserts something, and draws at most one
+  figure, by `initcore.plots.show`. The numbers of a figure are printed or asserted in its own
+  cell, or in the next one that uses a variable of the figure's cell.
+- Links are plain Markdown: ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import nbformat
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.anchors.index import slugify
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "website"))
+
+import claims  # noqa: E402
+import notebooks  # noqa: E402
+
+SECTIONS = (
+    "What you will learn",
+    "Predict first",
+    "When it breaks",
+    "Takeaway",
+    "What practitioners do today",
+    "Exercises",
+    "Check yourself",
+    "Claims decided here",
+    "References",
+)
+MOST_LINES = 12
+SHORTEST_ALT = 40
+
+# What a chapter may import. Another package would have to be in requirements.txt; modules that
+# read files, the clock, the network or hide what happens are left out on purpose.
+IMPORTS = {
+    "collections",
+    "fractions",
+    "functools",
+    "initcore",
+    "ipywidgets",
+    "itertools",
+    "math",
+    "matplotlib",
+    "numpy",
+    "statistics",
+    "textwrap",
+}
+# Names that a chapter does not use, whatever they belong to.
+HIDES = {
+    **dict.fromkeys(
+        ("catch_warnings", "filterwarnings", "simplefilter", "showwarning", "errstate", "seterr"),
+        "hides warnings",
+    ),
+    **dict.fromkeys(
+        ("capture_output", "redirect_stderr", "redirect_stdout", "suppress", "Output"),
+        "hides output",
+    ),
+    **dict.fromkeys(
+        ("clear_output", "update_display", "display_id"), "replaces output that nbval would compare"
+    ),
+    **dict.fromkeys(
+        ("interact", "interactive", "interactive_output"),
+        "swallows errors, and its output is not compared",
+    ),
+    **dict.fromkeys(
+        ("get_ipython", "run_cell_magic", "run_line_magic", "__import__", "eval", "exec"),
+        "runs what the rules cannot read",
+    ),
+    **dict.fromkeys(("exit", "quit", "input", "breakpoint"), "stops the notebook"),
+}
+OUTSIDE = {
+    **dict.fromkeys(
+        (
+            *("open", "read_bytes", "read_text", "write_bytes", "write_text", "tofile", "fromfile"),
+            *("savefig", "loadtxt", "savetxt", "genfromtxt", "memmap", "savez"),
+            *("savez_compressed", "DataSource"),
+        ),
+        "reads or writes a file",
+    ),
+    **dict.fromkeys(("urlopen", "urlretrieve"), "uses the network"),
+}
+NUMPY_RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "SeedSequence", "default_rng"}
+TAGS = {"hide-input"}  # folds the code, shows the output
+
+MARKER = re.compile(r"NBVAL|PYTEST_VALIDATE", re.IGNORECASE)
+MAGIC = re.compile(r"^\s*(%|!|\?|\w+\s*=\s*[%!])|\?\s*$")
+FRAGILE = {
+    "nan": re.compile(r"\bnan\b", re.IGNORECASE),
+    "a negative zero": re.compile(r"(?<![\w.])-0(\.0*)?(e[+-]?0+)?(?![\d.e])"),
+    "nine decimals": re.compile(r"\d\.\d{9}"),
+    "an address": re.compile(
+        r"\b0x[0-9a-f]{6,}|\bobject at\b|<(function|generator|bound method)\b"
+    ),
+    "a path of one machine": re.compile(r"(^|[\s'\"(])(/(home|root|tmp|Users|var|usr)/|[A-Z]:\\)"),
+    "a control character": re.compile(r"[\x00-\x08\x0b-\x1f\x7f]"),
+}
+WARNING = re.compile(r"\b[A-Z]\w*Warning\b|^\s*WARNING\b", re.MULTILINE)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"]).use(dollarmath_plugin)
+ROLE = re.compile(r"\{[A-Za-z][\w:.+-]*\}$")
+MYST_LINE = re.compile(r"^(:::+|\+\+\+|% |\([\w-]+\)=\s*$)|\{\{.*\}\}|\[\^[^\]]+\]")
+HTML_ID = re.compile(r"""\b(?:id|name)=["']([^"']+)["']""")
+HTML_LINK = re.compile(r"""\b(?:href|src)=["']([^"']+)["']""")
+HTML_ALT = re.compile(r"""\balt=["']([^"']*)["']""")
+
+
+# --- a chapter, read once -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Code:
+    """A code cell: its number among the code cells (from 1), and what it says."""
+
+    number: int
+    cell: NotebookNode
+
+    @property
+    def source(self) -> str:
+        return self.cell.source
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The parsed code; nothing, if it is not Python (a rule of its own sees to that)."""
+        try:
+            return ast.parse(self.source)
+        except SyntaxError:
+            return ast.Module(body=[], type_ignores=[])
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The texts that nbval compares, without those that stand in for a picture."""
+        shown = []
+        for output in self.cell.outputs:
+            data = output.get("data", {})
+            if output.output_type == "stream":
+                shown.append(output.text)
+            elif WIDGET not in data and not any(kind.startswith("image/") for kind in data):
+                shown += [str(text) for kind, text in data.items() if kind.startswith("text/")]
+        return shown
+
+    @property
+    def draws(self) -> bool:
+        """Whether the cell shows something that nbval does not compare: a picture, a widget."""
+        return bool(notebooks.pictures(self.cell)) or any(
+            WIDGET in output.get("data", {}) for output in self.cell.outputs
+        )
+
+    @cached_property
+    def asserts(self) -> bool:
+        """Whether the cell asserts something, by ``assert`` or by `initcore.tables.decide`."""
+        checks = [node for node in ast.walk(self.tree) if isinstance(node, ast.Assert)]
+        return bool(claims.deciding_calls(self.source)) or any(
+            not is_constant(node.test) for node in checks
+        )
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether a number is printed or something asserted."""
+        return self.asserts or any(re.search(r"\d", text) for text in self.texts)
+
+    @cached_property
+    def variables(self) -> set[str]:
+        """The names that the cell uses or makes."""
+        return {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name)}
+
+
+@dataclass
+class Section:
+    """What stands under one ``## `` heading."""
+
+    title: str
+    tokens: list[Token] = field(default_factory=list)
+    code: list[Code] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(token.content for token in self.tokens)
+
+    @property
+    def html(self) -> str:
+        return html_of(self.tokens)
+
+    def items(self) -> list[str]:
+        """Return the texts of the items of its lists, without those of lists within lists."""
+        found, depth = [], 0
+        for token in self.tokens:
+            depth += token.type.endswith("_list_open") - token.type.endswith("_list_close")
+            if depth == 1 and token.type == "list_item_open":
+                found.append("")
+            elif depth >= 1 and token.type == "inline" and found:
+                found[-1] += token.content + "\n"
+        return found
+
+
+class Chapter:
+    """A notebook with what the rules need to know of it.
+
+    Parameters
+    ----------
+    path : Path
+        Where the notebook is, or would be: links are relative to its folder.
+    notebook : NotebookNode, optional
+        Its content; read from `path` if not given.
+    root : Path
+        The folder of the course: links lead nowhere outside of it.
+    """
+
+    def __init__(self, path: Path, notebook: NotebookNode | None = None, root: Path = ROOT) -> None:
+        self.path, self.root = path, root
+        self.notebook = notebook or nbformat.read(path, as_version=4)
+        self.title, self.opening = "", Section("")
+        self.code: list[Code] = []
+        self.markdown: list[list[Token]] = []
+        self.sections: list[Section] = []
+        for cell in self.notebook.cells:
+            here = self.sections[-1] if self.sections else self.opening
+            if cell.cell_type == "code":
+                self.code.append(Code(len(self.code) + 1, cell))
+                here.code.append(self.code[-1])
+            elif cell.cell_type == "markdown":
+                self._read_markdown(MARKDOWN.parse(cell.source))
+
+    def _read_markdown(self, tokens: list[Token]) -> None:
+        self.markdown.append(tokens)
+        for before, token in zip([None, *tokens], tokens, strict=False):
+            if before is not None and before.type == "heading_open" and before.tag == "h1":
+                self.title = self.title or token.content
+            elif before is not None and before.type == "heading_open" and before.tag == "h2":
+                self.sections.append(Section(token.content))
+            else:
+                (self.sections[-1] if self.sections else self.opening).tokens.append(token)
+
+    def section(self, title: str) -> Section:
+        """Return a section of the template, an empty one if it is missing."""
+        return next((part for part in self.sections if part.title == title), Section(title))
+
+    @cached_property
+    def imported(self) -> set[str]:
+        """The names that the chapter's imports bind."""
+        return {
+            (alias.asname or alias.name).split(".")[0]
+            for code in self.code
+            for node in ast.walk(code.tree)
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for alias in node.names
+        }
+
+
+def is_constant(node: ast.expr) -> bool:
+    """Whether an expression comes out the same whatever the chapter computes."""
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return isinstance(node, ast.Tuple) or not names - set(dir(builtins))
+
+
+def html_of(tokens: list[Token]) -> str:
+    """Return the raw HTML among Markdown tokens."""
+    parts = []
+    for token in tokens:
+        inner = token.children or []
+        parts += [part.content for part in (token, *inner) if part.type.startswith("html")]
+    return "\n".join(parts)
+
+
+def inline(tokens: list[Token], kind: str) -> Iterator[Token]:
+    """Yield the inline tokens of one kind."""
+    for token in tokens:
+        yield from (part for part in token.children or [] if part.type == kind)
+
+
+def slugs(tokens: list[Token]) -> set[str]:
+    """Return the fragments that lead to a heading or to an HTML id, as MyST makes them."""
+    headings = {
+        slugify("".join(part.content for part in token.children or []))
+        for before, token in zip(tokens, tokens[1:], strict=False)
+        if before.type == "heading_open"
+    }
+    return headings | set(HTML_ID.findall(html_of(tokens)))
+
+
+# --- executed from top to bottom ----------------------------------------------------------------
+
+
+def is_executed_from_top_to_bottom(chapter: Chapter) -> Iterator[str]:
+    """The counts are 1, 2, … n, in cells and in outputs."""
+    if not chapter.code:
+        yield "there is no code cell"
+    for code in chapter.code:
+        counts = [code.cell.execution_count]
+        counts += [o.execution_count for o in code.cell.outputs if "execution_count" in o]
+        for count in counts:
+            if count != code.number:
+                yield f"code cell {code.number} has the execution count {count}"
+
+
+def is_stored_by_make_notebooks(chapter: Chapter) -> Iterator[str]:
+    """The file has the one form that ``make notebooks`` gives it."""
+    copy = nbformat.from_dict(chapter.notebook)
+    wanted = notebooks.to_text(notebooks.normalise(copy))
+    if chapter.path.exists():
+        stored = chapter.path.read_text(encoding="utf-8")
+    else:
+        stored = notebooks.to_text(chapter.notebook)
+    if stored != wanted:
+        yield "the file is not as `make notebooks` stores it"
+
+
+def stores_no_error_and_no_warning(chapter: Chapter) -> Iterator[str]:
+    """No output is an error, comes from stderr, or reads like a warning."""
+    for code in chapter.code:
+        for output in code.cell.outputs:
+            if output.output_type == "error":
+                yield f"code cell {code.number} stores an error: {output.get('ename')}"
+            elif output.get("name") == "stderr":
+                yield f"code cell {code.number} stores stderr"
+        for text in code.texts:
+            if match := WARNING.search(text):
+                yield f"code cell {code.number} stores a warning: {match.group().strip()}"
+
+
+# --- nothing escapes nbval ----------------------------------------------------------------------
+
+
+def lets_nbval_see_every_cell(chapter: Chapter) -> Iterator[str]:
+    """No marker, no tag, no metadata and no kind of output that nbval passes over."""
+    for key in set(chapter.notebook.metadata) - {"kernelspec", "language_info", "widgets"}:
+        yield f"the notebook has metadata that no chapter needs: {key}"
+    for cell in chapter.notebook.cells:
+        if cell.cell_type == "raw":
+            yield "a raw cell, which JupyterLab shows and the page does not"
+        where = f"a cell ({cell.source[:30]!r})"
+        for tag in set(cell.metadata.get("tags", [])) - TAGS:
+            yield f"{where} has the tag {tag}"
+        for key in set(cell.metadata) - {"tags", "mystnb"}:
+            yield f"{where} has metadata that no chapter needs: {key}"
+        for key in set(cell.metadata.get("mystnb", {})) - {"image"}:
+            yield f"{where} has metadata that no chapter needs: mystnb.{key}"
+    for code in chapter.code:
+        if match := MARKER.search(code.source):
+            yield f"code cell {code.number} uses a marker of nbval: {match.group()}"
+        kinds = {kind for output in code.cell.outputs for kind in output.get("data", {})}
+        for kind in kinds:
+            if not kind.startswith("text/") and kind not in ("image/png", WIDGET):
+                yield f"code cell {code.number} stores {kind}; pictures are PNG"
+
+
+def is_plain_python(chapter: Chapter) -> Iterator[str]:
+    """No magic, no shell escape, no help request: code that runs anywhere."""
+    for code in chapter.code:
+        try:
+            ast.parse(code.source)
+        except SyntaxError:
+            lines = [line for line in code.source.splitlines() if MAGIC.search(line)]
+            what = f"a magic or shell escape: {lines[0].strip()}" if lines else "not plain Python"
+            yield f"code cell {code.number}: {what}"
+
+
+def hides_nothing(chapter: Chapter) -> Iterator[str]:
+    """Nothing that swallows warnings, output or errors, or runs code the rules cannot read."""
+    for code in chapter.code:
+        for node in ast.walk(code.tree):
+            name = name_of(node)
+            if name in HIDES:
+                yield f"code cell {code.number}: {name} {HIDES[name]}"
+            if isinstance(node, ast.Call) and name_of(node.func) == "print":
+                if any(keyword.arg == "file" for keyword in node.keywords):
+                    yield f"code cell {code.number}: print(file=…) hides output"
+
+
+def name_of(node: ast.AST) -> str:
+    """Return the name that a name, an attribute, an imported name or a keyword argument has."""
+    for attribute in ("id", "attr", "arg", "name"):
+        if isinstance(value := getattr(node, attribute, None), str):
+            return value
+    return ""
+
+
+def shows_what_it_catches(chapter: Chapter) -> Iterator[str]:
+    """An exception is caught by its own class, and something is said about it."""
+    for code in chapter.code:
+        for node in ast.walk(code.tree):
+            if not isinstance(node, ast.ExceptHandler):
+                continue
+            if node.type is None or name_of(node.type) in ("Exception", "BaseException"):
+                yield f"code cell {code.number} catches every exception"
+            body = [part for statement in node.body for part in ast.walk(statement)]
+            says = any(
+                isinstance(part, (ast.Raise, ast.Assert))
+                or (isinstance(part, ast.Call) and name_of(part.func) == "print")
+                for part in body
+            )
+            if not says:
+                yield f"code cell {code.number} catches an exception and says nothing"
+
+
+def asserts_what_can_fail(chapter: Chapter) -> Iterator[str]:
+    """An assertion hangs on something that was computed."""
+    for code in chapter.code:
+        for node in ast.walk(code.tree):
+            if isinstance(node, ast.Assert) and is_constant(node.test):
+                yield f"code cell {code.number}: `{ast.unparse(node)}` cannot fail"
+
+
+def checks_what_it_computes(chapter: Chapter) -> Iterator[str]:
+    """A cell that computes prints, shows or asserts something."""
+    for code in chapter.code:
+        computes = [node for node in code.tree.body if not is_definition(node)]
+        if not code.source.strip():
+            yield f"code cell {code.number} is empty"
+        elif computes and not (code.asserts or code.draws or any(map(str.strip, code.texts))):
+            yield f"code cell {code.number} computes and neither prints nor asserts"
+
+
+def is_definition(node: ast.stmt) -> bool:
+    """Whether a statement computes nothing: an import, a function, a literal with a name."""
+    if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+        return True
+    value = getattr(node, "value", None)
+    if not isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr)) or value is None:
+        return False
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def prints_what_is_stable(chapter: Chapter) -> Iterator[str]:
+    """No stored text that another machine or another run would give differently."""
+    for code in chapter.code:
+        texts = [output.get("text", "") for output in code.cell.outputs]
+        for output in code.cell.outputs:
+            data = output.get("data", {})
+            texts += [str(text) for kind, text in data.items() if kind.startswith("text/")]
+        for what, pattern in FRAGILE.items():
+            for text in texts:
+                if match := pattern.search(text):
+                    line = text[: match.end()].splitlines()[-1].strip()
+                    yield f"code cell {code.number} prints {what}: {line[-60:]!r}"
+                    break
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+def draws_one_figure_a_cell(chapter: Chapter) -> Iterator[str]:
+    """The alternative text in a cell's metadata is that of its one figure."""
+    for code in chapter.code:
+        count = len(notebooks.pictures(code.cell))
+        if count > 1:
+            yield f"code cell {code.number} draws {count} figures"
+
+
+def says_what_a_figure_shows(chapter: Chapter) -> Iterator[str]:
+    """Each picture has an alternative text, the same for the notebook and for the page."""
+    for code in chapter.code:
+        for picture in notebooks.pictures(code.cell):
+            text = notebooks.alt_text(picture) or ""
+            on_page = code.cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+            if len(text.strip()) < SHORTEST_ALT:
+                yield f"code cell {code.number}: a figure has no alternative text: {text!r}"
+            elif on_page != text:
+                yield f"code cell {code.number}: the page has another alternative text: {on_page!r}"
+    for tokens in chapter.markdown:
+        texts = [image.content for image in inline(tokens, "image")]
+        for tag in re.findall(r"<img\b[^>]*>", html_of(tokens)):
+            texts.append("".join(HTML_ALT.findall(tag)))
+        for text in texts:
+            if len(text.strip()) < SHORTEST_ALT:
+                yield f"a picture in Markdown has no alternative text: {text!r}"
+
+
+def gives_the_numbers_of_a_figure(chapter: Chapter) -> Iterator[str]:
+    """nbval does not compare pictures: their numbers are printed or asserted at once."""
+    not_its_own = chapter.imported | set(dir(builtins))
+    for code, after in zip(chapter.code, [*chapter.code[1:], None], strict=True):
+        if not code.draws or code.has_numbers:
+            continue
+        if after is None or not after.has_numbers:
+            yield f"code cell {code.number}: no number of its figure is printed or asserted"
+        elif not (code.variables & after.variables) - not_its_own:
+            yield (
+                f"code cell {code.number}: its figure's numbers are not in the next cell, which "
+                "uses none of its variables"
+            )
+
+
+# --- code that can be read, and run anywhere ----------------------------------------------------
+
+
+def is_short(chapter: Chapter) -> Iterator[str]:
+    """A cell has at most 12 lines of code, one statement a line."""
+    for code in chapter.code:
+        lines, semicolons = count_lines(code.source)
+        if lines > MOST_LINES:
+            yield f"code cell {code.number} has {lines} lines of code, {MOST_LINES} at most"
+        if semicolons:
+            yield f"code cell {code.number}: `;`, which at the end of a cell does not pass nbval"
+
+
+def count_lines(source: str) -> tuple[int, int]:
+    """Return the number of lines with more than text, comments and brackets, and that of ``;``."""
+    lines, semicolons, inside_text = set(), 0, 0
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            kind = tokenize.tok_name[token.type]
+            # from Python 3.12 on the expressions in an f-string are tokens of their own
+            inside_text += (kind == "FSTRING_START") - (kind == "FSTRING_END")
+            if kind in ("NAME", "NUMBER") and not inside_text:
+                lines.add(token.start[0])
+            semicolons += token.string == ";"
+    except (tokenize.TokenError, SyntaxError):  # `is_plain_python` says so
+        pass
+    return len(lines), semicolons
+
+
+def imports_initcore(chapter: Chapter) -> Iterator[str]:
+    """The machinery is the package's; other imports are few."""
+    roots = set()
+    for code in chapter.code:
+        for node in ast.walk(code.tree):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                roots.add((node.module or ".").split(".")[0])
+    if "initcore" not in roots:
+        yield "initcore is not imported"
+    for root in sorted(roots - IMPORTS):
+        yield f"{root} is imported: no chapter may, see IMPORTS in tests/notebook_rules.py"
+
+
+def stays_inside(chapter: Chapter) -> Iterator[str]:
+    """No file is read or written, nothing is downloaded."""
+    for code in chapter.code:
+        for node in ast.walk(code.tree):
+            name = name_of(node)
+            if name in OUTSIDE:
+                yield f"code cell {code.number}: {name} {OUTSIDE[name]}"
+            elif name in ("load", "save") and is_numpy(getattr(node, "value", None)):
+                yield f"code cell {code.number}: np.{name} reads or writes a file"
+
+
+def is_numpy(node: ast.AST | None) -> bool:
+    """Whether an expression is the module NumPy."""
+    return isinstance(node, ast.Name) and node.id in ("np", "numpy")
+
+
+def seeds_what_is_random(chapter: Chapter) -> Iterator[str]:
+    """Every draw comes from a generator with a seed."""
+    for code in chapter.code:
+        inner = {id(node.value) for node in ast.walk(code.tree) if isinstance(node, ast.Attribute)}
+        for node in ast.walk(code.tree):
+            where = f"code cell {code.number}: `{ast.unparse(node)[:60]}`"
+            if isinstance(node, ast.Call) and name_of(node.func) in NUMPY_RANDOM:
+                seed = [*node.args, *(keyword.value for keyword in node.keywords)]
+                if not seed or all(isinstance(s, ast.Constant) and s.value is None for s in seed):
+                    yield f"{where} has no seed"
+            elif isinstance(node, ast.keyword) and node.arg == "seed":
+                if isinstance(node.value, ast.Constant) and node.value.value is None:
+                    yield f"code cell {code.number}: seed=None is no seed"
+            elif isinstance(node, ast.ImportFrom) and node.module == "numpy.random":
+                for alias in node.names:
+                    if alias.name not in NUMPY_RANDOM:
+                        yield f"{where} draws from the global generator"
+            elif isinstance(node, ast.Import):
+                if any(alias.name == "numpy.random" for alias in node.names):
+                    yield f"{where}: use np.random.default_rng(seed)"
+            elif isinstance(node, ast.Attribute):
+                if is_random(node) and id(node) not in inner:
+                    yield f"{where}: use np.random.default_rng(seed)"
+                elif is_random(node.value) and node.attr not in NUMPY_RANDOM:
+                    yield f"{where} draws from the global generator"
+
+
+def is_random(node: ast.AST) -> bool:
+    """Whether an expression is the module ``numpy.random``."""
+    return isinstance(node, ast.Attribute) and node.attr == "random" and is_numpy(node.value)
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+
+def is_plain_markdown(chapter: Chapter) -> Iterator[str]:
+    """No role, directive or other MyST syntax that JupyterLab shows raw."""
+    for tokens in chapter.markdown:
+        for token in tokens:
+            if token.type == "fence" and token.info.strip().startswith("{"):
+                yield f"a directive, which JupyterLab shows raw: {token.info.strip()}"
+            elif token.type == "inline":
+                yield from _raw_in(token.children or [])
+
+
+def _raw_in(children: list[Token]) -> Iterator[str]:
+    for before, token in zip([None, *children], children, strict=False):
+        follows_text = before is not None and before.type == "text"
+        if token.type == "code_inline" and follows_text and ROLE.search(before.content):
+            yield f"a role, which JupyterLab shows raw: {ROLE.search(before.content).group()}"
+        elif token.type == "text" and (match := MYST_LINE.search(token.content)):
+            yield f"MyST syntax, which JupyterLab shows raw: {match.group().strip()}"
+        elif token.type == "link_close" and before is not None and before.type == "link_open":
+            yield f"a link without text: {before.attrGet('href')}"
+
+
+def has_links_that_lead_somewhere(chapter: Chapter) -> Iterator[str]:
+    """A link to a file of the course leads to one, and to a part of it that exists."""
+    for tokens in chapter.markdown:
+        targets = [str(link.attrGet("href")) for link in inline(tokens, "link_open")]
+        targets += [str(image.attrGet("src")) for image in inline(tokens, "image")]
+        targets += HTML_LINK.findall(html_of(tokens))
+        for target in targets:
+            if re.match(r"(https?|mailto):", target):
+                continue
+            name, _, fragment = target.partition("#")
+            path = (chapter.path.parent / name).resolve() if name else chapter.path.resolve()
+            is_itself = path == chapter.path.resolve()
+            if not is_itself and not (path.is_file() and path.is_relative_to(chapter.root)):
+                yield f"a link to a file that is not there: {target}"
+            elif fragment and fragment not in anchors(chapter if is_itself else path, chapter.root):
+                yield f"a link to a part that is not there: {target}"
+
+
+def anchors(there: Chapter | Path, root: Path) -> set[str]:
+    """Return the fragments that lead somewhere in a notebook or page."""
+    if isinstance(there, Path) and there.suffix == ".ipynb":
+        there = Chapter(there, root=root)
+    if isinstance(there, Chapter):
+        calls = [call for code in there.code for call in claims.deciding_calls(code.source)]
+        return {claims.anchor(call.claim) for call in calls}.union(*map(slugs, there.markdown))
+    if there.suffix != ".md":
+        return set()
+    text = there.read_text(encoding="utf-8")
+    found = slugs(MARKDOWN.parse(text)) | set(re.findall(r"^\(([\w-]+)\)=", text, re.MULTILINE))
+    if "```{bibliography}" in text:
+        found |= set(claims.load_sources(root / claims.BIBLIOGRAPHY))
+    if "```{claims}" in text:
+        found |= {claims.anchor(claim.id) for claim in claims.load_claims(root / claims.LEDGER)}
+    return found
+
+
+# --- the parts of a chapter ---------------------------------------------------------------------
+
+
+def has_a_question_as_its_title(chapter: Chapter) -> Iterator[str]:
+    """The first cell starts with the only title, and that is a question."""
+    first = chapter.notebook.cells[0] if chapter.notebook.cells else None
+    if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
+        yield "the first cell does not start with the title, `# …?`"
+    if not chapter.title.rstrip().endswith("?"):
+        yield f"the title is not a question: {chapter.title!r}"
+    titles = [t for tokens in chapter.markdown for t in tokens if t.type == "heading_open"]
+    if sum(token.tag == "h1" for token in titles) > 1:
+        yield "there is more than one `# ` heading"
+
+
+def has_the_sections_of_a_chapter(chapter: Chapter) -> Iterator[str]:
+    """The sections of the template are there, once, in order, with something in them."""
+    titles = [section.title for section in chapter.sections]
+    for title in SECTIONS:
+        if titles.count(title) != 1:
+            yield f"`## {title}` is there {titles.count(title)} times"
+        section = chapter.section(title)
+        if title in titles and not section.code and not section.text.strip():
+            yield f"`## {title}` is empty"
+    template = [title for title in titles if title in SECTIONS]
+    if template != sorted(template, key=SECTIONS.index):
+        yield f"the sections are not in the order {', '.join(SECTIONS)}"
+
+
+def says_what_the_reader_gets(chapter: Chapter) -> Iterator[str]:
+    """Two to four objectives, what is needed, how long it takes."""
+    section = chapter.section("What you will learn")
+    if not 2 <= len(section.items()) <= 4:
+        yield f"{len(section.items())} learning objectives in a list, not two to four"
+    if not re.search(r"\byou need\b", section.text, re.IGNORECASE):
+        yield "`## What you will learn` does not say what you need (“You need …”)"
+    if not re.search(r"\d\s*(min|minutes)\b", section.text):
+        yield "`## What you will learn` does not say how many minutes it takes"
+
+
+def asks_before_it_shows(chapter: Chapter) -> Iterator[str]:
+    """The prediction is asked for before the first figure."""
+    if "?" not in chapter.section("Predict first").text:
+        yield "`## Predict first` asks nothing"
+    before = [chapter.opening]
+    for section in chapter.sections:
+        if section.title == "Predict first":
+            break
+        before.append(section)
+    for section in before:
+        for code in section.code:
+            if code.draws:
+                yield f"code cell {code.number} shows a figure before `## Predict first`"
+
+
+def shows_where_it_breaks(chapter: Chapter) -> Iterator[str]:
+    """The assumption that fails first is shown, not told."""
+    if not any(code.has_numbers for code in chapter.section("When it breaks").code):
+        yield "`## When it breaks` holds no experiment with printed or asserted numbers"
+
+
+def says_what_is_done_today(chapter: Chapter) -> Iterator[str]:
+    """A table in the names of the libraries."""
+    section = chapter.section("What practitioners do today")
+    if not any(token.type == "table_open" for token in section.tokens):
+        yield "`## What practitioners do today` has no table"
+    for library in ("Keras", "PyTorch", "JAX"):
+        if library not in section.text:
+            yield f"`## What practitioners do today` does not name {library}"
+
+
+def has_exercises_with_solutions(chapter: Chapter) -> Iterator[str]:
+    """Three exercises or more, each with a solution that is folded."""
+    exercises: list[list[Token]] = []
+    for token in chapter.section("Exercises").tokens:
+        if token.type == "heading_open" and token.tag == "h3":
+            exercises.append([])
+        elif exercises:
+            exercises[-1].append(token)
+    if len(exercises) < 3:
+        yield f"{len(exercises)} exercises (`### ` headings), three or more are wanted"
+    for number, tokens in enumerate(exercises, start=1):
+        html = html_of(tokens)
+        folded = re.search(r"<details\b.*?<summary>.*?Solution.*?</summary>", html, re.DOTALL)
+        if not folded:
+            yield f"exercise {number} has no <details> with a <summary> that says Solution"
+            continue
+        opens = next(n for n, token in enumerate(tokens) if "<details" in html_of([token]))
+        inside = "".join(token.content for token in tokens[opens:])
+        inside = re.sub(r"<summary>.*?</summary>|<[^>]*>", "", inside, flags=re.DOTALL)
+        if not inside.strip():
+            yield f"the solution of exercise {number} is empty"
+    for tokens in chapter.markdown:
+        html = html_of(tokens)
+        if html.count("<details") != html.count("</details>"):
+            yield "a <details> is not closed in the cell that opens it"
+
+
+def asks_what_was_learnt(chapter: Chapter) -> Iterator[str]:
+    """Three to five questions to be answered from memory."""
+    questions = [item for item in chapter.section("Check yourself").items() if "?" in item]
+    if not 3 <= len(questions) <= 5:
+        yield f"{len(questions)} questions in the list under `## Check yourself`, not three to five"
+
+
+def names_its_sources(chapter: Chapter) -> Iterator[str]:
+    """A list of references, each a link."""
+    section = chapter.section("References")
+    items = section.items()
+    links = len(list(inline(section.tokens, "link_open")))
+    if not items or links < len(items):
+        yield f"`## References` is not a list of links: {len(items)} items, {links} links"
+
+
+RULES: tuple[Callable[[Chapter], Iterator[str]], ...] = (
+    is_executed_from_top_to_bottom,
+    is_stored_by_make_notebooks,
+    stores_no_error_and_no_warning,
+    lets_nbval_see_every_cell,
+    is_plain_python,
+    hides_nothing,
+    shows_what_it_catches,
+    asserts_what_can_fail,
+    checks_what_it_computes,
+    prints_what_is_stable,
+    draws_one_figure_a_cell,
+    says_what_a_figure_shows,
+    gives_the_numbers_of_a_figure,
+    is_short,
+    imports_initcore,
+    stays_inside,
+    seeds_what_is_random,
+    is_plain_markdown,
+    has_links_that_lead_somewhere,
+    has_a_question_as_its_title,
+    has_the_sections_of_a_chapter,
+    says_what_the_reader_gets,
+    asks_before_it_shows,
+    shows_where_it_breaks,
+    says_what_is_done_today,
+    has_exercises_with_solutions,
+    asks_what_was_learnt,
+    names_its_sources,
+)

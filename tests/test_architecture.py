@@ -1,0 +1,120 @@
+"""The floors of the package: what may import what, and what `import initcore` brings along."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "initcore"
+
+# Bottom up: a module imports only from those before it.
+ORDER = (
+    "_checks",
+    "tables",
+    "activations",
+    "_keras",
+    "sampling",
+    "initializers",
+    "datasets",
+    "_quadrature",
+    "theory",
+    "network",
+    "probes",
+    "training",
+    "pretraining",
+    "experiments",
+    "plots",
+    "explorers",
+)
+# What a module may use beside the standard library, NumPy and the package itself.
+EXTRA = {"plots": {"matplotlib", "IPython"}, "training": {"tqdm"}, "_keras": {"keras", "ml_dtypes"}}
+# Of numpy.random: what makes a stream of its own. The rest shares one hidden state.
+OWN_STREAM = {"BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng"}
+
+MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "__init__.py")
+
+
+def imports(path):
+    """Return the (module, is it at the top level) pairs that a file imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno} is a relative import"
+            inside = node.module == "initcore"
+            names = [f"initcore.{a.name}" for a in node.names] if inside else [node.module]
+        else:
+            continue
+        yield from ((name, id(node) in top) for name in names)
+
+
+def test_there_are_modules():
+    assert len(MODULES) >= 10
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_imports_only_from_lower_floors(path):
+    assert path.stem in ORDER, f"give {path.stem} a place in ORDER"
+    lower = ORDER[: ORDER.index(path.stem)]
+    used = {name.split(".")[1] for name, _ in imports(path) if name.startswith("initcore.")}
+    assert used <= set(lower), f"{path.name} imports {sorted(used - set(lower))}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_needs_numpy_alone(path):
+    extra = EXTRA.get(path.stem, set())
+    for name, at_top in imports(path):
+        package = name.split(".")[0]
+        if package in sys.stdlib_module_names or package in {"numpy", "initcore"}:
+            continue
+        assert package in extra, f"{path.name} imports {name}"
+        assert not at_top or path.stem == "plots", f"{path.name} imports {name} at its top"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_no_global_random_state(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
+            owner = node.value
+            if owner.attr == "random" and getattr(owner.value, "id", "") in {"np", "numpy"}:
+                assert node.attr in OWN_STREAM, f"{path.name}:{node.lineno} np.random.{node.attr}"
+    names = {name for name, _ in imports(path)}
+    assert not names & {"random", "numpy.random"}
+
+
+def run(code):
+    """Return what a new Python prints that runs this code with the package on its path."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"
+    result = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_importing_the_package_is_light():
+    loaded = set(run("import initcore; print(*{name.split('.')[0] for name in sys.modules})").split())
+    assert "initcore" in loaded
+    heavy = {"IPython", "ipywidgets", "jax", "keras", "matplotlib", "scipy", "sklearn", "tqdm"}
+    assert not loaded & heavy
+
+
+def test_all_modules_but_plots_do_without_matplotlib():
+    """Each is imported with nothing but NumPy and the standard library to be had."""
+    names = [f"initcore.{path.stem}" for path in MODULES if path.stem != "plots"]
+    run(f"""
+import importlib, importlib.abc
+
+class Closed(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        package = name.split(".")[0]
+        if package not in sys.stdlib_module_names | {{"numpy", "initcore"}}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Closed())
+for name in {names!r}:
+    importlib.import_module(name)
+""")

@@ -1,0 +1,123 @@
+"""What turns the book into the site, except for its claims page and its notebooks."""
+
+import http.client
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "website"))
+
+import javascript  # noqa: E402
+import serve  # noqa: E402
+
+CITED = re.compile(r"pages/references\.md#([\w-]+)|\]\(references\.md#([\w-]+)")
+
+
+def build(folder, link):
+    """Build a small book of a page that links to a source, warnings being errors."""
+    (folder / "pages").mkdir(parents=True)
+    (folder / "chapters").mkdir()
+    shutil.copy(ROOT / "references.bib", folder)
+    shutil.copy(ROOT / "pages/references.md", folder / "pages")
+    toctree = "```{toctree}\nchapters/one\npages/references\n```\n"
+    (folder / "index.md").write_text(f"# Index\n\n{toctree}", encoding="utf-8")
+    page = f"# One\n\n[He et al. (2015)](../pages/references.md#{link})\n"
+    (folder / "chapters/one.md").write_text(page, encoding="utf-8")
+    # MathJax is not what is tested here, and `make test` needs no Node.js.
+    configuration = f"""
+import sys
+sys.path.append({str(ROOT / "website")!r})
+import book
+from pathlib import Path
+book.MATHJAX = Path({str(folder / "mathjax")!r})
+extensions = ["myst_parser", "sphinxcontrib.bibtex", "book"]
+bibtex_bibfiles = ["references.bib"]
+bibtex_cite_id = "{{key}}"
+bibtex_default_style = "unsrt"
+myst_heading_anchors = 3
+"""
+    (folder / "conf.py").write_text(configuration, encoding="utf-8")
+    (folder / "mathjax/es5").mkdir(parents=True)
+    (folder / "mathjax/es5/tex-chtml.js").write_text("/* maths */", encoding="utf-8")
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "-n", "-q", "--keep-going"]
+    return subprocess.run([*command, ".", "out"], cwd=folder, capture_output=True, text=True)
+
+
+def test_a_link_by_key_leads_to_the_source(tmp_path):
+    result = build(tmp_path, "he2015")
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "out/chapters/one.html").read_text(encoding="utf-8")
+    assert 'href="../pages/references.html#he2015"' in page
+    sources = (tmp_path / "out/pages/references.html").read_text(encoding="utf-8")
+    assert sources.count('id="he2015"') == 1
+    assert (tmp_path / "out/_static/mathjax/tex-chtml.js").is_file()
+
+
+def test_a_link_by_an_unknown_key_fails_the_build(tmp_path):
+    result = build(tmp_path, "he2051")
+    assert result.returncode != 0
+    assert "he2051" in result.stderr
+
+
+def test_every_source_that_is_cited_is_listed():
+    entries = re.findall(r"^@\w+\{([\w-]+),", (ROOT / "references.bib").read_text("utf-8"), re.M)
+    assert len(entries) == len(set(entries))
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("pages/*.md"), *ROOT.glob("chapters/*.ipynb")]
+    for page in pages:
+        cited = {a or b for a, b in CITED.findall(page.read_text(encoding="utf-8"))}
+        assert cited <= set(entries), f"{page.name}: {sorted(cited - set(entries))}"
+
+
+def test_only_a_node_that_is_new_enough_and_runs_is_used(tmp_path):
+    if os.name != "posix":  # the stand-ins below are shell scripts
+        return
+
+    def put(name, script):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+
+    assert javascript.find_npm(str(tmp_path)) is None
+    put("node", "echo v20.1.0")
+    assert javascript.find_npm(str(tmp_path)) is None
+    put("npm", "echo 10.0.0")
+    assert javascript.find_npm(str(tmp_path)) == str(tmp_path / "npm")
+    put("node", "echo v16.20.0")
+    assert javascript.find_npm(str(tmp_path)) is None
+    put("node", "exit 1")
+    assert javascript.find_npm(str(tmp_path)) is None
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A running server of a folder with one page."""
+    (tmp_path / "index.html").write_text("a page", encoding="utf-8")
+    with serve.make_server(str(tmp_path), 0) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def test_the_site_is_served_on_this_machine_only(server):
+    assert server.server_address[0] == "127.0.0.1"
+    connection = http.client.HTTPConnection(*server.server_address, timeout=10)
+    connection.request("GET", "/index.html")
+    assert connection.getresponse().read() == b"a page"
+    connection.close()
+
+
+def test_a_taken_port_gives_another_one(server, capsys):
+    with serve.make_server(".", server.server_port) as other:
+        assert other.server_port != server.server_port
+    assert "taken" in capsys.readouterr().out
+
+
+def test_a_wrong_port_is_one_clear_line():
+    with pytest.raises(SystemExit, match="PORT must be a number"):
+        serve.main(".", "eight")
