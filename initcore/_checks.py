@@ -172,13 +172,16 @@ def array(
         fail(name, f"an array with {axes} axes", result)
     if result.size == 0:
         fail(name, "an array that is not empty", result)
+    if dtype is not None:
+        with np.errstate(over="ignore"):  # what overflows is found next
+            result = result.astype(dtype, copy=False)
     if finite and result.dtype.kind == "f" and not np.isfinite(result).all():
         bad = int(np.size(result) - np.isfinite(result).sum())
         raise ValueError(
             f"Argument `{name}` must be finite. Received: {name}={show(result)}, "
             f"in which {bad} of {result.size} values are NaN or infinite"
         )
-    return result if dtype is None else result.astype(dtype, copy=False)
+    return result
 
 
 def labels(name: str, value: Any, classes: int) -> np.ndarray:

@@ -454,25 +454,38 @@ def train_on_digits(
     return DigitsRun(net, history, train, test)
 
 
-def prediction_after_training(run: DigitsRun) -> np.ndarray:
-    """Return q over its prediction, layer by layer, with the weights a net has learned.
+def prediction_ratio(net: network.MLP, x: np.ndarray) -> np.ndarray:
+    """Return q over its prediction, layer by layer, for the weights that a net has now.
 
-    Biases are left out of z, so that learned weights are the only thing that differs from the
-    derivation.
+    Biases are left out of z, so that only the weights can differ from the derivation.
 
     Parameters
     ----------
-    run : DigitsRun
-        Of `train_on_digits`; with ``epochs=0`` nothing is learned and the ratio is near 1.
+    net : MLP
+        Freshly drawn (the ratio is near 1) or trained (it need not be).
+    x : ndarray, shape (batch, n_0)
+        Inputs.
 
     Returns
     -------
-    ndarray, shape (layers, replicas)
-        ``mean (a W)² / (n Var(w) mean a²)`` on the test digits.
+    ndarray, shape (layers,) or (layers, replicas)
+        ``mean (a W)² / (n Var(w) mean a²)``.
+
+    Raises
+    ------
+    TypeError
+        `net` is not an `MLP`.
+
+    Examples
+    --------
+    >>> fresh = network.MLP((100, 2000), weights="lecun_normal")
+    >>> prediction_ratio(fresh, np.ones((1, 100))).round(1)
+    array([1.])
     """
-    trace = run.net.forward(run.test.x)
+    if not isinstance(net, network.MLP):
+        _checks.fail("net", "an initcore.network.MLP", net, TypeError)
     ratios = []
-    for a, W in zip(trace.inputs, run.net.weights):
+    for a, W in zip(net.forward(x).inputs, net.weights):
         predicted = W.shape[-2] * W.var(axis=(-2, -1)) * np.square(a).mean(axis=(-2, -1))
         ratios.append(probes.mean_square(a @ W) / predicted)
     return np.array(ratios)

@@ -37,8 +37,6 @@ from initcore.sampling import TRUNCATED_STD, Array, Rng, Shape
 
 MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
 DISTRIBUTIONS = ("truncated_normal", "untruncated_normal", "uniform")
-
-
 Axes = Sequence[int] | None
 
 
@@ -542,7 +540,7 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     tanh        5/3                                 a rounding up; the formula gives 1.592
     selu        3/4                                 a convention that shrinks with depth;
                                                     the formula, and the paper, give 1
-    sigmoid     1                                   a convention; the formula gives 1.85
+    sigmoid     1                                   a convention; the formula gives 1.846
     ==========  ==================================  =======================================
 
     Parameters

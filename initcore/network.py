@@ -224,11 +224,11 @@ class MLP:
                 drawn = maker.draw(shape, rng, self.dtype)
             else:
                 drawn = maker(shape, self.dtype.name)
-            drawn = _checks.array(f"{name}[{layer}]", drawn)
+            drawn = _checks.array(f"{name}[{layer}]", drawn, dtype=self.dtype)
             if drawn.shape != shape:
                 _checks.fail(f"{name}[{layer}]", f"an initializer that returns {shape}", drawn)
             # A copy, because an initializer may hand out an array that it keeps.
-            arrays.append(_finite_cast(f"{name}[{layer}]", drawn, self.dtype, copy=True))
+            arrays.append(drawn.copy())
         return arrays
 
     @property
@@ -342,11 +342,11 @@ class MLP:
         expected = [(*self._replica_shape, *trace.output.shape[-2:-1], n) for n in self.widths[1:]]
         if [z.shape for z in trace.pre_activations] != expected:
             _checks.fail("trace", f"one of this network, with layers of shape {expected}", trace)
-        gradient = _checks.array("output_gradient", output_gradient, finite=False)
+        gradient = _checks.array("output_gradient", output_gradient, dtype=self.dtype)
         if gradient.shape != trace.output.shape:
             allowed = f"an array of the output's shape {trace.output.shape}"
             _checks.fail("output_gradient", allowed, gradient)
-        return self._backward(trace, _finite_cast("output_gradient", gradient, self.dtype))
+        return self._backward(trace, gradient)
 
     # The passes themselves, on checked arguments; `training.fit` calls them many times.
 
@@ -403,14 +403,14 @@ class MLP:
 
     def _check_batch(self, name: str, x: Any) -> np.ndarray:
         """Return a batch in the network's dtype, ``(batch, n_0)`` or ``(replicas, batch, n_0)``."""
-        x = _checks.array(name, x, finite=False)
+        x = _checks.array(name, x, dtype=self.dtype)
         good = x.ndim == 2 or (x.ndim == 3 and x.shape[:-2] == self._replica_shape)
         if not good or x.shape[-1] != self.widths[0]:
             allowed = f"an array of shape (batch, {self.widths[0]})"
             if self.replicas is not None:
                 allowed += f" or ({self.replicas}, batch, {self.widths[0]})"
             _checks.fail(name, allowed, x)
-        return _finite_cast(name, x, self.dtype)
+        return x
 
     def _check_parameters(self) -> None:
         """Raise if an array in `weights` or `biases` was replaced by one that does not fit."""
@@ -423,7 +423,8 @@ class MLP:
                 _checks.fail(name, f"a list of {self.n_layers} arrays", arrays)
             for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
                 shape = self._replica_shape + shape
-                if (np.shape(array), getattr(array, "dtype", None)) != (shape, self.dtype):
+                fits = isinstance(array, np.ndarray) and array.dtype == self.dtype
+                if not fits or array.shape != shape:
                     allowed = f"an array of shape {shape} and dtype {self.dtype}"
                     _checks.fail(f"{name}[{layer}]", allowed, array)
 
@@ -455,9 +456,3 @@ def _per_layer(name: str, spec: Any, n_layers: int, replicas: int | None) -> lis
                 maker,
             )
     return makers
-
-
-def _finite_cast(name: str, array: np.ndarray, dtype: np.dtype, copy: bool = False) -> np.ndarray:
-    """Return a finite array in another dtype; a value that overflows it is an error."""
-    with np.errstate(over="ignore"):  # reported by the check instead
-        return _checks.array(name, array.astype(dtype, copy=copy))

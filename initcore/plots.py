@@ -161,7 +161,7 @@ def theory(
 
 @styled
 def finish(
-    ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: bool = True
+    ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str = "best"
 ) -> None:
     """Name the axes and state the finding as the title.
 
@@ -174,10 +174,11 @@ def finish(
         Axis labels with units or scale.
     log : {"", "x", "y", "xy"}
         Which axes are logarithmic.
-    legend : bool
-        Draw the legend.
+    legend : {"best", "right", "none"}
+        Where nothing is in its way, to the right of the axes, or not at all.
     """
     _checks.choice("log", log, ("", "x", "y", "xy"))
+    _checks.choice("legend", legend, ("best", "right", "none"))
     ax.set_title(title)
     ax.set(xlabel=x, ylabel=y)
     if "x" in log:
@@ -186,8 +187,10 @@ def finish(
         ax.set_yscale("log")
     if "layer" in x and "x" not in log:
         ax.xaxis.get_major_locator().set_params(integer=True)
-    if legend:
-        ax.legend()
+    if legend == "right":
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    elif legend == "best":
+        ax.legend(loc="best")
 
 
 @styled

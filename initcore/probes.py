@@ -359,7 +359,7 @@ class LayerStatistics:
         columns: dict[str, Any] = {}
         for name in names or self.values:
             value = self[name]
-            columns[name] = spread(value, spec, axis=1) if value.ndim == 2 else value
+            columns[name] = spread(value, spec) if value.ndim == 2 else value
             layers = len(value)
         columns = {"layer": np.arange(1, layers + 1), **columns}
         formats = {name: spec for name in columns if name != "layer"}

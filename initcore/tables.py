@@ -40,7 +40,7 @@ def fmt(value: Any, spec: str = ".4g") -> str:
     return text[1:] if is_zero and "inf" not in text and "nan" not in text else text
 
 
-def spread(values: Any, spec: str = ".3g", axis: int = 0) -> np.ndarray:
+def spread(values: Any, spec: str = ".3g", axis: int = -1) -> np.ndarray:
     """Return ``median [5%, 95%]`` over one axis (the seeds) as an array of strings.
 
     Parameters
@@ -50,7 +50,7 @@ def spread(values: Any, spec: str = ".3g", axis: int = 0) -> np.ndarray:
     spec : str
         Format of each of the three numbers.
     axis : int
-        The axis that is summarised.
+        The axis that is summarised; the last by default.
 
     Returns
     -------

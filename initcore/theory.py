@@ -425,7 +425,7 @@ def correlation_map(
     Examples
     --------
     >>> correlation_map("relu", [-0.5, 0.0, 1.0], sigma_w2=2.0).round(6)
-    array([0.108999, 0.31831 , 1.      ])
+    array([0.108998, 0.31831 , 1.      ])
     """
     act = activations.get(activation)
     c = _correlations(c)
@@ -731,12 +731,12 @@ def relu_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
            [0.11, 3.1 ]])
     """
     n, depth, ends = _band_arguments(units, depth, probability)
-    k = np.arange(1, n + 1)
+    width = 5.0 * math.sqrt(n)  # ten standard deviations of K
+    k = np.arange(max(1, round(n / 2 - width)), min(n, round(n / 2 + width)) + 1)
     ways = [math.lgamma(n + 1) - math.lgamma(j + 1) - math.lgamma(n - j + 1) for j in k.tolist()]
     chances = np.exp(np.array(ways) - n * math.log(2.0))
-    seen = chances > 1e-17  # the others are too rare
     last = Mixture(np.array([n]), np.array([1.0]), 1.0 / n)
-    hidden = Mixture(k[seen], chances[seen], 2.0 / n)
+    hidden = Mixture(k, chances, 2.0 / n)
     return product_quantiles(last, hidden, depth, ends)
 
 
@@ -782,7 +782,10 @@ def _next_variance(
 ) -> float:
     q_next = variance_map(act, q, sigma_w2, sigma_b2)
     if q_next == 0.0:
-        _checks.fail("sigma_w2", "one that leaves the next layer a variance", sigma_w2)
+        raise ValueError(
+            "A correlation needs a next layer that is not constant 0. Received: "
+            f"sigma_w2={sigma_w2}, sigma_b2={sigma_b2} and {act.name} at q={q:g}"
+        )
     return q_next
 
 

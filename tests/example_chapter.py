@@ -11,6 +11,7 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81yt
 ALT = "A line that rises from one at the first layer to three at the third."
 NAME = "chapters/03_small.ipynb"
 
+IMPORTS = "import numpy as np\n\nfrom initcore import plots\nfrom initcore.tables import decide"
 INTRODUCTION = """\
 # Why do small weights keep a net from learning?
 
@@ -127,10 +128,7 @@ def notebook():
     verdict = "Claim S1 is imprecise as it is usually told:\n  holds: it shrinks\n"
     cells = [
         new_markdown_cell(INTRODUCTION),
-        new_code_cell(
-            "import numpy as np\n\nfrom initcore import plots\nfrom initcore.tables import decide\n\n"
-            "layers = 10"
-        ),
+        new_code_cell(f"{IMPORTS}\n\nlayers = 10"),
         new_markdown_cell(SHRINKING),
         new_code_cell(
             "fig, ax = plots.figure()\nspread = np.random.default_rng(0).normal(size=layers)\n"

@@ -10,16 +10,18 @@ How a chapter is written, so that it keeps them
 -----------------------------------------------
 - The first cell is Markdown and starts with the only ``# `` heading: the title, a question.
 - The sections of `SECTIONS` follow as ``## `` headings, in this order, others between them at
-  will. *What you will learn* lists two to four objectives and says what the reader needs and
-  how many minutes the chapter takes. *Predict first* asks a question before the first figure.
-  *When it breaks* holds an experiment. *What practitioners do today* is a table that names
-  Keras, PyTorch and JAX. *Exercises* has three or more ``### `` headings, each with a
-  ``<details>`` block whose ``<summary>`` holds the word Solution. *Check yourself* is a list of
-  three to five questions. *References* is a list of links.
+  will. Before the first or in it stand ``**Time:** … minutes`` and ``**You need:** …``.
+  *What you will learn* lists two to four objectives. *Predict first* asks a question before the
+  first figure. *When it breaks* holds an experiment. *What practitioners do today* has a table
+  and names Keras, PyTorch and JAX. *Exercises* has three or more, each under a ``### `` heading
+  or a paragraph that begins with ``**1. …**``, each with a ``<details>`` block whose
+  ``<summary>`` holds the word Solution, in the same cell or a later one. *Check yourself* asks
+  three to five questions, in a list or in paragraphs that begin with ``**A.**``. *References* is
+  a list of links.
 - A code cell is plain Python of at most 12 lines (lines that hold nothing but text, such as a
-  long alternative text, do not count), prints or asserts something, and draws at most one
-  figure, by `initcore.plots.show`. The numbers of a figure are printed or asserted in its own
-  cell, or in the next one that uses a variable of the figure's cell.
+  long alternative text within brackets, do not count), prints or asserts something, and draws at
+  most one figure, by `initcore.plots.show`. The numbers of a figure are printed or asserted in
+  its own cell, or in the next one, which then uses a variable of the figure's cell.
 - Links are plain Markdown: ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
 """
 
@@ -555,7 +557,7 @@ def imports_initcore(chapter: Chapter) -> Iterator[str]:
             if isinstance(node, ast.Import):
                 roots |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
-                roots.add((node.module or ".").split(".")[0])
+                roots.add("." if node.level else str(node.module).split(".")[0])
     if "initcore" not in roots:
         yield "initcore is not imported"
     for root in sorted(roots - IMPORTS):
@@ -704,10 +706,11 @@ def says_what_the_reader_gets(chapter: Chapter) -> Iterator[str]:
     section = chapter.section("What you will learn")
     if not 2 <= len(section.items()) <= 4:
         yield f"{len(section.items())} learning objectives in a list, not two to four"
-    if not re.search(r"\byou need\b", section.text, re.IGNORECASE):
-        yield "`## What you will learn` does not say what you need (“You need …”)"
-    if not re.search(r"\d\s*(min|minutes)\b", section.text):
-        yield "`## What you will learn` does not say how many minutes it takes"
+    text = f"{chapter.opening.text}\n{section.text}"
+    if not re.search(r"\byou need\b", text, re.IGNORECASE):
+        yield "the beginning does not say what you need (“You need …”)"
+    if not re.search(r"\d\s*(min|minutes)\b", text):
+        yield "the beginning does not say how many minutes it takes"
 
 
 def asks_before_it_shows(chapter: Chapter) -> Iterator[str]:
@@ -744,13 +747,16 @@ def says_what_is_done_today(chapter: Chapter) -> Iterator[str]:
 def has_exercises_with_solutions(chapter: Chapter) -> Iterator[str]:
     """Three exercises or more, each with a solution that is folded."""
     exercises: list[list[Token]] = []
+    before = None
     for token in chapter.section("Exercises").tokens:
-        if token.type == "heading_open" and token.tag == "h3":
+        is_heading = before is not None and before.type == "heading_open" and before.tag == "h3"
+        if token.type == "inline" and (is_heading or re.match(r"\*\*\d", token.content)):
             exercises.append([])
         elif exercises:
             exercises[-1].append(token)
+        before = token
     if len(exercises) < 3:
-        yield f"{len(exercises)} exercises (`### ` headings), three or more are wanted"
+        yield f"{len(exercises)} exercises (`### …` or `**1. …**`), three or more are wanted"
     for number, tokens in enumerate(exercises, start=1):
         html = html_of(tokens)
         folded = re.search(r"<details\b.*?<summary>.*?Solution.*?</summary>", html, re.DOTALL)
@@ -770,9 +776,11 @@ def has_exercises_with_solutions(chapter: Chapter) -> Iterator[str]:
 
 def asks_what_was_learnt(chapter: Chapter) -> Iterator[str]:
     """Three to five questions to be answered from memory."""
-    questions = [item for item in chapter.section("Check yourself").items() if "?" in item]
+    section = chapter.section("Check yourself")
+    labelled = [token.content for token in section.tokens if token.content.startswith("**")]
+    questions = [text for text in [*section.items(), *labelled] if "?" in text]
     if not 3 <= len(questions) <= 5:
-        yield f"{len(questions)} questions in the list under `## Check yourself`, not three to five"
+        yield f"{len(questions)} questions under `## Check yourself`, not three to five"
 
 
 def names_its_sources(chapter: Chapter) -> Iterator[str]:

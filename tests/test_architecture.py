@@ -19,6 +19,8 @@ ORDER = (
     "sampling",
     "initializers",
     "datasets",
+    "optimizers",
+    "_chi_square",
     "_quadrature",
     "theory",
     "network",

@@ -138,15 +138,28 @@ def test_train_on_digits_takes_another_optimizer():
     np.testing.assert_allclose(run.history.loss, np.log(10), rtol=1e-6)
 
 
-def test_prediction_after_training_is_near_one_before_it():
-    """64 to 32 fresh Glorot weights a layer, 20 nets: medians within a third (they scatter 8%)."""
-    run = experiments.train_on_digits("tanh", "glorot_uniform", hidden=(64, 32), epochs=0)
-    ratios = experiments.prediction_after_training(run)
+def test_prediction_ratio_is_near_one_for_fresh_weights():
+    """64 to 32 fresh Glorot weights a layer, 8 nets: medians within a third (they scatter 8%)."""
+    net = network.MLP((64, 64, 32, 10), weights="glorot_uniform", replicas=8)
+    x = datasets.load_digits().x / 16
+    ratios = experiments.prediction_ratio(net, x)
     assert ratios.shape == (3, 8)
-    assert (abs(np.median(ratios, axis=1) - 1) < 1 / 3).all()
-    a, W = np.tanh(run.test.x @ run.net.weights[0][2]), run.net.weights[1][2]
+    a, W = np.tanh(x @ net.weights[0][2]), net.weights[1][2]
     expected = ((a @ W) ** 2).mean() / (64 * W.var() * (a**2).mean())
     np.testing.assert_allclose(ratios[1, 2], expected)
+    wide = network.MLP((64, 2000), weights="he_normal", replicas=20)
+    assert (abs(np.median(experiments.prediction_ratio(wide, x)) - 1) < 1 / 3).all()
+
+
+def test_prediction_ratio_leaves_biases_out():
+    drawn = network.MLP((5, 4), biases="ones")
+    plain = network.MLP((5, 4))
+    x = np.random.default_rng(0).standard_normal((3, 5))
+    np.testing.assert_array_equal(
+        experiments.prediction_ratio(drawn, x), experiments.prediction_ratio(plain, x)
+    )
+    with pytest.raises(TypeError, match="`net` must be"):
+        experiments.prediction_ratio("net", x)
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,12 @@ def test_finish_names_everything():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "std of a")
     assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["tanh"]
-    plots.finish(ax, title="It grows", x="layer", y="std of a", log="xy", legend=False)
+    plots.finish(ax, title="It grows", x="layer", y="std of a", log="xy", legend="right")
     assert ax.get_xscale() == "log"
+    assert ax.get_legend().get_bbox_to_anchor().x0 >= ax.bbox.x1
+    _, bare = plots.figure()
+    plots.finish(bare, title="It grows", x="epoch", y="loss", legend="none")
+    assert bare.get_legend() is None
 
 
 def test_layer_histograms_pool_everything_and_mark_the_ends():
@@ -146,6 +150,7 @@ def test_figures_leave_no_global_state():
         (lambda ax: plots.theory(ax, [1, 2], [1.0]), ValueError, "`values` must be"),
         (lambda ax: plots.theory(ax, [1], [1.0], band=[[1, 2, 3]]), ValueError, "`band` must be"),
         (lambda ax: plots.finish(ax, title="", x="", y="", log="z"), ValueError, "`log` must be"),
+        (lambda ax: plots.finish(ax, title="", x="", y="", legend="rihgt"), ValueError, "mean 'right'"),
         (lambda ax: plots.layer_histograms([], title=""), ValueError, "`layers` must be"),
         (lambda ax: plots.figure(0), ValueError, "`columns` must be"),
         (lambda ax: plots.show(ax, ALT), TypeError, "`fig` must be a Matplotlib Figure"),

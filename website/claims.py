@@ -83,15 +83,13 @@ def _claim(ledger: str, entry: dict[str, Any]) -> Claim:
             raise ValueError(f"{where}: `{field}` is missing")
     if unknown := set(entry) - set(FIELDS):
         raise ValueError(f"{where}: unknown fields {', '.join(sorted(unknown))}")
-    lists = {
-        field: entry[field] if isinstance(entry[field], list) else [entry[field]]
-        for field in FIELDS
-    }
-    for field, values in lists.items():
-        if not all(isinstance(value, str) and value.strip() for value in values):
-            raise ValueError(f"{where}: `{field}` must be text, quoted if need be: {entry[field]}")
-        if len(values) > 1 and field not in ("source", "chapter"):
-            raise ValueError(f"{where}: `{field}` must be one text, not a list")
+    lists = {}
+    for field in FIELDS:
+        value = entry[field]
+        several = isinstance(value, list) and field in ("source", "chapter")
+        lists[field] = values = value if several else [value]
+        if not all(isinstance(text, str) and text.strip() for text in values):
+            raise ValueError(f"{where}: `{field}` must be text, quoted if need be: {value}")
         if len(set(values)) < len(values):
             raise ValueError(f"{where}: `{field}` names something twice")
     if entry["verdict"] not in VERDICTS:
@@ -272,7 +270,7 @@ class ClaimsList(SphinxDirective):
         )
         right = [
             *self.markdown(claim.truth),
-            *self.markdown(f"Sources: {sources}"),
+            *self.markdown(f"{'Sources' if len(claim.sources) > 1 else 'Source'}: {sources}"),
             *self.markdown(f"Decided in: {decided}"),
         ]
         cells = [

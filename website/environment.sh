@@ -68,7 +68,7 @@ for file in "$@"; do
     set -- "$@" -r "$file"
 done
 if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input "$@" >$log 2>&1; then
-    if grep -qiE "connection|name resolution|timed out|proxy|network|ssl" $log; then
+    if grep -qiE "connection|name resolution|timed out|proxy|network|ssl|from versions: none" $log; then
         fail "pip could not reach the package index: is there a network? Its words are in $log"
     fi
     fail "pip failed: $(grep -m 1 '^ERROR' $log || echo "its words are in $log") (all of it: $log)"

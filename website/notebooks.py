@@ -74,6 +74,8 @@ VOLATILE = (
 )
 # What would make a run depend on the shell it was started from.
 NOT_INHERITED = ("MPLBACKEND", "PYTHONSTARTUP", "PYTHONWARNINGS")
+# One thread each, as in `make test`: two kernels with all threads each are three times slower.
+SET = {"INITCORE_PROGRESS": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
 
@@ -106,8 +108,8 @@ def read(path: Path) -> NotebookNode:
             cell["id"] = next(new for new in _numbered(f"cell-{number}") if new not in used)
         used.add(cell["id"])
     content["nbformat_minor"] = max(5, content.get("nbformat_minor", 0))
-    notebook = nbformat.reads(json.dumps(content), as_version=4)
     try:
+        notebook = nbformat.reads(json.dumps(content), as_version=4)
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
         raise NotebookError(f"is not a valid notebook: {error}".splitlines()[0]) from None
@@ -237,7 +239,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         Path(scratch, "kernel.log").open("w+", encoding="utf-8", errors="replace") as kernel_log,
     ):
         environment = {name: os.environ[name] for name in os.environ if name not in NOT_INHERITED}
-        environment |= {"INITCORE_PROGRESS": "0", "IPYTHONDIR": scratch}
+        environment |= SET | {"IPYTHONDIR": scratch}
         client = NotebookClient(
             notebook,
             km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisPython()),

@@ -1,0 +1,515 @@
+"""Losses, and `fit`, which trains every replica of a network at once (floor 4).
+
+A replica that diverges is stopped, put back to where it was, and reported; the others go on, and
+no NaN travels on. The module trains and records; what to record of the layers is the caller's
+`probe`, and drawing is left to `initcore.plots`.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from initcore import _checks, tables
+from initcore.network import MLP, replica_generators
+from initcore.optimizers import SGD, Adam
+
+DIVERGED_ABOVE = 1e12
+"""A replica has diverged when its loss or the size of a parameter is not at most this."""
+
+PROGRESS_AFTER = 2.0
+"""Seconds after which a run is long, and shows its progress bar."""
+
+
+# --- Losses. Without a leading underscore: checked; with it: what `fit` calls on checked arrays.
+
+
+def softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean cross-entropy of softmax probabilities, and its gradient.
+
+    ``loss = mean_batch(log Σ_k exp(z_k) - z_label)`` and
+    ``∂loss/∂z_k = (softmax(z)_k - [k = label]) / batch``, with the largest logit taken out of the
+    exponentials, so that none overflows (Bishop 2006, eqs. 4.108 and 4.109).
+
+    Parameters
+    ----------
+    logits : array_like, shape ([replicas,] batch, classes)
+        z, the output of a network whose last layer is linear.
+    labels : array_like of int, shape (batch,) or (replicas, batch)
+        From 0 to classes - 1.
+
+    Returns
+    -------
+    loss : float, or ndarray of shape (replicas,)
+    gradient : ndarray, shape of `logits`
+        Of each replica's loss.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Labels out of range or no integers, shapes that do not fit, logits that are not finite or
+        so large that the loss is not.
+
+    Examples
+    --------
+    >>> loss, gradient = softmax_cross_entropy([[0.0, 0.0], [1e4, -1e4]], [0, 0])
+    >>> round(float(loss), 6), gradient.tolist()
+    (0.346574, [[-0.25, 0.25], [0.0, 0.0]])
+    """
+    logits, labels = _logits_and_labels(logits, labels)
+    return _finite("logits", logits, _softmax_cross_entropy(logits, labels))
+
+
+def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the squared error an example, and its gradient.
+
+    ``loss = mean_batch(Σ_units (a - t)²)`` and ``∂loss/∂a = 2 (a - t) / batch``: the sum over an
+    example's units, as Hinton and Salakhutdinov (2006) state it for images.
+
+    Parameters
+    ----------
+    outputs : array_like, shape ([replicas,] batch, units)
+        a, the output of a network.
+    targets : array_like, shape (batch, units) or (replicas, batch, units)
+        t.
+
+    Returns
+    -------
+    loss : float, or ndarray of shape (replicas,)
+    gradient : ndarray, shape of `outputs`
+        Of each replica's loss.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes that do not fit, values that are not finite or so large that the loss is not.
+
+    Examples
+    --------
+    >>> loss, gradient = squared_error([[1.0, 3.0]], [[0.0, 1.0]])
+    >>> float(loss), gradient.tolist()
+    (5.0, [[2.0, 4.0]])
+    """
+    outputs = _floats("outputs", outputs)
+    targets = _checks.array("targets", targets, dtype=outputs.dtype)
+    if targets.shape not in (outputs.shape, outputs.shape[-2:]):
+        _checks.fail("targets", f"an array of the outputs' shape {outputs.shape}", targets)
+    return _finite("outputs", outputs, _squared_error(outputs, targets))
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the share of examples whose largest logit is the label's (of equal ones, the first).
+
+    Shapes and errors are those of `softmax_cross_entropy`; the result is a float, or an array of
+    shape ``(replicas,)``.
+
+    Examples
+    --------
+    >>> float(accuracy([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]], [0, 1, 1])).__round__(4)
+    0.6667
+    """
+    return _accuracy(*_logits_and_labels(logits, labels))
+
+
+@np.errstate(over="ignore", invalid="ignore")  # the caller looks whether the loss is finite
+def _softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[Any, np.ndarray]:
+    labels = np.broadcast_to(labels, logits.shape[:-1])[..., None]
+    z = logits - logits.max(axis=-1, keepdims=True)
+    z_label = np.take_along_axis(z, labels, axis=-1)
+    softmax = np.exp(z, out=z)
+    total = softmax.sum(axis=-1, keepdims=True)
+    loss = (np.log(total) - z_label).mean(axis=(-2, -1))
+    softmax /= total
+    of_label = np.take_along_axis(softmax, labels, axis=-1)
+    np.put_along_axis(softmax, labels, of_label - 1.0, axis=-1)
+    softmax /= logits.shape[-2]
+    return loss, softmax
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[Any, np.ndarray]:
+    difference = outputs - targets
+    loss = np.square(difference).sum(axis=-1).mean(axis=-1)
+    difference *= 2.0 / outputs.shape[-2]
+    return loss, difference
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return (logits.argmax(axis=-1) == labels).mean(axis=-1)
+
+
+LOSSES: dict[str, Callable] = {
+    "softmax_cross_entropy": _softmax_cross_entropy,
+    "squared_error": _squared_error,
+}
+
+
+def _floats(name: str, values: Any) -> np.ndarray:
+    values = _checks.array(name, values, ndim=(2, 3))
+    return values if values.dtype.kind == "f" else values.astype(np.float64)
+
+
+def _logits_and_labels(logits: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    logits = _floats("logits", logits)
+    labels = _checks.labels("labels", labels, logits.shape[-1])
+    if labels.shape not in (logits.shape[:-1], logits.shape[-2:-1]):
+        _checks.fail("labels", f"an array of shape {logits.shape[:-1]}", labels)
+    return logits, labels
+
+
+def _finite(name: str, values: np.ndarray, result: tuple) -> tuple:
+    if not np.isfinite(result[0]).all():
+        _checks.fail(name, f"small enough for a finite loss in {values.dtype}", values)
+    return result
+
+
+# --- Training.
+
+OPTIMIZERS: dict[str, type] = {"sgd": SGD, "adam": Adam}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class History:
+    """What happened in training, epoch by epoch; row 0 is before the first step.
+
+    All numbers are finite: where a replica diverged, they stay those of its last good epoch.
+
+    Attributes
+    ----------
+    loss : ndarray, shape (epochs + 1,) or (epochs + 1, replicas)
+        On all training data, without dropout.
+    accuracy : ndarray of that shape, or None
+        None where the loss is no classifier's.
+    validation_loss, validation_accuracy : ndarray of that shape, or None
+        None without validation data.
+    diverged : ndarray of int, shape (replicas,), or int
+        The epoch in which a replica diverged, 0 if it had before training, -1 if it never did.
+    probes : list
+        What `probe` returned, in the order of `probe_epochs`.
+    probe_epochs : list of int
+        The epochs after which it was called.
+    """
+
+    loss: np.ndarray
+    accuracy: np.ndarray | None
+    validation_loss: np.ndarray | None
+    validation_accuracy: np.ndarray | None
+    diverged: np.ndarray
+    probes: list
+    probe_epochs: list[int]
+
+    @property
+    def epochs(self) -> np.ndarray:
+        """The numbers of the rows, 0 to the number of epochs."""
+        return np.arange(len(self.loss))
+
+    def _curves(self) -> dict[str, np.ndarray]:
+        names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+        curves = {name.replace("_", " "): getattr(self, name) for name in names}
+        return {name: curve for name, curve in curves.items() if curve is not None}
+
+    def table(self) -> tables.Table:
+        """Return one row an epoch; with replicas, ``median [5%, 95%]`` over them.
+
+        Where a replica diverged, a last column counts those that had by then.
+        """
+        columns: dict[str, Any] = {"epoch": self.epochs}
+        for name, curve in self._curves().items():
+            columns[name] = curve if curve.ndim == 1 else tables.spread(curve, axis=1)
+        ends = np.atleast_1d(self.diverged)
+        if (ends >= 0).any():
+            columns["diverged"] = [int(((ends >= 0) & (ends <= e)).sum()) for e in self.epochs]
+        return tables.Table(columns)
+
+    def summary(self) -> str:
+        """Return where training ended, and how many replicas diverged, in a line or two."""
+        last = [
+            f"{name} {tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])}"
+            for name, curve in self._curves().items()
+        ]
+        lines = [f"after epoch {len(self.loss) - 1}: {', '.join(last)}"]
+        ends = np.atleast_1d(self.diverged)
+        when = ends[ends >= 0]
+        if when.size:
+            epochs = f"epoch {when.min()}" + f" to {when.max()}" * bool(np.ptp(when))
+            lines.append(
+                f"{when.size} of {ends.size} diverged (in {epochs}); "
+                "their numbers are those before that"
+            )
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+
+def fit(
+    net: MLP,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    loss: str = "softmax_cross_entropy",
+    optimizer: Any,
+    epochs: int,
+    batch_size: int,
+    seed: int | np.random.Generator | None = 0,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    probe: Callable[[MLP], Any] | None = None,
+    probe_every: int = 1,
+    progress: bool | None = None,
+) -> History:
+    """Train a network in place on shuffled mini-batches, and return what happened.
+
+    Every replica sees the data in an order of its own, which does not depend on how many
+    replicas there are. The last mini-batch of an epoch may be smaller; its loss is the mean over
+    the examples it has.
+
+    A replica *diverges* when its loss on a mini-batch, or after an epoch its loss or one of its
+    parameters, is NaN or beyond 1e12 in size. It is put back to the end of the epoch before, and
+    stays there; the others go on as if it were not there.
+
+    Parameters
+    ----------
+    net : MLP
+        Changed in place. An error in the arguments is raised before anything is changed.
+    x : array_like, shape (examples, n_0) or (replicas, examples, n_0)
+        Inputs, the same for all replicas or one set each.
+    y : array_like, shape (examples,) of int or (examples, units), replicas in front or not
+        Labels, or targets of the squared error.
+    loss : {"softmax_cross_entropy", "squared_error"}
+        What is minimised.
+    optimizer : SGD, Adam, "sgd" or "adam"
+        Or any object with their `start` and `step`. It is copied: the one given keeps no state.
+    epochs : int
+        Passes over the data, at least 1.
+    batch_size : int
+        Examples a step, from 1 to all.
+    seed : int, numpy.random.Generator or None
+        Of the order of the examples and of dropout (where the network has it).
+    validation : (x, y), optional
+        Evaluated after each epoch too, never trained on.
+    probe : callable, optional
+        Called as ``probe(net)`` before training and after every `probe_every` epochs; it must
+        not change the network.
+    progress : bool, optional
+        A progress bar: yes, no, or (None) from the third second on, where tqdm is installed and
+        somebody watches: standard error is a terminal, or this is a notebook. Never with None
+        under pytest (so neither under nbval, whose kernels inherit its environment), and never
+        at all if the environment variable ``INITCORE_PROGRESS`` is 0.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError, TypeError
+        An unknown loss or optimizer, data that do not fit the network or are not finite, labels
+        out of range, a batch larger than the data, fewer than one epoch, or a network whose loss
+        is not finite to begin with.
+    ImportError
+        ``progress=True`` without tqdm.
+
+    Examples
+    --------
+    >>> from initcore import datasets
+    >>> data, net = datasets.xor(), MLP((2, 8, 2), replicas=5)
+    >>> history = fit(net, *data, optimizer=Adam(0.05), epochs=200, batch_size=4)
+    >>> history.accuracy[-1].tolist(), history.diverged.tolist()
+    ([1.0, 1.0, 1.0, 1.0, 1.0], [-1, -1, -1, -1, -1])
+    """
+    if not isinstance(net, MLP):
+        _checks.fail("net", "an initcore.network.MLP", net, TypeError)
+    net._check_parameters()
+    _checks.choice("loss", loss, tuple(LOSSES))
+    optimizer = _get_optimizer(optimizer)
+    epochs = _checks.integer("epochs", epochs, at_least=1)
+    parts = {"": _check_data(net, loss, "", x, y)}
+    examples = parts[""][0].shape[-2]
+    batch_size = _checks.integer("batch_size", batch_size, at_least=1, at_most=examples)
+    if validation is not None:
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+            _checks.fail("validation", "a pair (x, y)", validation, TypeError)
+        parts["validation_"] = _check_data(net, loss, "validation ", *validation)
+    if probe is not None and not callable(probe):
+        _checks.fail("probe", "a function of the network", probe, TypeError)
+    probe_every = _checks.integer("probe_every", probe_every, at_least=1)
+    if progress is not None:
+        progress = _checks.flag("progress", progress)
+
+    run = _Run(net, loss, optimizer, parts, batch_size, seed)
+    rows = [run.evaluate()]
+    if not all(np.isfinite(values).all() for values in rows[0].values()):
+        _checks.fail("net", "a network whose loss is finite before training", net)
+    diverged = np.where(run.is_sound(rows[0]), -1, 0)
+    probe_epochs = [] if probe is None else list(range(0, epochs + 1, probe_every))
+    probes = [] if probe is None else [probe(net)]
+    bar = _Progress(progress, epochs * len(range(0, examples, batch_size)))
+    try:
+        for epoch in range(1, epochs + 1):
+            row, sound = rows[-1], diverged < 0
+            if sound.any():
+                row, sound = run.epoch(sound, bar)
+                diverged = np.where(sound | (diverged >= 0), diverged, epoch)
+            rows.append({name: np.where(sound, row[name], rows[-1][name]) for name in row})
+            if epoch in probe_epochs:
+                probes.append(probe(net))
+    finally:
+        bar.close()
+    names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+    curves = {n: np.array([row[n] for row in rows]) if n in rows[0] else None for n in names}
+    return History(**curves, diverged=diverged[()], probes=probes, probe_epochs=probe_epochs)
+
+
+def _get_optimizer(optimizer: Any) -> Any:
+    """Return an optimizer of the run's own: the caller's object keeps no state of it."""
+    if isinstance(optimizer, str):
+        return OPTIMIZERS[_checks.choice("optimizer", optimizer, tuple(OPTIMIZERS))]()
+    is_one = all(callable(getattr(optimizer, name, None)) for name in ("start", "step"))
+    if isinstance(optimizer, type) or not is_one:
+        allowed = "'sgd', 'adam', or an instance of SGD, Adam or alike"
+        _checks.fail("optimizer", allowed, optimizer, TypeError)
+    return copy.copy(optimizer)
+
+
+def _check_data(net: MLP, loss: str, which: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and labels (or targets) that fit; with replicas, an axis of them in front."""
+    x = net._check_batch(f"{which}x", x)
+    if loss == "softmax_cross_entropy":
+        y = _checks.labels(f"{which}y", y, net.widths[-1])
+        shape: tuple[int, ...] = (x.shape[-2],)
+    else:
+        y = _checks.array(f"{which}y", y, dtype=net.dtype)
+        shape = (x.shape[-2], net.widths[-1])
+    shapes = [shape] if net.replicas is None else [shape, (net.replicas, *shape)]
+    if y.shape not in shapes:
+        allowed = " or ".join(map(str, shapes))
+        _checks.fail(f"{which}y", f"an array of shape {allowed}", y)
+    if net.replicas is not None:  # views, not copies
+        x = np.broadcast_to(x, (net.replicas, *x.shape[-2:]))
+        y = np.broadcast_to(y, shapes[-1])
+    return x, y
+
+
+class _Run:
+    """One call of `fit`, its arguments checked: what an epoch does."""
+
+    def __init__(
+        self, net: MLP, loss: str, optimizer: Any, parts: dict, batch_size: int, seed: Any
+    ) -> None:
+        self.net = net
+        self.loss = LOSSES[loss]
+        self.classifies = loss == "softmax_cross_entropy"
+        self.parts = parts
+        self.batch_size = batch_size
+        # Apart from the weights' streams, which have the same seed as often as not.
+        self.orders = replica_generators(seed, net.replicas, 1)
+        self.dropouts = [stream.spawn(1)[0] for stream in self.orders]
+        self.optimizer = optimizer
+        optimizer.start(net.parameters())
+
+    @np.errstate(all="ignore")  # what overflows is found by is_sound
+    def evaluate(self) -> dict[str, np.ndarray]:
+        """Return loss and accuracy of each replica on the training and the validation data."""
+        numbers = {}
+        for part, (x, y) in self.parts.items():
+            output = self.net._predict(x)
+            numbers[f"{part}loss"] = np.asarray(self.loss(output, y)[0], np.float64)
+            if self.classifies:
+                numbers[f"{part}accuracy"] = np.asarray(_accuracy(output, y))
+        return numbers
+
+    def is_sound(self, numbers: dict[str, np.ndarray]) -> np.ndarray:
+        """Return which replicas have no number and no parameter that is NaN or too large."""
+        sound = np.ones(self.net.replicas or (), bool)
+        for value in numbers.values():
+            sound = sound & (np.abs(value) <= DIVERGED_ABOVE)  # False for NaN
+        for p in self.net.parameters():
+            own = tuple(range(sound.ndim, p.ndim))
+            sound = sound & (p.max(axis=own) <= DIVERGED_ABOVE)
+            sound = sound & (p.min(axis=own) >= -DIVERGED_ABOVE)
+        return sound
+
+    @np.errstate(all="ignore")
+    def epoch(self, sound: np.ndarray, bar: _Progress) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Train the replicas that are sound; return the numbers after it, and which still are."""
+        net = self.net
+        parameters = net.parameters()
+        saved = [p.copy() for p in parameters]
+        x, y = self.parts[""]
+        order = np.stack([stream.permutation(x.shape[-2]) for stream in self.orders])
+        replica: tuple = (np.arange(len(order))[:, None],)
+        if net.replicas is None:
+            order, replica = order[0], ()
+        for first in range(0, x.shape[-2], self.batch_size):
+            index = (*replica, order[..., first : first + self.batch_size])
+            trace = net._forward(x[index], self.dropouts)
+            loss, gradient = self.loss(trace.output, y[index])
+            sound = sound & (np.abs(loss) <= DIVERGED_ABOVE)
+            gradients = net._backward(trace, gradient)
+            self.optimizer.step(parameters, gradients.parameters())
+            _put_back(parameters, saved, sound)
+            bar.update()
+        numbers = self.evaluate()
+        sound = sound & self.is_sound(numbers)
+        _put_back(parameters, saved, sound)
+        return numbers, sound
+
+
+def _put_back(parameters: list[np.ndarray], saved: list[np.ndarray], sound: np.ndarray) -> None:
+    """Give the replicas that are not sound their saved parameters."""
+    if not sound.all():
+        for p, s in zip(parameters, saved, strict=True):
+            np.copyto(p, s, where=~sound.reshape(sound.shape + (1,) * (p.ndim - sound.ndim)))
+
+
+class _Progress:
+    """A tqdm bar over the steps of a run; it opens when the run turns out to be long."""
+
+    def __init__(self, asked: bool | None, total: int) -> None:
+        self.asked, self.total = asked, total
+        self.done, self.bar = 0, None
+        self.wanted = _wants_bar(asked)
+        self.opens_at = time.monotonic() + (0.0 if asked else PROGRESS_AFTER)
+
+    def update(self) -> None:
+        self.done += 1
+        if self.bar is not None:
+            self.bar.update()
+        elif self.wanted and time.monotonic() >= self.opens_at:
+            self._open()
+
+    def _open(self) -> None:
+        try:
+            from tqdm.auto import tqdm  # chooses between terminal and notebook
+        except ImportError:
+            if self.asked:
+                raise ImportError("progress=True needs tqdm: pip install tqdm") from None
+            self.wanted = False
+        else:
+            self.bar = tqdm(
+                total=self.total, initial=self.done, desc="training", unit="step", leave=False
+            )
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _wants_bar(asked: bool | None) -> bool:
+    if os.environ.get("INITCORE_PROGRESS") == "0":  # `make notebooks`: outputs are stored
+        return False
+    if asked is not None:
+        return asked
+    # Pytest sets these, and the kernels that nbval starts inherit them.
+    if {"PYTEST_CURRENT_TEST", "PYTEST_VERSION"} & set(os.environ):
+        return False
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    in_notebook = hasattr(get_ipython(), "kernel")
+    return in_notebook or (sys.stderr is not None and sys.stderr.isatty())

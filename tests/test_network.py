@@ -1,0 +1,645 @@
+"""MLP: against JAX's autodiff, against finite differences, and against itself, net by net."""
+
+import math
+import os
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from initcore import activations, initializers, network
+from initcore.network import MLP
+
+os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is imported, in one test below
+
+JAX = {
+    "linear": lambda z: z,
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "centred_sigmoid": lambda z: jax.nn.sigmoid(z) - 0.5,
+    "relu": jax.nn.relu,
+    "leaky_relu": jax.nn.leaky_relu,
+    "elu": jax.nn.elu,
+    "selu": jax.nn.selu,
+    "gelu": lambda z: jax.nn.gelu(z, approximate=False),
+    "silu": jax.nn.silu,
+    "softsign": jax.nn.soft_sign,
+    "softplus": jax.nn.softplus,
+}
+WIDTHS = (5, 7, 6, 3)
+
+
+def make(widths=WIDTHS, activation="tanh", **options):
+    """Return a network whose biases are random too, so that no gradient is right by chance."""
+    options = {"weights": "lecun_normal", "biases": initializers.RandomNormal(stddev=0.5)} | options
+    return MLP(widths, activation, **options)
+
+
+def draw(shape, seed=1):
+    return np.random.default_rng([9, seed]).standard_normal(shape)
+
+
+def jax_passes(net, trace, x, output_gradient, replica):
+    """Return JAX's output and gradients of one replica, with the dropout masks of the trace.
+
+    The deltas are its gradients by perturbations that are added to the pre-activations.
+    """
+    pick = (lambda a: a) if replica is None else (lambda a: a[replica])
+    x = pick(x) if x.ndim == 3 else x
+    masks = [None if mask is None else pick(mask) for mask in trace.masks]
+    weights, biases = [pick(w) for w in net.weights], [pick(b) for b in net.biases]
+    zeros = [np.zeros((len(x), n)) for n in net.widths[1:]]
+
+    def run(weights, biases, zeros, x):
+        for layer, (w, b, zero) in enumerate(zip(weights, biases, zeros, strict=True)):
+            last = layer == len(weights) - 1
+            phi = net.output_activation if last else net.activation
+            x = JAX[phi.name](x @ w + b + zero)
+            if masks[layer] is not None:
+                x = x * masks[layer]
+        return x
+
+    with jax.enable_x64(True):
+        arguments = jax.tree.map(jnp.asarray, (weights, biases, zeros, x))
+        output, pull_back = jax.vjp(run, *arguments)
+        return output, *pull_back(jnp.asarray(pick(output_gradient)))
+
+
+def assert_agrees_with_jax(net, x, rng=None):
+    x = np.asarray(x)
+    trace = net.forward(x, rng=rng)
+    output_gradient = draw(trace.output.shape, seed=2)
+    gradients = net.backward(trace, output_gradient)
+    for replica in [None] if net.replicas is None else range(net.replicas):
+        pick = (lambda a: a) if replica is None else (lambda a, r=replica: a[r])
+        output, weights, biases, deltas, inputs = jax_passes(
+            net, trace, x, output_gradient, replica
+        )
+        close = {"rtol": 1e-10, "atol": 1e-12}
+        np.testing.assert_allclose(pick(trace.output), output, **close)
+        np.testing.assert_allclose(pick(gradients.inputs), inputs, **close)
+        for ours, theirs in zip(
+            [*gradients.weights, *gradients.biases, *gradients.deltas],
+            [*weights, *biases, *deltas],
+            strict=True,
+        ):
+            assert pick(ours).shape == theirs.shape
+            np.testing.assert_allclose(pick(ours), theirs, **close)
+    return trace
+
+
+# --- Forward and backward.
+
+
+def test_the_oracle_has_every_activation():
+    assert set(JAX) == set(activations.names())
+
+
+@pytest.mark.parametrize("replicas", [None, 3])
+@pytest.mark.parametrize("name", JAX)
+def test_every_activation_agrees_with_jax(name, replicas):
+    assert_agrees_with_jax(make(activation=name, replicas=replicas), 2.0 * draw((4, 5)))
+
+
+@pytest.mark.parametrize("hidden", [(), (7,), (7, 6), (7, 6, 5, 7, 6)])
+@pytest.mark.parametrize("replicas", [None, 2])
+def test_every_depth_agrees_with_jax(hidden, replicas):
+    net = make((5, *hidden, 3), "softplus", replicas=replicas, output_activation="sigmoid")
+    assert net.depth == len(hidden) and net.n_layers == len(hidden) + 1
+    assert_agrees_with_jax(net, draw((4, 5)))
+
+
+@pytest.mark.parametrize("output", ["tanh", "relu", "softsign"])
+def test_the_output_activation_is_differentiated_too(output):
+    assert_agrees_with_jax(make(activation="silu", output_activation=output), draw((6, 5)))
+
+
+def test_replicas_may_have_batches_of_their_own():
+    net = make(replicas=3)
+    assert_agrees_with_jax(net, draw((3, 4, 5)))
+
+
+@pytest.mark.parametrize("shape", [(8, 5), (2, 8, 5)])
+@pytest.mark.parametrize("name", ["tanh", "relu", "sigmoid"])
+def test_dropout_agrees_with_jax_under_the_same_masks(name, shape):
+    net = make(activation=name, dropout=0.4, replicas=2)
+    trace = assert_agrees_with_jax(net, draw(shape), rng=5)
+    assert trace.masks[-1] is None
+    for mask in trace.masks[:-1]:
+        assert mask.shape[0] == 2 and set(np.unique(mask)) == {0.0, 1.0 / 0.6}
+
+
+@pytest.mark.parametrize("name", sorted(set(JAX) - {"relu", "leaky_relu", "elu", "selu"}))
+def test_gradients_are_finite_differences(name):
+    """Central differences of step h err by O(h²): 1e-5 leaves eight digits of a smooth loss."""
+    net, x = make(activation=name), draw((3, 5))
+    direction = draw((3, 3), seed=4)
+
+    def loss():
+        return float((net.predict(x) * direction).sum())
+
+    gradients = net.backward(net.forward(x), direction)
+    step = 1e-5
+    for p, gradient in zip(net.parameters(), gradients.parameters(), strict=True):
+        for index in [(0,) * p.ndim, (-1,) * p.ndim]:
+            kept = p[index]
+            p[index] = kept + step
+            above = loss()
+            p[index] = kept - step
+            difference = (above - loss()) / (2 * step)
+            p[index] = kept
+            assert gradient[index] == pytest.approx(difference, rel=1e-7, abs=1e-8)
+
+
+def test_the_trace_is_what_each_layer_did():
+    net, x = make(replicas=2, dropout=0.5), draw((4, 5))
+    trace = net.forward(x, rng=0)
+    assert trace.inputs[0].shape == (4, 5)  # shared, not copied for each replica
+    for layer in range(3):
+        z = trace.inputs[layer] @ net.weights[layer] + net.biases[layer][:, None, :]
+        np.testing.assert_allclose(trace.pre_activations[layer], z, rtol=1e-14, atol=1e-15)
+        phi = np.tanh if layer < 2 else np.array
+        np.testing.assert_allclose(trace.activations[layer], phi(z), rtol=1e-13, atol=1e-15)
+        if layer < 2:
+            dropped = trace.activations[layer] * trace.masks[layer]
+            np.testing.assert_array_equal(trace.inputs[layer + 1], dropped)
+    assert trace.output is trace.activations[-1]
+
+
+def test_nothing_given_is_changed_and_repeating_gives_the_same():
+    net, x = make(replicas=2, dropout=0.5), draw((4, 5))
+    x.flags.writeable = False
+    trace = net.forward(x, rng=0)
+    gradient = draw(trace.output.shape)
+    gradient.flags.writeable = False
+    before = [a.copy() for a in [*net.parameters(), *trace.pre_activations, *trace.activations]]
+    first, second = net.backward(trace, gradient), net.backward(trace, gradient)
+    after = [*net.parameters(), *trace.pre_activations, *trace.activations]
+    for a, b in zip([*before, *first.deltas], [*after, *second.deltas], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", JAX)
+def test_float32_stays_float32_and_near_float64(name):
+    nets = [make(activation=name, dtype=dtype, dropout=0.3) for dtype in ("float64", "float32")]
+    x, gradient = draw((4, 5)), draw((4, 3), seed=2)
+    (wide, wide_back), (narrow, narrow_back) = (
+        (trace := net.forward(x, rng=1), net.backward(trace, gradient)) for net in nets
+    )
+    for ours, exact in zip(
+        [*narrow.pre_activations, *narrow.activations, *narrow_back.deltas, narrow_back.inputs]
+        + [*nets[1].parameters(), *narrow_back.parameters(), narrow.inputs[1], narrow.masks[0]],
+        [*wide.pre_activations, *wide.activations, *wide_back.deltas, wide_back.inputs]
+        + [*nets[0].parameters(), *wide_back.parameters(), wide.inputs[1], wide.masks[0]],
+        strict=True,
+    ):
+        assert ours.dtype == np.float32 and exact.dtype == np.float64
+        np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-5)
+
+
+def test_predict_is_the_output_without_dropout():
+    net, x = make(dropout=0.5, replicas=2), draw((4, 5))
+    np.testing.assert_array_equal(net.predict(x), net.forward(x).output)
+    assert not np.allclose(net.predict(x), net.forward(x, rng=0).output)
+    assert net.forward(x).masks == [None] * 3
+
+
+# --- Replicas.
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("shared", [True, False])
+def test_replicas_give_the_numbers_of_nets_run_one_by_one(shared, dropout):
+    together = make(replicas=5, dropout=dropout)
+    alone = make(dropout=dropout)
+    x = draw((6, 5) if shared else (5, 6, 5))
+    rngs = [np.random.default_rng(r) for r in range(5)]
+    trace = together.forward(x, rng=rngs)
+    gradient = draw((5, 6, 3), seed=2)
+    gradients = together.backward(trace, gradient)
+    for r in range(5):
+        alone.weights = [w[r] for w in together.weights]
+        alone.biases = [b[r] for b in together.biases]
+        one = alone.forward(x if shared else x[r], rng=[np.random.default_rng(r)])
+        back = alone.backward(one, gradient[r])
+        for ours, theirs in zip(
+            [*trace.pre_activations, *trace.activations]
+            + [*gradients.parameters(), *gradients.deltas, gradients.inputs],
+            [*one.pre_activations, *one.activations]
+            + [*back.parameters(), *back.deltas, back.inputs],
+            strict=True,
+        ):
+            np.testing.assert_allclose(ours[r], theirs, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**70, np.int64(3)])
+def test_a_replica_does_not_depend_on_how_many_there_are(seed):
+    few, many, one = (make(replicas=n, seed=seed) for n in (3, 8, None))
+    for a, b, c in zip(few.parameters(), many.parameters(), one.parameters(), strict=True):
+        np.testing.assert_array_equal(a, b[:3])
+        np.testing.assert_array_equal(a[0], c)
+        assert len({w.tobytes() for w in b}) == 8  # all different
+
+
+def test_the_weights_are_drawn_from_the_stated_streams():
+    net = make(replicas=2, seed=11)
+    for r, child in enumerate(np.random.SeedSequence(11).spawn(2)):
+        rng, maker = np.random.default_rng(child), initializers.LecunNormal()
+        for layer, shape in enumerate([(5, 7), (7, 6), (6, 3)]):
+            drawn = maker.draw(shape, rng, "float64")
+            np.testing.assert_array_equal(net.weights[layer][r], drawn)
+
+
+def test_a_generator_as_seed_is_spawned():
+    few = make(replicas=2, seed=np.random.default_rng(5))
+    many = make(replicas=4, seed=np.random.default_rng(5))
+    np.testing.assert_array_equal(few.weights[1], many.weights[1][:2])
+    rng = np.random.default_rng(5)
+    first, second = make(seed=rng), make(seed=rng)
+    np.testing.assert_array_equal(first.weights[0], few.weights[0][0])
+    assert not np.array_equal(first.weights[0], second.weights[0])
+    assert rng.random() == np.random.default_rng(5).random()  # its own stream has not moved
+
+
+def test_without_a_seed_every_net_is_another():
+    first, second = make(seed=None), make(seed=None)
+    assert not np.array_equal(first.weights[0], second.weights[0])
+
+
+def test_streams_of_one_seed_are_apart():
+    streams = [network.replica_generators(3, 2, *key) for key in [(), (1,), (2,)]]
+    firsts = {rng.random() for stream in streams for rng in stream}
+    assert len(firsts) == 6 and np.random.default_rng(3).random() not in firsts
+
+
+# --- Initializers.
+
+
+def test_the_weights_do_not_depend_on_the_biases():
+    plain, random = make(biases="zeros", replicas=2), make(replicas=2)
+    for a, b in zip(plain.weights, random.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not any(b.any() for b in plain.biases) and all(b.all() for b in random.biases)
+
+
+def test_defaults_are_glorot_uniform_and_zeros():
+    net = MLP((30, 50, 10))
+    assert net.activation.name == "tanh" and net.output_activation.name == "linear"
+    assert net.replicas is None and net.dropout == 0 and net.dtype == np.float64
+    for w in net.weights:
+        bound = math.sqrt(6 / sum(w.shape))
+        assert 0.95 * bound < abs(w).max() <= bound
+    assert not any(b.any() for b in net.biases)
+
+
+def test_an_initializer_with_a_seed_of_its_own_repeats_itself():
+    net = MLP((4, 4, 4), weights=initializers.HeNormal(seed=3))
+    np.testing.assert_array_equal(net.weights[0], net.weights[1])
+    np.testing.assert_array_equal(net.weights[0], initializers.HeNormal(seed=3)((4, 4), "float64"))
+    other = MLP((4, 4, 4), weights=initializers.HeNormal())
+    assert not np.array_equal(other.weights[0], other.weights[1])
+
+
+def test_an_initializer_with_a_generator_of_its_own_goes_on():
+    maker = initializers.HeNormal(seed=np.random.default_rng(3))
+    net = MLP((4, 4, 4), weights=maker, replicas=2)
+    drawn = {w.tobytes() for layer in net.weights for w in layer}
+    assert len(drawn) == 4
+    few = MLP((4, 4, 4), weights=initializers.HeNormal(seed=np.random.default_rng(3)))
+    np.testing.assert_array_equal(few.weights[1], net.weights[1][0])
+
+
+def test_an_integer_seed_would_make_all_replicas_equal():
+    MLP((4, 4), weights=initializers.HeNormal(seed=3), replicas=1)
+    for option in ("weights", "biases"):
+        with pytest.raises(ValueError, match=rf"`{option}\[0\]` must be an initializer without"):
+            MLP((4, 4), **{option: initializers.RandomNormal(seed=3)}, replicas=2)
+    MLP((4, 4), weights=initializers.Zeros(), replicas=2)
+
+
+def test_a_list_names_one_initializer_a_layer():
+    net = MLP((3, 2, 2), weights=["zeros", initializers.Constant(2.0)], biases=("ones", "zeros"))
+    assert not net.weights[0].any() and (net.weights[1] == 2.0).all()
+    assert (net.biases[0] == 1.0).all() and not net.biases[1].any()
+
+
+def test_arrays_and_callables_are_initializers_and_are_copied():
+    kept = np.arange(6.0).reshape(3, 2)
+    shapes = []
+
+    def same(shape, dtype):
+        shapes.append((shape, dtype))
+        return kept
+
+    for spec in (kept, same, [kept]):
+        net = MLP((3, 2), weights=spec, replicas=2)
+        np.testing.assert_array_equal(net.weights[0], np.stack([kept, kept]))
+        one = MLP((3, 2), weights=spec)
+        one.weights[0][:] = 0
+        np.testing.assert_array_equal(kept, np.arange(6.0).reshape(3, 2))
+    assert set(shapes) == {((3, 2), "float64")}
+
+
+def test_an_initializer_of_keras_is_taken_as_it_is():
+    import keras  # here, because it takes seconds
+
+    maker = keras.initializers.GlorotUniform(seed=5)
+    net = MLP((6, 4), weights=maker, dtype="float32")
+    np.testing.assert_array_equal(net.weights[0], np.asarray(maker((6, 4), "float32")))
+    with pytest.raises(ValueError, match="without an integer seed"):
+        MLP((6, 4), weights=maker, replicas=2)
+
+
+# --- Dropout.
+
+
+def test_dropout_keeps_the_stated_share_and_scales_it_up():
+    """A share of 160,000 coins leaves ±6.5 sd by chance with probability 1e-10 a comparison.
+
+    Six comparisons: false-alarm probability 6e-10 over a fresh seed.
+    """
+    n = 160_000
+    for rate in (0.1, 0.5, 0.8):
+        net = MLP((1, 400, 400, 1), "linear", weights="ones", dropout=rate)
+        trace = net.forward(np.ones((400, 1)), rng=3)
+        for mask in trace.masks[:2]:
+            share = (mask == 0).mean()
+            assert abs(share - rate) < 6.5 * math.sqrt(rate * (1 - rate) / n)
+            np.testing.assert_allclose(mask[mask > 0], 1 / (1 - rate), rtol=1e-15)
+
+
+def test_masks_are_fresh_for_each_layer_replica_and_call():
+    net, x = make((5, 9, 9, 3), dropout=0.5, replicas=3), draw((20, 5))
+    rng = np.random.default_rng(0)
+    masks = [m for _ in range(2) for m in net.forward(x, rng=rng).masks[:2]]
+    assert len({m.tobytes() for mask in masks for m in mask}) == 12
+    again = net.forward(x, rng=np.random.default_rng(0)).masks
+    np.testing.assert_array_equal(masks[1], again[1])
+
+
+def test_masks_of_a_replica_do_not_depend_on_how_many_there_are():
+    x = draw((6, 5))
+    few, many = (make(dropout=0.5, replicas=n).forward(x, rng=4).masks for n in (2, 5))
+    one = make(dropout=0.5).forward(x, rng=4).masks
+    for layer in range(2):
+        np.testing.assert_array_equal(few[layer], many[layer][:2])
+        np.testing.assert_array_equal(few[layer][0], one[layer])
+    rngs = [np.random.default_rng(r) for r in range(2)]
+    given_one = make(dropout=0.5, replicas=2).forward(x, rng=rngs).masks
+    moved = make(dropout=0.5, replicas=2).forward(x, rng=rngs).masks
+    assert not np.array_equal(given_one[0], moved[0])  # a sequence is used as it is
+
+
+def test_no_dropout_draws_nothing():
+    rngs = [np.random.default_rng(0)]
+    assert make().forward(draw((2, 5)), rng=rngs).masks == [None] * 3
+    assert rngs[0].random() == np.random.default_rng(0).random()
+
+
+# --- Properties.
+
+nets = st.fixed_dictionaries(
+    {
+        "widths": st.lists(st.integers(1, 6), min_size=2, max_size=5).map(tuple),
+        "activation": st.sampled_from(sorted(JAX)),
+        "replicas": st.none() | st.integers(1, 4),
+        "seed": st.integers(0, 2**32),
+        "dtype": st.sampled_from(["float32", "float64"]),
+    }
+)
+
+
+@given(nets, st.integers(1, 5), st.booleans(), st.floats(0, 0.9))
+def test_shapes_and_dtypes_of_any_network(options, batch, own_batches, dropout):
+    net = MLP(**options, dropout=dropout, biases=initializers.RandomNormal())
+    front = () if net.replicas is None else (net.replicas,)
+    x = np.ones((*(front if own_batches else ()), batch, net.widths[0]))
+    trace = net.forward(x, rng=0)
+    gradients = net.backward(trace, np.ones(trace.output.shape))
+    outs = [(*front, batch, n) for n in net.widths[1:]]
+    for arrays in (trace.pre_activations, trace.activations, gradients.deltas):
+        assert [a.shape for a in arrays] == outs
+    assert gradients.inputs.shape == (*front, batch, net.widths[0])
+    for p, g in zip(net.parameters(), gradients.parameters(), strict=True):
+        assert p.shape == g.shape and p.dtype == g.dtype == net.dtype
+    assert all(np.isfinite(g).all() for g in gradients.parameters())
+
+
+@given(nets, st.integers(0, 99))
+def test_the_order_of_hidden_units_does_not_matter(options, seed):
+    net = MLP(**options | {"replicas": None, "dtype": "float64"})
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((3, net.widths[0]))
+    before = net.predict(x)
+    for layer in range(net.depth):
+        order = rng.permutation(net.widths[layer + 1])
+        net.weights[layer] = net.weights[layer][:, order]
+        net.biases[layer] = net.biases[layer][order]
+        net.weights[layer + 1] = net.weights[layer + 1][order]
+    np.testing.assert_allclose(net.predict(x), before, rtol=1e-9, atol=1e-12)
+
+
+@given(nets)
+def test_the_gradient_is_linear_in_what_it_is_given(options):
+    net = MLP(**options | {"dtype": "float64"})
+    trace = net.forward(draw((3, net.widths[0])))
+    u, v = draw(trace.output.shape, seed=5), draw(trace.output.shape, seed=6)
+    parts = [net.backward(trace, g).parameters() for g in (u, v, 2 * u - v)]
+    for of_u, of_v, of_both in zip(*parts, strict=True):
+        np.testing.assert_allclose(of_both, 2 * of_u - of_v, rtol=1e-9, atol=1e-12)
+
+
+junk = (
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
+    | st.lists(st.integers(-2, 2) | st.floats() | st.booleans(), max_size=4)
+    | st.complex_numbers() | st.binary(max_size=3)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["widths", "activation", "weights", "biases", "output_activation", "dropout", "replicas"]
+    + ["seed", "dtype"],
+)
+@given(value=junk)
+def test_junk_is_refused_or_makes_a_working_network(name, value):
+    try:
+        net = MLP(**{"widths": (2, 3, 2)} | {name: value})
+    except (ValueError, TypeError) as error:
+        assert str(error).startswith(("Argument `", "Could not interpret initializer", "Expected"))
+    else:
+        assert np.isfinite(net.predict(np.ones((1, net.widths[0])))).all()
+
+
+@given(junk)
+def test_junk_is_no_batch_no_trace_and_no_generator(value):
+    net = make()
+    good = net.forward(draw((2, 5)))
+    for call in (
+        lambda: net.forward(value),
+        lambda: net.predict(value),
+        lambda: net.backward(value, np.ones((2, 3))),
+        lambda: net.backward(good, value),
+    ):
+        with pytest.raises((ValueError, TypeError), match="Argument `"):
+            call()
+
+
+# --- Bad input.
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"widths": (3,)}, ValueError, "`widths` must be a sequence of at least two"),
+        ({"widths": "33"}, TypeError, "`widths` must be a sequence"),
+        ({"widths": 5}, TypeError, "`widths` must be a sequence"),
+        ({"widths": (3, 0)}, ValueError, r"`widths\[1\]` must be an integer at least 1"),
+        ({"widths": (3, 2.0)}, TypeError, r"`widths\[1\]` must be an integer"),
+        ({"widths": (True, 2)}, TypeError, r"`widths\[0\]` must be an integer"),
+        ({"activation": "tanhh"}, ValueError, "Did you mean 'tanh'"),
+        ({"output_activation": "rellu"}, ValueError, "Did you mean 'relu'"),
+        ({"weights": "glorot_unifrom"}, ValueError, "glorot_uniform"),
+        ({"biases": "zeroes"}, ValueError, "zeros"),
+        ({"weights": ["zeros"]}, ValueError, r"`weights` must be .* a list of 2 \(one a layer\)"),
+        ({"weights": [np.ones((4, 3)), "zeros"]}, ValueError, "Expected `shape` to be"),
+        ({"weights": lambda s, d: np.ones((2, 2))}, ValueError, r"returns \(3, 4\)"),
+        ({"weights": lambda s, d: np.full(s, np.nan)}, ValueError, r"`weights\[0\]` .* finite"),
+        ({"biases": lambda s, d: "x"}, TypeError, r"`biases\[0\]` must be an array of real"),
+        ({"weights": lambda s, d: np.full(s, 1e60), "dtype": "float32"}, ValueError, "finite"),
+        ({"dropout": 1.0}, ValueError, "`dropout` must be a finite number at least 0 and below 1"),
+        ({"dropout": -0.1}, ValueError, "`dropout`"),
+        ({"dropout": True}, TypeError, "`dropout`"),
+        ({"replicas": 0}, ValueError, "`replicas` must be an integer at least 1"),
+        ({"replicas": 2.0}, TypeError, "`replicas`"),
+        ({"replicas": True}, TypeError, "`replicas`"),
+        ({"seed": -1}, ValueError, "`seed`"),
+        ({"seed": True}, TypeError, "`seed` must be a non-negative integer"),
+        ({"seed": 1.5}, TypeError, "`seed`"),
+        ({"dtype": "float16"}, TypeError, "`dtype` must be one of 'float32', 'float64'"),
+        ({"dtype": "int32"}, TypeError, "`dtype`"),
+        ({"dtype": "float46"}, TypeError, "Did you mean 'float64'"),
+    ],
+)
+def test_bad_arguments_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        MLP(**{"widths": (3, 4, 2)} | options)
+
+
+@pytest.mark.parametrize(
+    ("replicas", "x", "error", "message"),
+    [
+        (None, np.ones(5), ValueError, r"`x` must be an array of shape \(batch, 5\)\."),
+        (None, np.ones((2, 4)), ValueError, r"`x` must be an array of shape \(batch, 5\)\."),
+        (None, np.ones((1, 2, 5)), ValueError, r"shape \(1, 2, 5\)"),
+        (2, np.ones((3, 2, 5)), ValueError, r"\(batch, 5\) or \(2, batch, 5\)"),
+        (2, np.ones((2, 2, 4)), ValueError, r"\(batch, 5\) or \(2, batch, 5\)"),
+        (2, np.ones((1, 2, 2, 5)), ValueError, "`x`"),
+        (None, np.full((2, 5), np.nan), ValueError, "`x` must be finite"),
+        (None, [[1, 2, 3, 4, np.inf]], ValueError, "1 of 5 values are NaN or infinite"),
+        (None, np.ones((2, 5), bool), TypeError, "`x` must be an array of real numbers"),
+        (None, np.ones((0, 5)), ValueError, "not empty"),
+        (None, [[1, 2], [3]], TypeError, "rectangular"),
+        (None, "abcde", TypeError, "`x`"),
+    ],
+)
+def test_bad_batches_are_named(replicas, x, error, message):
+    net = make(replicas=replicas)
+    for call in (net.forward, net.predict):
+        with pytest.raises(error, match=message):
+            call(x)
+
+
+def test_a_batch_too_large_for_float32_is_refused():
+    with pytest.raises(ValueError, match="`x` must be finite"):
+        make(dtype="float32").forward(np.full((1, 5), 1e60))
+
+
+@pytest.mark.parametrize(
+    ("rng", "error"),
+    [
+        (True, TypeError),
+        (-1, ValueError),
+        ("seed", TypeError),
+        ([np.random.default_rng(0)], ValueError),
+        ([0, 1], ValueError),
+    ],
+)
+def test_bad_generators_are_named(rng, error):
+    for dropout in (0.0, 0.5):
+        with pytest.raises(error, match="Argument `rng` must be"):
+            make(dropout=dropout, replicas=2).forward(np.ones((1, 5)), rng=rng)
+
+
+def test_backward_refuses_what_does_not_fit():
+    net = make(replicas=2)
+    trace = net.forward(draw((4, 5)))
+    good = np.ones((2, 4, 3))
+    with pytest.raises(TypeError, match="`trace` must be a Trace"):
+        net.backward(trace.output, good)
+    for other in (make(), make((5, 7, 5, 3), replicas=2), make((5, 3), replicas=2)):
+        with pytest.raises(ValueError, match="`trace` must be one of this network"):
+            net.backward(other.forward(draw((4, 5))), good)
+    for gradient in (np.ones((4, 3)), np.ones((2, 3, 3)), np.ones(1)):
+        with pytest.raises(ValueError, match=r"`output_gradient` .* shape \(2, 4, 3\)"):
+            net.backward(trace, gradient)
+    with pytest.raises(ValueError, match="`output_gradient` must be finite"):
+        net.backward(trace, good * np.nan)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda n: n.weights.pop(), "`weights` must be a list of 3 arrays"),
+        (lambda n: n.biases.__setitem__(1, np.zeros(6)), r"`biases\[1\]` must be .*\(2, 6\)"),
+        (lambda n: n.weights.__setitem__(0, np.zeros((2, 7, 5))), r"`weights\[0\]`.*\(2, 5, 7\)"),
+        (lambda n: n.weights.__setitem__(0, n.weights[0].astype("f4")), "dtype float64"),
+        (lambda n: n.weights.__setitem__(0, n.weights[0].tolist()), r"`weights\[0\]`"),
+    ],
+)
+def test_parameters_that_no_longer_fit_are_named(change, message):
+    net = make(replicas=2)
+    trace = net.forward(draw((4, 5)))
+    change(net)
+    for call in (
+        lambda: net.forward(draw((4, 5))),
+        lambda: net.predict(draw((4, 5))),
+        lambda: net.backward(trace, np.ones((2, 4, 3))),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_what_prints_has_no_address():
+    net = make(replicas=2, dropout=0.25, output_activation="sigmoid")
+    trace = net.forward(draw((4, 5)))
+    assert repr(net) == (
+        "MLP(widths=(5, 7, 6, 3), activation='tanh', output_activation='sigmoid', "
+        "dropout=0.25, replicas=2, dtype='float64')"
+    )
+    assert repr(trace) == "Trace(3 layers, output of shape (2, 4, 3))"
+    gradients = net.backward(trace, np.ones((2, 4, 3)))
+    assert repr(gradients) == "Gradients(3 layers, by inputs of shape (2, 4, 5))"
+
+
+def test_a_callable_is_an_activation():
+    net, same = make(activation=np.sin), make(activation=activations.from_callable(np.sin, np.cos))
+    x = draw((4, 5))
+    trace, exact = net.forward(x), same.forward(x)
+    np.testing.assert_array_equal(trace.output, exact.output)
+    ones = np.ones((4, 3))
+    ours, theirs = net.backward(trace, ones), same.backward(exact, ones)
+    np.testing.assert_allclose(ours.weights[0], theirs.weights[0], rtol=1e-8, atol=1e-10)
+
+
+def test_large_finite_weights_raise_no_warning_where_nothing_overflows():
+    net = make(weights=initializers.Constant(1e100))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trace = net.forward(draw((4, 5)))
+        gradients = net.backward(trace, np.ones((4, 3)))
+    assert all(np.isfinite(g).all() for g in gradients.parameters())

@@ -1,0 +1,820 @@
+"""The theory against SciPy's quadrature, closed forms, published numbers and simulated networks."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, optimize, special, stats
+
+from initcore import _chi_square, activations, theory
+
+NAMES = activations.names()
+each = pytest.mark.parametrize("name", NAMES)
+
+# Written with SciPy, so that an error in `activations` shows too. Each with its derivative.
+SELU_A, SELU_S = 1.6732632423543772, 1.0507009873554805
+REFERENCE = {
+    "linear": (lambda u: u, lambda u: 1.0 + 0.0 * u),
+    "tanh": (np.tanh, lambda u: 1.0 / np.cosh(np.clip(u, -350, 350)) ** 2),
+    "sigmoid": (special.expit, lambda u: special.expit(u) * special.expit(-u)),
+    "centred_sigmoid": (
+        lambda u: 0.5 * np.tanh(0.5 * u),
+        lambda u: special.expit(u) * special.expit(-u),
+    ),
+    "relu": (lambda u: np.maximum(u, 0.0), lambda u: np.heaviside(u, 0.0)),
+    "leaky_relu": (
+        lambda u: np.maximum(u, 0.01 * u),
+        lambda u: 0.01 + 0.99 * np.heaviside(u, 0.0),
+    ),
+    "elu": (
+        lambda u: np.where(u > 0, u, np.expm1(np.minimum(u, 0.0))),
+        lambda u: np.exp(np.minimum(u, 0.0)),
+    ),
+    "selu": (
+        lambda u: SELU_S * np.where(u > 0, u, SELU_A * np.expm1(np.minimum(u, 0.0))),
+        lambda u: SELU_S * np.where(u > 0, 1.0, SELU_A * np.exp(np.minimum(u, 0.0))),
+    ),
+    "gelu": (
+        lambda u: u * special.ndtr(u),
+        lambda u: special.ndtr(u) + u * np.exp(-0.5 * np.minimum(u * u, 1400)) / math.tau**0.5,
+    ),
+    "silu": (
+        lambda u: u * special.expit(u),
+        lambda u: special.expit(u) * (1.0 + u * special.expit(-u)),
+    ),
+    "softsign": (lambda u: u / (1.0 + np.abs(u)), lambda u: (1.0 + np.abs(u)) ** -2.0),
+    "softplus": (lambda u: np.logaddexp(0.0, u), special.expit),
+}
+KINDS = {
+    "mean": (theory.mean_activation, lambda value, slope: value),
+    "second": (theory.second_moment, lambda value, slope: value**2),
+    "slope": (theory.slope_moment, lambda value, slope: slope**2),
+}
+
+
+def scipy_mean(function, q):
+    """Return E[f(√q z)] and E|f| by SciPy's adaptive quadrature between many breakpoints."""
+    root = math.sqrt(q)
+    near = [p / root for p in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64) if p / root < 13.0]
+    points = sorted({0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 13.0, *near})
+    points = [-p for p in reversed(points)][:-1] + points
+
+    def weighted(z):
+        value = function(root * z) * math.exp(-0.5 * z * z) / math.tau**0.5
+        return np.array([value, abs(value)])
+
+    parts = [
+        integrate.quad_vec(weighted, a, b, epsrel=1e-12, epsabs=1e-300)[0]
+        for a, b in zip(points[:-1], points[1:], strict=True)
+    ]
+    return np.sum(parts, axis=0)
+
+
+# --- Gaussian means.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@each
+def test_moments_agree_with_scipy(name, kind):
+    """σ_w from 0.001 to 100, and q as an array or one by one."""
+    ours, pick = KINDS[kind]
+    value, slope = REFERENCE[name]
+    q = np.array([1e-6, 1e-3, 0.1, 1.0, 9.0, 100.0, 1e4])
+    got = ours(name, q)
+    for one, result in zip(q, got, strict=True):
+        exact, size = scipy_mean(lambda u: pick(value(u), slope(u)), one)
+        assert abs(result - exact) <= 1e-10 * size
+        np.testing.assert_allclose(ours(name, float(one)), result, rtol=1e-12, atol=1e-12 * size)
+
+
+@each
+def test_the_slope_of_the_variance_map_agrees_with_scipy(name):
+    value, slope = REFERENCE[name]
+    for q in (1e-4, 0.5, 100.0):
+        exact, size = scipy_mean(lambda u: value(u) * slope(u) * u, q)
+        got = theory.variance_slope(name, q, sigma_w2=1.7)
+        assert abs(got - 1.7 * exact / q) <= 1e-9 * 1.7 * size / q
+        h = 1e-4 * q
+        rise = theory.variance_map(name, np.array([q - h, q + h]), sigma_w2=1.7)
+        np.testing.assert_allclose(got, np.diff(rise)[0] / (2 * h), rtol=1e-6)
+
+
+def test_large_gains_do_not_fool_the_quadrature():
+    """129 Gauss–Hermite nodes give 11.0 for the first (experiments.md); 5.54 is right."""
+    assert round(theory.chi("tanh", sigma_w2=100.0), 2) == 5.54
+    # E[tanh'(σz)²] tends to ∫ tanh'² / (σ √2π) = 4 / (3 σ √2π)
+    for sigma in (1e3, 1e5):
+        limit = 4.0 / (3.0 * sigma * math.tau**0.5)
+        np.testing.assert_allclose(theory.slope_moment("tanh", sigma**2), limit, rtol=3.0 / sigma)
+
+
+def test_a_mean_costs_little():
+    """Counted, not timed: points at which the function is evaluated."""
+    counts = []
+
+    def counted(*arguments):
+        counts.append(np.broadcast(*arguments).size)
+        return math.prod(np.tanh(argument) for argument in arguments)
+
+    theory.gaussian_mean(counted, 1.0)
+    theory.gaussian_mean(counted, 1e4)
+    assert sum(counts) < 2000
+    counts.clear()
+    theory.gaussian_pair_mean(counted, 0.5, 1.0)
+    assert sum(counts) < 100_000
+
+
+def test_q_of_zero_and_shapes():
+    assert theory.mean_activation("sigmoid", 0.0) == 0.5
+    assert theory.second_moment("sigmoid", 0.0) == 0.25
+    assert theory.slope_moment("relu", 0.0) == pytest.approx(0.5, rel=1e-12)
+    assert theory.slope_moment("tanh", 0.0) == pytest.approx(1.0, rel=1e-12)
+    many = theory.second_moment("tanh", np.linspace(0.0, 3.0, 200).reshape(4, 50))
+    assert many.shape == (4, 50) and many[0, 0] == 0.0 and (np.diff(many.ravel()) > 0).all()
+    assert isinstance(theory.second_moment("tanh", 1), float)
+
+
+@pytest.mark.parametrize("kink", [0.3, -2.0, 7.0])
+@pytest.mark.parametrize("q", [0.04, 1.0, 400.0])
+def test_kinks_away_from_zero(kink, q):
+    """E[max(u - k, 0)²] = (q + k²) Φ(-k/√q) - k √q φ(k/√q), and the step's mean is Φ(-k/√q)."""
+    root = math.sqrt(q)
+    tail = special.ndtr(-kink / root)
+    density = math.exp(-0.5 * kink**2 / q) / math.tau**0.5
+    exact = (q + kink**2) * tail - kink * root * density
+    shifted = activations.from_callable(
+        lambda u: np.maximum(u - kink, 0.0), lambda u: 1.0 * (u > kink), kinks=(kink,)
+    )
+    np.testing.assert_allclose(theory.second_moment(shifted, q), exact, rtol=1e-8, atol=1e-22)
+    np.testing.assert_allclose(theory.slope_moment(shifted, q), tail, rtol=1e-8, atol=1e-22)
+
+
+def test_the_rule_never_returns_what_it_does_not_trust():
+    step = lambda u: 1.0 * (u > 0.3)  # noqa: E731
+    exact = special.ndtr(-0.3)
+    assert theory.gaussian_mean(step, 1.0, kinks=[0.3]) == pytest.approx(exact, rel=1e-12)
+    with pytest.raises(ValueError, match="smooth between its `kinks`"):
+        theory.gaussian_mean(step, 1.0)
+    with pytest.raises(ValueError, match="smooth between its `kinks`"):
+        theory.gaussian_pair_mean(lambda u, v: np.sin(100 * u) * np.sin(100 * v), 0.5)
+    # oscillations take halvings of the panels, and are found
+    exact = 0.5 * (1.0 - math.exp(-2e4))
+    assert theory.second_moment(np.sin, 1e4) == pytest.approx(exact, rel=1e-8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="must be finite"):
+            theory.gaussian_mean(np.exp, 1e8)
+        with pytest.raises(ValueError, match="must be finite"):
+            theory.second_moment("relu", 1e308)
+
+
+@given(st.floats(-4.0, 4.0), st.floats(-2.0, 2.0), st.floats(1e-6, 1e4), st.integers(0, 6))
+def test_polynomials_are_exact(a, b, q, power):
+    """E[(√q z)^k] = q^(k/2) (k - 1)!! for even k, else 0."""
+    moment = q ** (power / 2) * special.factorial2(power - 1) if power % 2 == 0 else 0.0
+    size = q ** (power / 2) * 15.0
+    got = theory.gaussian_mean(lambda u: a * u**power + b, q)
+    assert abs(got - (a * moment + b)) <= 1e-10 * (abs(a) * size + abs(b)) + 1e-280
+
+
+# --- The variance map, its trajectory and its fixed points.
+
+
+def test_the_variance_map_is_the_moment_scaled_and_shifted():
+    q = np.array([0.0, 0.5, 2.0])
+    wanted = 1.7 * theory.second_moment("gelu", q) + 0.3
+    np.testing.assert_allclose(theory.variance_map("gelu", q, 1.7, 0.3), wanted, rtol=1e-15)
+    np.testing.assert_allclose(theory.variance_map("relu", 3.0, 2.0), 3.0, rtol=1e-14)
+    np.testing.assert_allclose(theory.variance_map("linear", 3.0, 2.0, 0.5), 6.5, rtol=1e-14)
+
+
+def test_a_trajectory_iterates_the_map():
+    q = theory.variance_trajectory("tanh", 5, 0.7, 1.3, 0.1)
+    assert q.shape == (5,) and q[0] == 0.7
+    np.testing.assert_allclose(q[1:], theory.variance_map("tanh", q[:-1], 1.3, 0.1), rtol=1e-14)
+    np.testing.assert_allclose(
+        theory.variance_trajectory("relu", 31, 1.0, 1.0)[-1] ** 0.5, 2.0**-15, rtol=1e-12
+    )
+
+
+def test_trajectories_reach_0_and_infinity_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        grown = theory.variance_trajectory("linear", 400, 1.0, sigma_w2=100.0)
+        gone = theory.variance_trajectory("tanh", 400, 1.0, sigma_w2=0.01)
+    np.testing.assert_allclose(grown[:150], 100.0 ** np.arange(150), rtol=1e-11)
+    assert np.isinf(grown[-1]) and not np.isnan(grown).any() and gone[-1] == 0.0
+
+
+def test_published_numbers_of_small_and_scaled_weights():
+    """experiments.md: a layer of 50 at sd 0.01 shrinks by 0.0707; q₅ is 0.1279 at 1/√n."""
+    small = theory.variance_trajectory("tanh", 5, 1e-4 * 100, sigma_w2=1e-4 * 50)
+    np.testing.assert_allclose(np.sqrt(small[4] / small[3]), 0.0707, rtol=1e-3)
+    # activations of layer 5, from inputs with mean square 1
+    q = theory.variance_trajectory("tanh", 5, 1.0)
+    assert round(theory.second_moment("tanh", q[-1]), 4) == 0.1279
+
+
+@pytest.mark.parametrize(
+    "name, sigma_w2, sigma_b2",
+    [("tanh", 2.25, 0.0), ("tanh", 1.2, 0.05), ("sigmoid", 103.0, 0.0), ("softplus", 0.4, 0.2)]
+    + [("selu", 1.0, 0.0), ("relu", 1.5, 0.3), ("softsign", 4.0, 0.0), ("tanh", 0.5, 1e-15)],
+)
+def test_the_fixed_point_agrees_with_scipy(name, sigma_w2, sigma_b2):
+    value, _ = REFERENCE[name]
+
+    def gap(log_q):
+        q = math.exp(log_q)
+        return (sigma_w2 * scipy_mean(lambda u: value(u) ** 2, q)[0] + sigma_b2) / q - 1.0
+
+    q = theory.fixed_point(name, sigma_w2, sigma_b2)
+    exact = math.exp(optimize.brentq(gap, math.log(q) - 0.1, math.log(q) + 0.1, xtol=1e-13))
+    np.testing.assert_allclose(q, exact, rtol=1e-8)
+    reached = theory.variance_trajectory(name, 400, 1.0, sigma_w2, sigma_b2)[-1]
+    np.testing.assert_allclose(q, reached, rtol=1e-8)
+    stable = [point for point in theory.fixed_points(name, sigma_w2, sigma_b2) if point.stable]
+    assert [point.q for point in stable] == [q]
+    np.testing.assert_allclose(stable[0].slope, theory.variance_slope(name, q, sigma_w2))
+
+
+def test_fixed_points_at_0_1_and_infinity():
+    assert theory.fixed_point("relu", 1.0) == 0.0
+    assert theory.fixed_point("relu", 2.0) == 1.0
+    assert theory.fixed_point("relu", 2.1) == math.inf
+    assert theory.fixed_point("linear", 1.0, 0.5) == math.inf
+    assert theory.fixed_point("tanh", 0.0) == 0.0
+    assert theory.fixed_point("sigmoid", 1e-13) == pytest.approx(0.25e-13, rel=1e-9)
+    (only,) = theory.fixed_points("relu", 2.0)
+    assert only.q == 0.0 and not only.stable and only.slope == pytest.approx(1.0)
+
+
+def test_selu_holds_variance_one_and_mean_zero():
+    """Klambauer et al. (2017): gain 1, not the 3/4 of some libraries, is the fixed point."""
+    assert theory.mean_activation("selu", 1.0) == pytest.approx(0.0, abs=1e-14)
+    assert theory.second_moment("selu", 1.0) == pytest.approx(1.0, rel=1e-13)
+    assert theory.fixed_point("selu", 1.0) == pytest.approx(1.0, rel=1e-10)
+    at_50 = theory.variance_trajectory("selu", 50, 1.0, 0.75**2)[-1]
+    assert theory.variance_trajectory("selu", 50, 1.0, 1.0)[-1] == pytest.approx(1.0, rel=1e-9)
+    assert 0.15 < math.sqrt(at_50) < 0.25
+
+
+def test_the_moment_matched_gain_of_gelu_is_an_unstable_fixed_point():
+    gain = theory.forward_gain("gelu")
+    assert round(gain, 3) == 1.534
+    zero, one = theory.fixed_points("gelu", gain**2)
+    assert zero.stable and zero.q == 0.0
+    assert not one.stable and one.q == pytest.approx(1.0, rel=1e-9) and one.slope > 1.1
+    assert math.sqrt(theory.variance_trajectory("gelu", 50, 1.0, 2.0)[-1]) < 1e-4
+
+
+def test_a_map_that_alternates_is_refused():
+    bump = activations.from_callable(
+        lambda z: 6.0 * z * np.exp(-2.0 * z * z),
+        lambda z: 6.0 * (1 - 4 * z * z) * np.exp(-2 * z * z),
+    )
+    with pytest.raises(ValueError, match="alternate"):
+        theory.fixed_point(bump, sigma_w2=200.0)
+
+
+# --- χ and the critical line.
+
+
+def test_chi_is_the_slope_moment_at_the_fixed_point():
+    q = theory.fixed_point("tanh", 1.5, 0.05)
+    exact = 1.5 * scipy_mean(lambda u: REFERENCE["tanh"][1](u) ** 2, q)[0]
+    np.testing.assert_allclose(theory.chi("tanh", 1.5, 0.05), exact, rtol=1e-8)
+    assert theory.chi("tanh", 1.5, q=0.0) == pytest.approx(1.5, rel=1e-12)
+    assert theory.chi("tanh", 0.6) == pytest.approx(0.6, rel=1e-12)  # the fixed point is 0
+    for sigma_w2 in (1.0, 2.0, 3.0):  # 0, 1 and infinity
+        assert theory.chi("relu", sigma_w2) == pytest.approx(sigma_w2 / 2, rel=1e-12)
+    assert theory.chi("gelu", 3.0, 1.0) == pytest.approx(1.5, rel=1e-9)
+
+
+def test_the_published_critical_lines():
+    """experiments.md: tanh 1.424 at 0.01 and 1.761 at 0.05; ReLU 2; sigmoid σ_w = 10.15."""
+    assert theory.critical_line("tanh", [0.0, 0.01, 0.05]).round(3).tolist() == [1.0, 1.424, 1.761]
+    np.testing.assert_allclose(theory.critical_line("relu", [0.0, 0.3]), 2.0, rtol=1e-12)
+    leaky = activations.make_leaky_relu(0.2)
+    assert theory.critical_line(leaky, 0.1) == pytest.approx(2 / 1.04, rel=1e-12)
+    assert theory.critical_line("linear", 0.1) == pytest.approx(1.0, rel=1e-12)
+    assert round(math.sqrt(theory.critical_line("sigmoid", 0.0)), 2) == 10.15
+    assert theory.critical_line("gelu", 0.0) == pytest.approx(4.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "centred_sigmoid", "elu", "selu", "softsign"])
+def test_chi_is_1_on_the_critical_line(name):
+    sigma_b2 = np.array([[1e-4, 0.02], [0.3, 2.0]])
+    line = theory.critical_line(name, sigma_b2)
+    assert line.shape == (2, 2)
+    for w2, b2 in zip(line.ravel(), sigma_b2.ravel(), strict=True):
+        assert theory.chi(name, w2, b2) == pytest.approx(1.0, abs=1e-9)
+        assert theory.chi(name, 1.01 * w2, b2) > 1.0 > theory.chi(name, 0.99 * w2, b2)
+    assert isinstance(theory.critical_line(name, 0.1), float)
+
+
+def test_no_critical_line():
+    with pytest.raises(ValueError, match="`sigma_b2`.*softplus has a critical point"):
+        theory.critical_line("softplus", 0.1)
+
+
+# --- The correlation map.
+
+CORRELATIONS = (-1.0, -1 + 1e-12, -0.99, -0.3, 0.0, 0.5, 0.9, 0.9999, 1 - 1e-8, 1 - 1e-12, 1.0)
+
+
+@pytest.mark.parametrize("q", [1e-6, 1.0, 100.0, 1e4])
+@pytest.mark.parametrize("slope", [0.0, 0.01, 0.3, -1.0, 1.0])
+def test_the_relu_family_has_closed_forms(slope, q):
+    """φ(z) = s z + d |z| with s = (1 + a)/2 and d = (1 - a)/2, and E|uv| is Cho and Saul's (2009)."""
+    act = activations.make_leaky_relu(slope)
+    s2, d2 = ((1 + slope) / 2) ** 2, ((1 - slope) / 2) ** 2
+    c = np.array(CORRELATIONS)
+    root = np.sqrt((1 - c) * (1 + c))
+    exact = (s2 * c + d2 * 2 / np.pi * (root + c * np.arcsin(c))) / (s2 + d2)
+    np.testing.assert_allclose(theory.correlation_map(act, c, q, 2.0), exact, rtol=0, atol=1e-10)
+    exact = (s2 + d2 * 2 / np.pi * np.arcsin(c)) / (s2 + d2)
+    np.testing.assert_allclose(theory.correlation_slope(act, c, q, 2.0), exact, rtol=0, atol=1e-8)
+
+
+def test_he_relu_is_the_arc_cosine_map():
+    c = np.linspace(-1.0, 1.0, 21)
+    exact = (np.sqrt(1 - c * c) + c * (np.pi - np.arccos(c))) / np.pi
+    np.testing.assert_allclose(theory.correlation_map("relu", c, 3.0, 2.0), exact, atol=1e-12)
+
+
+@pytest.mark.parametrize("q", [1e-6, 0.01, 1.0, 100.0, 1e4])
+def test_the_error_function_has_a_closed_form(q):
+    """Williams (1998): E[erf(u) erf(v)] = (2/π) asin(2qc / (1 + 2q)); without parity or bias."""
+    act = activations.from_callable(
+        special.erf, lambda u: 2 / math.pi**0.5 * np.exp(-np.minimum(u * u, 700.0)), name="erf"
+    )
+    c = np.array(CORRELATIONS)
+    full = math.asin(2 * q / (1 + 2 * q))
+    exact = np.arcsin(2 * q * c / (1 + 2 * q)) / full
+    np.testing.assert_allclose(theory.correlation_map(act, c, q, 2.0), exact, rtol=0, atol=1e-10)
+    share = 1.3 * 2 / np.pi * full / (1.3 * 2 / np.pi * full + 0.4)
+    got = theory.correlation_map(act, c, q, 1.3, 0.4)
+    np.testing.assert_allclose(got, share * exact + 1 - share, rtol=0, atol=1e-10)
+
+
+def mehler(name, q, terms=400):
+    """Return a_k², with E[φ(u) φ(v)] = Σ a_k² cᵏ, by a fine trapezoid rule per Hermite term."""
+    z = np.linspace(-12.0, 12.0, 200_001)
+    weighted = REFERENCE[name][0](math.sqrt(q) * z) * np.exp(-0.5 * z * z) / math.tau**0.5
+    weighted *= z[1] - z[0]
+    before, hermite, squares = np.zeros_like(z), np.ones_like(z), []
+    for k in range(terms):
+        squares.append(float(weighted @ hermite) ** 2)
+        before, hermite = hermite, (z * hermite - math.sqrt(k) * before) / math.sqrt(k + 1)
+    return np.array(squares)
+
+
+@each
+def test_correlations_agree_with_a_series(name):
+    """An oracle without any integral over two variables; its own error is below 1e-7."""
+    for q in (0.01, 1.0, 100.0, 1e4):
+        squares = mehler(name, q, terms=120)
+        q_next = scipy_mean(lambda u: REFERENCE[name][0](u) ** 2, q)[0]
+        for c in (-0.85, -0.3, 0.0, 0.6, 0.85):
+            exact = (1.5 * np.polynomial.polynomial.polyval(c, squares) + 0.1) / (
+                1.5 * q_next + 0.1
+            )
+            got = theory.correlation_map(name, c, q, 1.5, 0.1)
+            assert abs(got - exact) < 2e-7
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "gelu", "silu", "softplus", "selu"])
+@pytest.mark.parametrize("c", [0.999, -0.99])
+def test_correlations_near_1_agree_with_scipy_cubature(name, c):
+    value, slope = REFERENCE[name]
+    q = 4.0
+
+    def integrand(x, function):
+        u, v = x[:, 0], x[:, 1]  # the sum and difference, each of unit variance
+        first = math.sqrt((1 + c) / 2) * u + math.sqrt((1 - c) / 2) * v
+        second = math.sqrt((1 + c) / 2) * u - math.sqrt((1 - c) / 2) * v
+        weight = np.exp(-0.5 * (u * u + v * v)) / math.tau
+        return function(2.0 * first) * function(2.0 * second) * weight
+
+    def mean(function):
+        total = integrate.cubature(
+            integrand,
+            [-9, -9],
+            [9, 9],
+            args=(function,),
+            rtol=1e-9,
+            atol=1e-9,
+            max_subdivisions=20_000,
+        )
+        assert total.status == "converged"
+        return float(total.estimate)
+
+    q_next = 1.2 * scipy_mean(lambda u: value(u) ** 2, q)[0] + 0.1
+    exact = (1.2 * mean(value) + 0.1) / q_next
+    assert abs(theory.correlation_map(name, c, q, 1.2, 0.1) - exact) < 1e-6
+    if name != "selu":
+        exact = 1.2 * q * mean(slope) / q_next
+        assert abs(theory.correlation_slope(name, c, q, 1.2, 0.1) - exact) < 1e-6 * max(1, exact)
+
+
+def test_correlations_at_the_ends_and_shapes():
+    assert theory.correlation_map("gelu", 1.0, 2.0, 1.3, 0.1) == 1.0
+    assert theory.correlation_map("tanh", -1.0, 2.0, 1.3) == pytest.approx(-1.0, abs=1e-14)
+    assert theory.correlation_map("tanh", np.zeros((2, 3)), 2.0).shape == (2, 3)
+    assert theory.correlation_slope("tanh", np.zeros((2, 3)), 2.0).shape == (2, 3)
+    assert isinstance(theory.correlation_map("tanh", 0), float)
+    assert isinstance(theory.correlation_slope("tanh", 0), float)
+
+
+@each
+@given(c=st.floats(-1.0, 1.0), q=st.floats(1e-6, 1e4), sigma_w2=st.floats(0.01, 100.0))
+@settings(max_examples=15)
+def test_a_correlation_stays_one(name, c, q, sigma_w2):
+    """Between -1 and 1, increasing in c where c ≥ 0, and pulled towards 1 by a bias."""
+    got = theory.correlation_map(name, c, q, sigma_w2)
+    assert -1.0 <= got <= theory.correlation_map(name, c, q, sigma_w2, 0.5) <= 1.0
+    assert got <= theory.correlation_map(name, min(1.0, abs(c) + 0.01), q, sigma_w2) + 1e-12
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "elu", "softsign"])
+def test_the_correlation_slope_is_the_derivative(name):
+    c, h = np.array([-0.7, 0.2, 0.9]), 1e-4
+    rise = [theory.correlation_map(name, c + s * h, 2.0, 1.5, 0.2) for s in (1, -1)]
+    slope = theory.correlation_slope(name, c, 2.0, 1.5, 0.2)
+    np.testing.assert_allclose(slope, np.subtract(*rise) / (2 * h), rtol=1e-6)
+    q = theory.fixed_point("tanh", 1.5, 0.05)
+    at_1 = theory.correlation_slope("tanh", 1.0, q, 1.5, 0.05)
+    assert at_1 == pytest.approx(theory.chi("tanh", 1.5, 0.05), rel=1e-9)
+
+
+def test_a_correlation_trajectory_iterates_the_map_while_q_moves():
+    c = theory.correlation_trajectory("tanh", 4, 0.3, 2.0, 1.5, 0.1)
+    q = theory.variance_trajectory("tanh", 4, 2.0, 1.5, 0.1)
+    assert c.shape == (4,) and c[0] == 0.3
+    for layer in range(3):
+        assert c[layer + 1] == theory.correlation_map("tanh", c[layer], q[layer], 1.5, 0.1)
+
+
+def test_he_relu_forgets_its_inputs_although_chi_is_1():
+    """experiments.md measured a cosine of 0.98–0.99 at depth 50, between different inputs."""
+    c = theory.correlation_trajectory("relu", 50, 0.0, 1.0, 2.0)
+    assert 0.98 < c[-1] < 0.99 and (np.diff(c) > 0).all()
+    assert theory.chi("relu", 2.0) == pytest.approx(1.0)
+
+
+def test_correlations_end_at_their_fixed_point():
+    for name, w2, b2 in [("tanh", 4.0, 0.05), ("tanh", 2.0, 0.3), ("softsign", 9.0, 0.1)]:
+        c = theory.correlation_fixed_point(name, w2, b2)
+        q = theory.fixed_point(name, w2, b2)
+        assert 0.0 < c < 1.0
+        assert theory.correlation_map(name, c, q, w2, b2) == pytest.approx(c, abs=1e-10)
+        assert theory.correlation_slope(name, c, q, w2, b2) < 1.0
+        for start in (0.0, 0.95):
+            reached = theory.correlation_trajectory(name, 200, start, q, w2, b2)[-1]
+            assert reached == pytest.approx(c, abs=1e-8)
+    assert theory.correlation_fixed_point("tanh", 1.2, 0.05) == 1.0
+    assert theory.correlation_fixed_point("relu", 2.0) == 1.0
+    assert theory.correlation_fixed_point("tanh", 4.0) == pytest.approx(0.0, abs=1e-12)
+    assert theory.correlation_fixed_point("tanh", 4.0, 0.05, q=5.0) != pytest.approx(
+        theory.correlation_fixed_point("tanh", 4.0, 0.05), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("sigma_w2", [1.2, 1.5, 3.0])
+def test_depth_scales_are_what_trajectories_show(sigma_w2):
+    """The rates at which q and c approach their fixed points, in layers 10 to 13."""
+    scales = theory.depth_scales("tanh", sigma_w2, 0.05)
+    q_star = theory.fixed_point("tanh", sigma_w2, 0.05)
+    q = theory.variance_trajectory("tanh", 14, 1.1 * q_star, sigma_w2, 0.05)
+    gaps = np.abs(q - q_star)
+    np.testing.assert_allclose(scales.xi_q, 3.0 / np.log(gaps[9] / gaps[12]), rtol=1e-3)
+    c_star = theory.correlation_fixed_point("tanh", sigma_w2, 0.05)
+    start = 0.999 * c_star
+    c = theory.correlation_trajectory("tanh", 14, start, q_star, sigma_w2, 0.05)
+    gaps = np.abs(c - c_star)
+    np.testing.assert_allclose(scales.xi_c, 3.0 / np.log(gaps[9] / gaps[12]), rtol=5e-3)
+
+
+def test_depth_scales_diverge_on_the_critical_line():
+    line = theory.critical_line("tanh", 0.05)
+    near = [theory.depth_scales("tanh", line * (1 - gap), 0.05).xi_c for gap in (1e-1, 1e-2, 1e-3)]
+    assert near[0] < 0.2 * near[1] < 0.04 * near[2] * 1.1
+    assert theory.depth_scales("tanh", line, 0.05).xi_c == math.inf
+    assert theory.depth_scales("relu", 2.0) == (math.inf, math.inf)
+    assert theory.depth_scales("linear", 0.0, 1.0) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("function", [theory.depth_scales, theory.correlation_fixed_point])
+@pytest.mark.parametrize("sigma_w2", [1.0, 3.0])
+def test_without_a_fixed_point_there_is_no_depth_scale(function, sigma_w2):
+    with pytest.raises(ValueError, match="must give q a fixed point above 0"):
+        function("relu", sigma_w2)
+
+
+# --- Gains.
+
+
+def test_published_gains():
+    assert theory.forward_gain("relu") == pytest.approx(math.sqrt(2), rel=1e-13)
+    assert theory.backward_gain("relu", 7.0) == pytest.approx(math.sqrt(2), rel=1e-13)
+    assert f"{theory.forward_gain('tanh'):.4f}" == "1.5925"  # "1.592" in claims.md
+    assert theory.forward_gain("selu") == pytest.approx(1.0, rel=1e-13)
+    assert theory.forward_gain("linear", 9.0) == pytest.approx(1.0, rel=1e-13)
+    assert theory.forward_gain("tanh", 1e-6) == pytest.approx(1.0, abs=2e-6)
+    assert theory.backward_gain("sigmoid", 1e-6) == pytest.approx(4.0, abs=1e-5)
+    leaky = activations.make_leaky_relu(0.2)
+    assert theory.forward_gain(leaky) == pytest.approx(math.sqrt(2 / 1.04), rel=1e-13)
+
+
+@each
+def test_gains_are_what_they_are_for(name):
+    q = np.array([0.1, 1.0, 30.0])
+    forward, backward = theory.forward_gain(name, q), theory.backward_gain(name, q)
+    for one, f, b in zip(q, forward, backward, strict=True):
+        assert theory.variance_map(name, one, f**2) == pytest.approx(one, rel=1e-12)
+        assert theory.chi(name, b**2, q=one) == pytest.approx(1.0, rel=1e-12)
+    assert isinstance(theory.forward_gain(name), float)
+    assert isinstance(theory.backward_gain(name), float)
+
+
+def test_a_callable_has_a_theory_too():
+    assert theory.forward_gain(np.tanh) == pytest.approx(theory.forward_gain("tanh"), rel=1e-13)
+    assert theory.chi(np.tanh, 100.0) == pytest.approx(theory.chi("tanh", 100.0), rel=1e-8)
+    relu = lambda z: np.maximum(z, 0.0)  # noqa: E731  (its kink is at 0, which is always cut)
+    assert theory.forward_gain(relu) == pytest.approx(math.sqrt(2), rel=1e-13)
+    assert theory.correlation_map(np.tanh, 0.3, 2.0) == theory.correlation_map("tanh", 0.3, 2.0)
+
+
+# --- Networks of any width.
+
+
+def test_digamma_and_trigamma_agree_with_scipy():
+    x = np.concatenate([np.geomspace(1e-3, 1e8, 500), np.arange(1, 60) / 2])
+    size = np.maximum(np.abs(special.digamma(x)), 1.0)
+    assert (np.abs(_chi_square.digamma(x) - special.digamma(x)) <= 2e-15 * size).all()
+    np.testing.assert_allclose(_chi_square.trigamma(x), special.polygamma(1, x), rtol=2e-15)
+
+
+def test_log_q_of_linear_networks():
+    """experiments.md: n = 50 and L = 10 give a standard deviation of 0.639."""
+    moments = theory.linear_log_q(50, 10)
+    assert round(math.sqrt(moments.variance), 3) == 0.639
+    law = stats.loggamma(25)  # the logarithm of χ²₅₀ / 2
+    np.testing.assert_allclose(moments.mean, 10 * (law.mean() - math.log(25)), rtol=1e-9)
+    np.testing.assert_allclose(moments.variance, 10 * law.var(), rtol=1e-9)
+
+
+def simulate(activation, units, depth, replicas, seed):
+    """Return q_l / E[q_l] of real networks, one input each, weights N(0, σ_w² / fan_in).
+
+    Shape ``(replicas, depth)``; σ_w² is 1, but 2 behind a ReLU.
+    """
+    rng = np.random.default_rng(seed)
+    x = np.full((replicas, units), 1.5)  # any input of the same mean square has the same law
+    scale, q = 1.0 / units, np.empty((replicas, depth))
+    for layer in range(depth):
+        W = rng.standard_normal((replicas, units, units)) * math.sqrt(scale)
+        z = np.einsum("ri,rio->ro", x, W)
+        q[:, layer] = (z**2).mean(axis=1) / 1.5**2
+        x, scale = activation(z), (1.0 if activation is linear else 2.0) / units
+    return q
+
+
+def linear(z):
+    return z
+
+
+def relu(z):
+    return np.maximum(z, 0.0)
+
+
+@pytest.mark.parametrize("units", [3, 12])
+@pytest.mark.parametrize("activation", [linear, relu])
+def test_bands_hold_simulated_networks(activation, units):
+    """Each tail of 5 of 6 layers holds 5% of 20,000 networks, within 6.8 binomial sds.
+
+    A count leaves that range with probability 1.1e-11; 4 × 5 × 2 counts make 4.3e-10.
+    """
+    band = {linear: theory.linear_band, relu: theory.relu_band}[activation](units, 6)
+    q = simulate(activation, units, 6, replicas=20_000, seed=5)
+    allowed = 6.8 * math.sqrt(0.05 * 0.95 / len(q))
+    for layer in (0, 1, 2, 3, 5):
+        low, high = band[layer]
+        assert abs((q[:, layer] > high).mean() - 0.05) < allowed
+        if low > 0.0:
+            assert abs((q[:, layer] < low).mean() - 0.05) < allowed
+        else:
+            assert (q[:, layer] == 0.0).mean() > 0.05 - allowed
+
+
+@pytest.mark.parametrize("units", [1, 2, 7, 50, 3000])
+def test_the_first_layer_is_chi_square(units):
+    for function in (theory.linear_band, theory.relu_band):
+        for p in (0.5, 0.9, 0.999):
+            exact = stats.chi2.ppf([(1 - p) / 2, (1 + p) / 2], units) / units
+            np.testing.assert_allclose(function(units, 3, p)[0], exact, rtol=1e-4)
+
+
+@pytest.mark.parametrize("units", [1, 4, 50])
+def test_the_second_layer_of_a_linear_network_agrees_with_scipy(units):
+    """P(AB < t) for two independent factors, as one integral."""
+    factor = stats.chi2(units, scale=1 / units)
+    for end, t in zip((0.05, 0.95), theory.linear_band(units, 2)[1], strict=True):
+        chance = integrate.quad(
+            lambda y: factor.pdf(np.exp(y)) * np.exp(y) * factor.cdf(t * np.exp(-y)),  # noqa: B023
+            -60.0 / units - 3.0, 4.0, limit=400, points=[-1.0, 0.0],
+        )[0]  # fmt: skip
+        assert abs(chance - end) < 2e-6
+
+
+@pytest.mark.parametrize("units", [4, 50, 150])
+def test_the_second_layer_of_a_relu_network_agrees_with_scipy(units):
+    last = stats.chi2(units, scale=1 / units)
+    k = np.arange(1, units + 1)
+    weights = stats.binom(units, 0.5).pmf(k)
+    for end, t in zip((0.05, 0.95), theory.relu_band(units, 2)[1], strict=True):
+        if t == 0.0:
+            assert end <= 0.5**units
+            continue
+
+        def density(y):
+            laws = stats.chi2.pdf(np.exp(y), k, scale=2 / units) * weights
+            return laws.sum() * np.exp(y) * last.cdf(t * np.exp(-y))  # noqa: B023
+
+        chance = 0.5**units + integrate.quad(density, -50.0, 4.0, limit=400, points=[-1.0, 0.0])[0]
+        assert abs(chance - end) < 2e-6
+
+
+@pytest.mark.parametrize("function", [theory.linear_band, theory.relu_band])
+def test_deep_bands_tend_to_the_log_normal_law(function):
+    """Berry and Esseen: at n = 200 and depth 100 the logarithm is normal within about 1%."""
+    low, high = np.log(function(200, 100, 0.9))[-1]
+    if function is theory.linear_band:
+        mean, variance = theory.linear_log_q(200, 100)
+    else:
+        k = np.arange(1, 201)
+        w = stats.binom(200, 0.5).pmf(k)
+        means = special.digamma(k / 2) + math.log(4 / 200)
+        one = w @ means
+        variance = 99 * (w @ (special.polygamma(1, k / 2) + (means - one) ** 2))
+        first = theory.linear_log_q(200, 1)
+        mean, variance = 99 * one + first.mean, variance + first.variance
+    wanted = mean + np.array([-1.6449, 1.6449]) * math.sqrt(variance)
+    np.testing.assert_allclose([low, high], wanted, atol=0.02 * math.sqrt(variance))
+
+
+def test_dead_networks():
+    """With one unit half of the networks die in each layer; alive ones are finite."""
+    band = theory.relu_band(1, 6)
+    assert (band[1:, 0] == 0.0).all() and band[1, 1] > 0.0
+    assert (band[5] == 0.0).all()  # 31 in 32 are dead
+    dead = theory.relu_band(3, 3, 0.9)  # 1 - (7/8)² = 0.23 are dead in layer 3
+    assert dead[0, 0] > 0.0 and (dead[1:, 0] == 0.0).all()
+
+
+@given(st.integers(1, 400), st.integers(1, 30), st.floats(0.01, 0.999))
+@settings(max_examples=25)
+def test_bands_are_ordered_and_widen(units, depth, p):
+    for function in (theory.linear_band, theory.relu_band):
+        band, wider = function(units, depth, p), function(units, depth, 0.5 + 0.5 * p)
+        assert band.shape == (depth, 2) and np.isfinite(band).all() and (band >= 0.0).all()
+        assert (band[:, 0] <= band[:, 1]).all()
+        assert (wider[:, 0] <= band[:, 0]).all() and (band[:, 1] <= wider[:, 1]).all()
+
+
+# --- Bad arguments.
+
+NOT_POSITIVE = st.floats(max_value=0.0) | st.sampled_from([math.nan, math.inf])
+NEGATIVE = st.floats(max_value=-5e-324) | st.sampled_from([math.nan, math.inf, -math.inf])
+NO_NUMBER = st.booleans() | st.none() | st.text() | st.complex_numbers()
+NO_COUNT = st.integers(max_value=0) | st.floats() | st.booleans() | st.none() | st.text()
+OUTSIDE = st.floats().filter(lambda c: not abs(c) <= 1.0)
+BAD = (ValueError, TypeError)
+
+
+@given(NEGATIVE | NO_NUMBER)
+def test_variances_are_not_negative(bad):
+    for call, name in [
+        (lambda: theory.variance_map("tanh", 1.0, bad), "sigma_w2"),
+        (lambda: theory.variance_map("tanh", 1.0, 1.0, bad), "sigma_b2"),
+        (lambda: theory.variance_slope("tanh", 1.0, bad), "sigma_w2"),
+        (lambda: theory.variance_trajectory("tanh", 1, 1.0, bad), "sigma_w2"),
+        (lambda: theory.variance_trajectory("tanh", 1, 1.0, 1.0, bad), "sigma_b2"),
+        (lambda: theory.variance_trajectory("tanh", 2, bad), "q1"),
+        (lambda: theory.fixed_points("tanh", bad), "sigma_w2"),
+        (lambda: theory.fixed_point("tanh", 1.0, bad), "sigma_b2"),
+        (lambda: theory.chi("tanh", bad), "sigma_w2"),
+        (lambda: theory.chi("tanh", bad, q=1.0), "sigma_w2"),
+        (lambda: theory.critical_line("tanh", bad), "sigma_b2"),
+        (lambda: theory.critical_line("tanh", [0.1, bad]), "sigma_b2"),
+        (lambda: theory.correlation_map("tanh", 0.5, 1.0, bad), "sigma_w2"),
+        (lambda: theory.correlation_slope("tanh", 0.5, 1.0, 1.0, bad), "sigma_b2"),
+        (lambda: theory.correlation_trajectory("tanh", 2, 0.5, 1.0, bad), "sigma_w2"),
+        (lambda: theory.depth_scales("tanh", bad, 0.1), "sigma_w2"),
+        (lambda: theory.second_moment("tanh", bad), "q"),
+        (lambda: theory.slope_moment("tanh", bad), "q"),
+        (lambda: theory.gaussian_mean(np.tanh, [1.0, bad]), "q"),
+    ]:
+        with pytest.raises(BAD, match=f"Argument `{name}` must be"):
+            call()
+
+
+@given(NOT_POSITIVE | NO_NUMBER)
+def test_q_must_be_positive_where_it_divides(bad):
+    for call, name in [
+        (lambda: theory.variance_slope("tanh", bad), "q"),
+        (lambda: theory.correlation_map("tanh", 0.5, bad), "q"),
+        (lambda: theory.correlation_slope("tanh", 0.5, bad), "q"),
+        (lambda: theory.correlation_trajectory("tanh", 2, 0.5, bad), "q1"),
+        (lambda: theory.forward_gain("tanh", bad), "q"),
+        (lambda: theory.backward_gain("tanh", [1.0, bad]), "q"),
+        (lambda: theory.gaussian_pair_mean(np.add, 0.5, bad), "q"),
+    ]:
+        with pytest.raises(BAD, match=f"Argument `{name}` must be"):
+            call()
+
+
+@given(OUTSIDE | NO_NUMBER)
+def test_correlations_lie_between_minus_1_and_1(bad):
+    for call, name in [
+        (lambda: theory.correlation_map("tanh", bad), "c"),
+        (lambda: theory.correlation_map("tanh", [0.5, bad]), "c"),
+        (lambda: theory.correlation_slope("tanh", bad), "c"),
+        (lambda: theory.correlation_trajectory("tanh", 2, bad), "c1"),
+        (lambda: theory.gaussian_pair_mean(np.add, bad), "c"),
+    ]:
+        with pytest.raises(BAD, match=f"Argument `{name}` must be"):
+            call()
+
+
+@given(NO_COUNT)
+def test_counts_are_integers_of_at_least_1(bad):
+    for call, name in [
+        (lambda: theory.variance_trajectory("tanh", bad, 1.0), "depth"),
+        (lambda: theory.correlation_trajectory("tanh", bad, 0.5), "depth"),
+        (lambda: theory.linear_log_q(bad, 1), "units"),
+        (lambda: theory.linear_log_q(1, bad), "depth"),
+        (lambda: theory.linear_band(bad, 1), "units"),
+        (lambda: theory.relu_band(1, bad), "depth"),
+    ]:
+        with pytest.raises(BAD, match=f"Argument `{name}` must be an integer"):
+            call()
+
+
+@given(NO_NUMBER | st.floats().filter(lambda p: not 0.0 < p <= 0.999999))
+def test_a_probability_is_one(bad):
+    for function in (theory.linear_band, theory.relu_band):
+        with pytest.raises(BAD, match="Argument `probability` must be"):
+            function(3, 2, bad)
+
+
+@pytest.mark.parametrize("kinks", [[math.nan], ["0"], [True]])
+def test_kinks_are_checked(kinks):
+    for call in (
+        lambda: theory.gaussian_mean(np.tanh, 1.0, kinks),
+        lambda: theory.gaussian_pair_mean(np.add, 0.5, 1.0, kinks),
+    ):
+        with pytest.raises(BAD, match="Argument `kinks`"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda name: theory.mean_activation(name),
+        lambda name: theory.second_moment(name),
+        lambda name: theory.slope_moment(name),
+        lambda name: theory.variance_map(name, 1.0),
+        lambda name: theory.variance_slope(name, 1.0),
+        lambda name: theory.variance_trajectory(name, 1, 1.0),
+        lambda name: theory.fixed_points(name, 1.0),
+        lambda name: theory.fixed_point(name, 1.0),
+        lambda name: theory.chi(name, 1.0),
+        lambda name: theory.critical_line(name),
+        lambda name: theory.correlation_map(name, 0.5),
+        lambda name: theory.correlation_slope(name, 0.5),
+        lambda name: theory.correlation_trajectory(name, 1, 0.5),
+        lambda name: theory.correlation_fixed_point(name, 1.0, 0.1),
+        lambda name: theory.depth_scales(name, 1.0, 0.1),
+        lambda name: theory.forward_gain(name),
+        lambda name: theory.backward_gain(name),
+    ],
+)
+def test_a_mistyped_activation_proposes_the_nearest(call):
+    with pytest.raises(ValueError, match="Argument `activation`.*Did you mean 'softplus'"):
+        call("softpluss")
+    with pytest.raises(TypeError, match="Argument `activation`"):
+        call(3)
+
+
+def test_a_network_that_is_constant_0_has_neither_gain_nor_correlation():
+    nothing = activations.from_callable(np.zeros_like, np.zeros_like, name="nothing")
+    for function in (theory.forward_gain, theory.backward_gain):
+        with pytest.raises(ValueError, match="not constant 0"):
+            function(nothing)
+    with pytest.raises(ValueError, match="not constant 0"):
+        theory.correlation_map(nothing, 0.5)
+    assert theory.correlation_map(nothing, 0.5, sigma_b2=0.1) == 1.0
