@@ -463,11 +463,13 @@ def test_reading_gives_cells_ids_that_stay(tmp_path):
     path.write_text(
         json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4})
     )
-    chapter = notebooks.read(path)
+    chapter = notebooks.read(path.read_text(encoding="utf-8"))
     ids = [cell.id for cell in chapter.cells]
-    assert len(set(ids)) == 3 and ids == [cell.id for cell in notebooks.read(path).cells]
+    assert len(set(ids)) == 3 and ids == [
+        cell.id for cell in notebooks.read(path.read_text(encoding="utf-8")).cells
+    ]
     path.write_text(notebooks.to_text(chapter), encoding="utf-8")
-    assert ids == [cell.id for cell in notebooks.read(path).cells]
+    assert ids == [cell.id for cell in notebooks.read(path.read_text(encoding="utf-8")).cells]
 
 
 @pytest.mark.parametrize(
@@ -479,11 +481,9 @@ def test_reading_gives_cells_ids_that_stay(tmp_path):
         ('{"cells": [{"cell_type": "x"}], "metadata": {}, "nbformat": 4}', "not a valid notebook"),
     ],
 )
-def test_what_is_not_a_notebook_is_refused(tmp_path, content, message):
-    path = tmp_path / "bad.ipynb"
-    path.write_text(content, encoding="utf-8")
+def test_what_is_not_a_notebook_is_refused(content, message):
     with pytest.raises(notebooks.NotebookError, match=message):
-        notebooks.read(path)
+        notebooks.read(content)
 
 
 def test_a_file_is_replaced_in_one_step_and_only_if_it_changes(tmp_path, monkeypatch):
@@ -491,13 +491,15 @@ def test_a_file_is_replaced_in_one_step_and_only_if_it_changes(tmp_path, monkeyp
     path.write_bytes("é\n".encode())
     path.chmod(0o640)
     before = path.stat()
-    assert not notebooks.write(path, "é\n")
+    assert not notebooks.write(path, "é\n", was="é\n")
     assert path.stat().st_mtime_ns == before.st_mtime_ns
-    assert notebooks.write(path, "ü\n")
+    assert notebooks.write(path, "ü\n", was="é\n")
     assert path.read_bytes() == "ü\n".encode() and path.stat().st_mode == before.st_mode
+    with pytest.raises(notebooks.NotebookError, match="saved by somebody else"):
+        notebooks.write(path, "new\n", was="é\n")
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        notebooks.write(path, "new\n")
+        notebooks.write(path, "new\n", was="ü\n")
     assert path.read_bytes() == "ü\n".encode() and list(tmp_path.iterdir()) == [path]
 
 
@@ -558,7 +560,7 @@ def test_two_runs_leave_the_same_bytes(tmp_path):
     assert second.returncode == 0 and second.stdout.endswith(", unchanged\n"), second.stderr
     assert one.read_bytes() == stored
 
-    code = notebooks.read(one).cells
+    code = notebooks.read(one.read_text(encoding="utf-8")).cells
     assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5, 6]
     assert code[1].outputs[0].text == f"True {sys.executable}\n0 True\n"
     figure = code[2].outputs[0]
@@ -566,7 +568,11 @@ def test_two_runs_leave_the_same_bytes(tmp_path):
     assert [notebooks.alt_text(picture) for picture in notebooks.pictures(code[4])] == [None]
     assert code[5].outputs[0].data["text/plain"] == "layer\n    1\n    2"
     view = code[3].outputs[0].data[notebook_rules.WIDGET]["model_id"]
-    models = notebooks.read(one).metadata.widgets[notebooks.WIDGET_STATE].state
+    models = (
+        notebooks.read(one.read_text(encoding="utf-8"))
+        .metadata.widgets[notebooks.WIDGET_STATE]
+        .state
+    )
     assert view in models and len(models) >= 3 and all(int(name, 16) < 100 for name in models)
 
 

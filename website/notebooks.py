@@ -86,18 +86,18 @@ class NotebookError(Exception):
 # --- reading and writing ------------------------------------------------------------------------
 
 
-def read(path: Path) -> NotebookNode:
-    """Return the notebook in a file, every cell with an id of its own that the next run keeps.
+def read(text: str) -> NotebookNode:
+    """Return the notebook in a text, every cell with an id of its own that the next run keeps.
 
     Raises
     ------
     NotebookError
-        The file is not a notebook of format 4.
+        The text is not a notebook of format 4.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text)
         cells = content["cells"] if content["nbformat"] == 4 else None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise NotebookError(f"cannot be read as a notebook: {error}") from None
     if cells is None:
         raise NotebookError("is not in format 4: open and save it in JupyterLab first")
@@ -126,15 +126,22 @@ def to_text(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
 
 
-def write(path: Path, text: str) -> bool:
-    """Replace a file in one step, if its content changes; tell whether it did."""
-    new = text.encode("utf-8")
-    if path.read_bytes() == new:
+def write(path: Path, text: str, was: str) -> bool:
+    """Replace a file in one step, if its content changes; tell whether it did.
+
+    Raises
+    ------
+    NotebookError
+        The file is no longer as it was: somebody saved it in the meantime.
+    """
+    if path.read_text(encoding="utf-8") != was:
+        raise NotebookError("was saved by somebody else while it ran; nothing is stored")
+    if text == was:
         return False
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(new)
+            file.write(text.encode("utf-8"))
         os.chmod(temporary, path.stat().st_mode)
         os.replace(temporary, path)
     except BaseException:
@@ -245,6 +252,8 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
             km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisPython()),
             resources={"metadata": {"path": str(folder)}},
             timeout=CELL_TIMEOUT,
+            iopub_timeout=CELL_TIMEOUT,  # output that is late is waited for, not left out
+            raise_on_iopub_timeout=True,
             record_timing=False,
             force_raise_errors=True,  # a tag that allows an error does not allow it here
             skip_cells_with_tag="",  # nor does one that skips a cell
@@ -294,10 +303,11 @@ def _refuse(cell: NotebookNode, number: int) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of one notebook: its new text, or what is wrong with it."""
+    """What came of one notebook: its text before and after, or what is wrong with it."""
 
     path: Path
     seconds: float
+    was: str = ""
     text: str = ""
     problem: str = ""
 
@@ -306,10 +316,11 @@ def run(path: Path) -> Run:
     """Execute one notebook; its file is not touched."""
     start = time.monotonic()
     try:
-        text = to_text(execute(read(path), path.resolve().parent))
-    except NotebookError as error:
+        was = path.read_text(encoding="utf-8")
+        text = to_text(execute(read(was), path.resolve().parent))
+    except (NotebookError, OSError, UnicodeDecodeError) as error:
         return Run(path, time.monotonic() - start, problem=str(error))
-    return Run(path, time.monotonic() - start, text=text)
+    return Run(path, time.monotonic() - start, was=was, text=text)
 
 
 def run_all(paths: Sequence[Path]) -> Iterable[Run]:
@@ -395,25 +406,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NotebookError as error:
         print(error, file=sys.stderr)
         return 2
-    bad = 0
-    for result in run_all(paths):
-        name, seconds = _show(result.path), f"{result.seconds:.1f} s"
-        if result.problem:
-            print(f"{name}, {result.problem}", file=sys.stderr)
-            print(f"{name}: {seconds}, failed; the file is as it was", file=sys.stderr)
-        elif not options.check:
-            changed = write(result.path, result.text)
-            print(f"{name}: {seconds}, {'stored' if changed else 'unchanged'}", flush=True)
-            continue
-        elif (stored := result.path.read_text(encoding="utf-8")) != result.text:
-            print(f"{name}, {differences(stored, result.text)}", file=sys.stderr)
-            print(f"{name}: {seconds}, differs", file=sys.stderr)
-        else:
-            print(f"{name}: {seconds}, as stored", flush=True)
-            continue
-        bad += 1
-    return 1 if bad else 0
+    reports = [report(result, options.check) for result in run_all(paths)]
+    return 0 if all(reports) else 1
+
+
+def report(result: Run, check: bool) -> bool:
+    """Store or compare what came of one notebook, say so, and tell whether all is well."""
+    problem, outcome = result.problem, "as stored"
+    try:
+        if check and not problem and result.text != result.was:
+            problem = differences(result.was, result.text)
+        elif not check and not problem:
+            outcome = "stored" if write(result.path, result.text, result.was) else "unchanged"
+    except (NotebookError, OSError) as error:
+        problem = str(error)
+    name, seconds = _show(result.path), f"{result.seconds:.1f} s"
+    if problem:
+        print(f"{name}, {problem}", file=sys.stderr)
+        outcome = "differs" if check and result.text else "failed; the file is as it was"
+    print(f"{name}: {seconds}, {outcome}", file=sys.stderr if problem else sys.stdout, flush=True)
+    return not problem
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Interrupted; what was not yet stored is as it was")
