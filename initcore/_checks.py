@@ -141,7 +141,7 @@ def float_dtype(name: str, dtype: Any) -> np.dtype:
     allowed = "one of " + ", ".join(repr(option) for option in FLOAT_DTYPES)
     try:
         result = np.dtype(dtype)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, SyntaxError):  # the last one of ","
         hint = nearest(dtype, FLOAT_DTYPES) if isinstance(dtype, str) else ""
         raise TypeError(
             f"Argument `{name}` must be {allowed}. Received: {name}={show(dtype)}.{hint}"

@@ -476,7 +476,9 @@ class _Progress:
         self.asked, self.total = asked, total
         self.done, self.bar = 0, None
         self.wanted = _wants_bar(asked)
-        self.opens_at = time.monotonic() + (0.0 if asked else PROGRESS_AFTER)
+        self.opens_at = time.monotonic() + PROGRESS_AFTER
+        if self.wanted and asked:
+            self._open()
 
     def update(self) -> None:
         self.done += 1

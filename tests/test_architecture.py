@@ -25,6 +25,7 @@ ORDER = (
     "theory",
     "network",
     "probes",
+    "optimizers",
     "training",
     "pretraining",
     "experiments",
@@ -98,7 +99,9 @@ def run(code):
 
 
 def test_importing_the_package_is_light():
-    loaded = set(run("import initcore; print(*{name.split('.')[0] for name in sys.modules})").split())
+    loaded = set(
+        run("import initcore; print(*{name.split('.')[0] for name in sys.modules})").split()
+    )
     assert "initcore" in loaded
     heavy = {"IPython", "ipywidgets", "jax", "keras", "matplotlib", "scipy", "sklearn", "tqdm"}
     assert not loaded & heavy

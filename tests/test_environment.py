@@ -6,7 +6,20 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ("cat", "cmp", "cp", "dirname", "echo", "expand", "grep", "make", "mkdir", "sed", "sh", "tr")
+TOOLS = (
+    "cat",
+    "cmp",
+    "cp",
+    "dirname",
+    "echo",
+    "expand",
+    "grep",
+    "make",
+    "mkdir",
+    "sed",
+    "sh",
+    "tr",
+)
 
 
 def make(tmp_path, *arguments, programs=None):

@@ -174,7 +174,7 @@ def test_draws_do_not_hang_together(cls):
     Products of independent numbers: 3 comparisons a name, 27 in all: 2.7e-10.
     """
     init = cls(seed=np.random.default_rng(7))
-    first, second = (init((1000, 500), "float64") / NAMED[cls].std() for _ in range(2))
+    first, second = (init(SHAPE, "float64") / NAMED[cls].std() for _ in range(2))
     pairs = ((first, second), (first[1:], first[:-1]), (first[:, 1:], first[:, :-1]))
     for one, other in pairs:
         assert abs(np.mean(one * other)) < Z / math.sqrt(one.size)

@@ -621,6 +621,7 @@ def test_what_prints_has_no_address():
         "MLP(widths=(5, 7, 6, 3), activation='tanh', output_activation='sigmoid', "
         "dropout=0.25, replicas=2, dtype='float64')"
     )
+    assert repr(make((2, 1))) == "MLP(widths=(2, 1), activation='tanh', dtype='float64')"
     assert repr(trace) == "Trace(3 layers, output of shape (2, 4, 3))"
     gradients = net.backward(trace, np.ones((2, 4, 3)))
     assert repr(gradients) == "Gradients(3 layers, by inputs of shape (2, 4, 5))"

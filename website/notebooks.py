@@ -325,10 +325,7 @@ def run(path: Path) -> Run:
 
 def run_all(paths: Sequence[Path]) -> Iterable[Run]:
     """Execute notebooks, two at a time, and yield what came of them in the order given."""
-    if len(paths) == 1:
-        yield run(paths[0])
-        return
-    # New processes, not forked ones: the caller may have threads.
+    # Processes, so that Ctrl+C ends kernels and command; new ones, as the caller may have threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(AT_ONCE, mp_context=context) as pool:
         yield from pool.map(run, paths)

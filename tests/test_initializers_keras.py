@@ -1,0 +1,455 @@
+"""The initializers beside Keras', and inside real Keras layers and saved models.
+
+The distributions are compared draw by draw: a difference of 1% in the standard deviation, or of
+0.0075 anywhere in the distribution function, is seen.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from scipy import stats
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras  # noqa: E402
+
+from initcore import _keras, initializers, sampling  # noqa: E402
+from initcore.initializers import (  # noqa: E402
+    Constant,
+    HeNormal,
+    Identity,
+    Initializer,
+    LecunNormal,
+    Orthogonal,
+    RandomNormal,
+    VarianceScaling,
+    deserialize,
+    get,
+    serialize,
+)
+
+# Raised inside Keras 3.15 under NumPy 2.4 when it saves a model: nothing of ours.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+ALPHA = 1e-11
+Z = stats.norm.isf(ALPHA / 2)
+SHAPE = (250, 2000)
+
+RANDOM_NAMES = (
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "LecunNormal",
+    "LecunUniform",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+)
+EXAMPLES = (
+    initializers.Zeros(),
+    initializers.Ones(),
+    Constant(0.25),
+    Constant([1.0, 2.0, 3.0]),
+    Identity(2.0),
+    Orthogonal(1.5, seed=1),
+    RandomNormal(0.5, 2.0, seed=1),
+    initializers.RandomUniform(0.0, 1.0, seed=1),
+    initializers.TruncatedNormal(seed=1),
+    VarianceScaling(0.5, "fan_geo_avg", "uniform", seed=1),
+    VarianceScaling(0.5, input_axes=[0], output_axes=(1,), seed=np.random.default_rng(1)),
+    *(getattr(initializers, name)(seed=1) for name in RANDOM_NAMES[:6]),
+)
+
+
+def numbers(value):
+    return np.asarray(value, dtype="float64")
+
+
+# ---- the same distributions --------------------------------------------------------------
+
+
+def check_same_distribution(ours, theirs):
+    """Two-sample Kolmogorov-Smirnov (Wei and Dudley 2012), means and variances: 3 comparisons."""
+    size = ours.size
+    assert size == theirs.size
+    both = np.concatenate([ours, theirs], axis=None)
+    order = np.argsort(both, kind="stable")
+    steps = np.cumsum(np.where(order < size, 1, -1)) / size
+    last_of_equals = np.append(np.diff(both[order]) > 0, True)
+    distance = np.abs(steps[last_of_equals]).max()
+    assert distance < math.sqrt(math.log(2 / ALPHA) / size)
+
+    std = both.std()
+    assert abs(ours.mean() - theirs.mean()) < Z * std * math.sqrt(2 / size)
+    kurtosis = np.mean(((both - both.mean()) / std) ** 4)
+    limit = Z * std**2 * math.sqrt(2 * (kurtosis - 1) / size)
+    assert abs(ours.var() - theirs.var()) < limit
+
+
+@pytest.mark.parametrize("name", RANDOM_NAMES)
+def test_draws_are_distributed_as_keras_draws(name):
+    """3 comparisons a name, 30 in all: false alarms 3e-10. The bounds are exact up to float32.
+
+    Both ends are reached within 1e-3 of the largest: missed with probability exp(-100) at most.
+    """
+    ours = numbers(getattr(initializers, name)(seed=11)(SHAPE))
+    theirs = numbers(getattr(keras.initializers, name)(seed=11)(SHAPE))
+    check_same_distribution(ours, theirs)
+    if name != "RandomNormal":
+        assert ours.max() == pytest.approx(theirs.max(), rel=1e-3)
+        assert ours.min() == pytest.approx(theirs.min(), rel=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
+@pytest.mark.parametrize("distribution", ["normal", "untruncated_normal", "uniform"])
+def test_variance_scaling_is_that_of_keras(mode, distribution):
+    """Of a convolution; 3 comparisons a pair, 27 in all: false alarms 2.7e-10."""
+    arguments = {"scale": 0.6, "mode": mode, "distribution": distribution, "seed": 12}
+    shape = (3, 3, 30, 200)
+    ours = numbers(VarianceScaling(**arguments)(shape))
+    theirs = numbers(keras.initializers.VarianceScaling(**arguments)(shape))
+    check_same_distribution(ours, theirs)
+
+
+def test_orthogonal_is_distributed_as_that_of_keras():
+    """One entry and the trace of 600 matrices each; 6 comparisons: false alarms 6e-11.
+
+    Keras corrects the sign too: without it the entry is always negative.
+    """
+    streams = (keras.random.SeedGenerator(13), np.random.default_rng(13))
+    classes = (keras.initializers.Orthogonal, Orthogonal)
+    theirs, ours = (
+        np.array([numbers(init((5, 5))) for _ in range(600)])
+        for init in (cls(seed=stream) for cls, stream in zip(classes, streams, strict=True))
+    )
+    check_same_distribution(ours[:, 0, 0], theirs[:, 0, 0])
+    check_same_distribution(np.einsum("rii->r", ours), np.einsum("rii->r", theirs))
+
+
+@pytest.mark.parametrize("name", ["Zeros", "Ones", "Constant", "Identity"])
+def test_fixed_values_are_those_of_keras(name):
+    arguments = {"Constant": (0.3,), "Identity": (0.7,)}.get(name, ())
+    ours = getattr(initializers, name)(*arguments)((4, 3))
+    theirs = getattr(keras.initializers, name)(*arguments)((4, 3))
+    assert ours.dtype == "float32"
+    assert np.array_equal(ours, np.asarray(theirs))
+
+
+# Not Identity, whose gain Keras 3.15 leaves out of its configuration.
+@pytest.mark.parametrize("name", [*RANDOM_NAMES, "Orthogonal", "Constant", "Zeros", "Ones"])
+def test_arguments_and_defaults_are_those_of_keras(name):
+    ours = getattr(initializers, name)().get_config()
+    theirs = getattr(keras.initializers, name)().get_config()
+    assert ours == theirs
+
+
+def test_fans_are_those_of_keras():
+    from keras.src.initializers.random_initializers import compute_fans
+
+    for shape in ((), (7,), (5, 3), (4, 5, 3), (3, 3, 16, 32), (2, 3, 4, 5, 6)):
+        assert initializers.compute_fans(shape) == compute_fans(shape)
+    for axes in (([0], [1, 2]), ([0, 1], [2]), ([1], [2]), ([-1], [0])):
+        assert initializers.compute_fans((4, 5, 3), *axes) == compute_fans((4, 5, 3), *axes)
+
+
+def test_every_name_of_keras_but_stft_is_known():
+    from keras.src.initializers import ALL_OBJECTS_DICT
+
+    theirs = {name for name in ALL_OBJECTS_DICT if "stft" not in name.lower()}
+    assert theirs <= set(initializers._KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("make", "begins"),
+    [
+        (lambda lib: lib.VarianceScaling(scale=-1.0), "Argument `scale` must be positive float."),
+        (lambda lib: lib.VarianceScaling(mode="fan"), "Invalid `mode` argument:"),
+        (lambda lib: lib.VarianceScaling(distribution="x"), "Invalid `distribution` argument:"),
+        (lambda lib: lib.get(np.ones((2, 2)))((3, 2)), "Expected `shape` to be"),
+        (lambda lib: lib.get("typo"), "Could not interpret initializer identifier:"),
+        (lambda lib: lib.Orthogonal()((3,)), "The tensor to initialize must be at least two-dim"),
+        (lambda lib: lib.Identity()((3,)), "Identity matrix initializer can only be used for 2D"),
+    ],
+)
+def test_errors_begin_as_those_of_keras(make, begins):
+    for library in (keras.initializers, initializers):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            make(library)
+        assert str(caught.value).startswith(begins)
+
+
+# ---- in a layer --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("init", EXAMPLES, ids=repr)
+def test_a_dense_layer_gets_what_the_initializer_draws(init):
+    expected = init.clone()((3, 3), "float32")
+    layer = keras.layers.Dense(3, kernel_initializer=init)
+    layer.build((None, 3))
+    assert layer.kernel_initializer is init
+    assert np.array_equal(np.asarray(layer.kernel), expected)
+
+
+@pytest.mark.parametrize(
+    ("layer", "input_shape", "fans"),
+    [
+        (keras.layers.Dense(30), (None, 20), (20, 30)),
+        (keras.layers.Conv2D(8, (3, 5)), (None, 9, 9, 4), (60, 120)),
+        (keras.layers.Conv1D(8, 3), (None, 9, 4), (12, 24)),
+        (keras.layers.Embedding(50, 7), (None, 4), (50, 7)),
+    ],
+)
+def test_layers_hand_over_kernels_whose_fans_are_right(layer, input_shape, fans):
+    name = (
+        "kernel_initializer" if hasattr(layer, "kernel_initializer") else "embeddings_initializer"
+    )
+    asked = []
+
+    class Asking(HeNormal):
+        def _draw(self, shape, rng, dtype):
+            asked.append((shape, str(dtype)))
+            return super()._draw(shape, rng, dtype)
+
+    setattr(layer, name, Asking(seed=0))
+    layer.build(input_shape)
+    ((shape, dtype),) = asked
+    assert initializers.compute_fans(shape) == fans
+    assert dtype == "float32"
+    weight = layer.weights[0]
+    assert np.array_equal(np.asarray(weight), HeNormal(seed=0)(shape))
+
+
+def test_a_model_of_ours_trains():
+    model = keras.Sequential(
+        [
+            keras.layers.Input((4,)),
+            keras.layers.Dense(8, "relu", kernel_initializer=HeNormal(seed=0)),
+            keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer=Constant(0.5)),
+        ]
+    )
+    assert float(np.asarray(model(np.zeros((1, 4), "float32")))[0, 0]) == 0.5
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).standard_normal((32, 4)).astype("float32")
+    history = model.fit(x, x[:, :1], epochs=3, verbose=0).history["loss"]
+    assert history[-1] < history[0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "bfloat16"])
+@pytest.mark.parametrize("init", EXAMPLES, ids=repr)
+def test_each_dtype_of_a_layer(init, dtype):
+    layer = keras.layers.Dense(3, kernel_initializer=init, dtype=dtype)
+    layer.build((None, 3))
+    assert keras.backend.standardize_dtype(layer.kernel.dtype) == dtype
+    assert np.isfinite(numbers(layer.kernel)).all()
+
+
+def test_bfloat16_by_every_name_of_it_and_within_the_cut():
+    import jax.numpy as jnp
+    import ml_dtypes
+
+    init = HeNormal(seed=0)
+    cut = 2 * math.sqrt(2 / 50) / 0.87962566103423978
+    wide = init((50, 2000), "float64")
+    for name in ("bfloat16", ml_dtypes.bfloat16, jnp.bfloat16, np.dtype(ml_dtypes.bfloat16)):
+        drawn = init((50, 2000), name)
+        assert drawn.dtype == ml_dtypes.bfloat16
+        drawn = drawn.astype("float64")
+        assert np.abs(drawn).max() <= cut
+        assert np.abs(drawn - wide).max() <= cut * 2**-8
+    with pytest.raises(ValueError, match="able to hold"):
+        Constant(1e39)((2,), "bfloat16")
+
+
+def test_bfloat16_without_ml_dtypes_is_an_unknown_dtype(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    with pytest.raises(TypeError, match="`dtype` must be one of"):
+        HeNormal()((3, 2), "bfloat16")
+
+
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+def test_the_dtype_is_floatx_where_none_is_asked_for(floatx):
+    before = keras.config.floatx()
+    keras.config.set_floatx(floatx)
+    try:
+        assert HeNormal()((3, 2)).dtype == floatx
+        assert initializers.Zeros()((3, 2)).dtype == floatx
+    finally:
+        keras.config.set_floatx(before)
+
+
+def test_keras_get_takes_ours_and_ours_takes_keras():
+    init = HeNormal(seed=0)
+    assert keras.initializers.get(init) is init
+    theirs = keras.initializers.HeNormal(seed=0)
+    assert get(theirs) is theirs
+    array = keras.ops.convert_to_tensor(np.ones((2, 3), "float32"))
+    assert np.array_equal(get(array)((2, 3)), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("name", RANDOM_NAMES)
+def test_a_seed_generator_goes_on_from_draw_to_draw(name):
+    seed = keras.random.SeedGenerator(5)
+    init = getattr(initializers, name)(seed=seed)
+    assert init.seed is seed
+    first, second = init((20, 20)), init((20, 20))
+    assert not np.array_equal(first, second)
+    again = init.clone()
+    assert isinstance(again.seed, keras.random.SeedGenerator)
+    assert again.get_config() == init.get_config()
+    assert again == init
+    assert np.array_equal(again((20, 20)), first)
+    json.dumps(serialize(init))
+
+
+def test_the_trap_of_one_int_seed_in_two_layers():
+    """Two layers that share an int seed start equal; a Generator or None keeps them apart."""
+
+    def kernels(init):
+        layers = [keras.layers.Dense(4, kernel_initializer=init) for _ in range(2)]
+        for layer in layers:
+            layer.build((None, 4))
+        return [np.asarray(layer.kernel) for layer in layers]
+
+    assert np.array_equal(*kernels(HeNormal(seed=0)))
+    assert not np.array_equal(*kernels(HeNormal(seed=np.random.default_rng(0))))
+    assert not np.array_equal(*kernels(HeNormal()))
+
+
+def test_einsum_dense_needs_the_axes_named():
+    """Keras sets them for its own classes only. False alarms: 2 comparisons, 2e-11.
+
+    The kernel is (features, heads, head size): fan_in is 32, and not 32 · 8 as of a convolution.
+    """
+
+    def std(**axes):
+        layer = keras.layers.EinsumDense(
+            "abc,cde->abde", (None, 8, 400), kernel_initializer=LecunNormal(seed=3, **axes)
+        )
+        layer.build((None, 10, 32))
+        return numbers(layer.kernel).std()
+
+    error = Z / math.sqrt(2 * 32 * 8 * 400)
+    named = std(input_axes=[0], output_axes=[1, 2])
+    assert named == pytest.approx(math.sqrt(1 / 32), rel=error)
+    assert std() == pytest.approx(math.sqrt(1 / (32 * 8)), rel=error)
+
+
+def test_attention_clones_the_initializer():
+    axes = {"input_axes": [0], "output_axes": [1, 2]}
+    layer = keras.layers.MultiHeadAttention(2, 8, kernel_initializer=LecunNormal(**axes))
+    layer.build((None, 10, 16), (None, 10, 16))
+    query, key = np.asarray(layer.query_dense.kernel), np.asarray(layer.key_dense.kernel)
+    assert query.shape == (16, 2, 8)
+    assert not np.array_equal(query, key)
+
+
+# ---- configurations ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("init", EXAMPLES, ids=repr)
+def test_keras_serializes_ours_as_we_do_and_back(init):
+    config = json.loads(json.dumps(keras.initializers.serialize(init)))
+    assert config == json.loads(json.dumps(serialize(init)))
+    again = keras.initializers.deserialize(config)
+    assert type(again) is type(init)
+    assert again == init
+    assert keras.initializers.get(config) == init
+
+
+# Not Identity, whose gain Keras 3.15 leaves out of its configuration.
+@pytest.mark.parametrize("name", [*RANDOM_NAMES, "Orthogonal", "Constant", "Zeros", "Ones"])
+def test_a_config_of_keras_gives_ours(name):
+    theirs = getattr(keras.initializers, name)()
+    ours = deserialize(keras.initializers.serialize(theirs))
+    assert type(ours) is getattr(initializers, name)
+    assert ours.get_config() == theirs.get_config()
+
+
+def test_every_class_is_registered():
+    for cls in initializers._CLASSES:
+        assert keras.saving.get_registered_name(cls) == f"initcore>{cls.__name__}"
+        assert keras.saving.get_registered_object(f"initcore>{cls.__name__}") is cls
+        assert issubclass(cls, Initializer)
+
+
+def test_registering_again_changes_nothing():
+    before = dict(keras.saving.get_custom_objects())
+    initializers.register_keras()
+    assert dict(keras.saving.get_custom_objects()) == before
+
+
+@pytest.mark.parametrize("init", EXAMPLES, ids=repr)
+def test_a_saved_model_is_reloaded_with_our_class(init, tmp_path):
+    path = tmp_path / "model.keras"
+    model = keras.Sequential(
+        [keras.layers.Input((3,)), keras.layers.Dense(3, kernel_initializer=init)]
+    )
+    expected = keras.initializers.serialize(init)
+    model.save(path)
+    again = keras.models.load_model(path)
+    found = again.layers[0].kernel_initializer
+    assert type(found) is type(init)
+    config = serialize(found)
+    if sampling.is_stream(init.seed):  # which has gone on: loading builds the layer anew
+        del config["config"]["seed"], expected["config"]["seed"]
+    assert json.dumps(config) == json.dumps(expected)
+    assert np.array_equal(np.asarray(again.layers[0].kernel), np.asarray(model.layers[0].kernel))
+
+
+def run(code):
+    code = "import sys, warnings\n" + textwrap.dedent(code)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_new_process_reloads_a_saved_model_with_our_class(tmp_path):
+    """The classes are found, not Keras' own of the same names, if Keras is imported first."""
+    path = tmp_path / "model.keras"
+    layer = keras.layers.Dense(3, kernel_initializer=HeNormal(seed=4))
+    keras.Sequential([keras.layers.Input((3,)), layer]).save(path)
+    run(
+        f"""
+        import keras
+        from initcore import initializers
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            model = keras.models.load_model({str(path)!r})
+        found = model.layers[0].kernel_initializer
+        assert found == initializers.HeNormal(seed=4), found
+        """
+    )
+
+
+def test_a_use_after_keras_is_imported_registers_as_well():
+    """Where the package was imported first. Nothing can be known of Keras before."""
+    run(
+        """
+        from initcore import initializers
+        init = initializers.HeNormal(seed=4)
+        assert init((2, 2)).dtype == "float32"
+        assert "keras" not in sys.modules
+        import keras
+        assert keras.saving.get_registered_object("initcore>HeNormal") is None
+        config = keras.initializers.serialize(init)
+        assert config["registered_name"] == "initcore>HeNormal", config
+        assert keras.initializers.get(config) == init
+        """
+    )
+
+
+def test_keras_not_loaded_or_half_loaded_is_as_none(monkeypatch):
+    for module in (None, object()):
+        monkeypatch.setitem(sys.modules, "keras", module)
+        assert _keras.float_dtype(None) == "float32"
+        assert _keras.serialize_seed(3) == 3
+        initializers.register_keras()
+        with pytest.raises(ValueError, match="`seed` must be the config of a Generator"):
+            sampling.seed_of({"class_name": "SeedGenerator", "config": {"seed": 1}})
