@@ -161,9 +161,7 @@ def theory(
 
 
 @styled
-def finish(
-    ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str = "best"
-) -> None:
+def finish(ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str = "best") -> None:
     """Name the axes and state the finding as the title.
 
     Parameters

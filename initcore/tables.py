@@ -119,7 +119,8 @@ class Table:
             _checks.fail("columns", "columns of one length", lengths)
         rows = next(iter(lengths.values()), 1)
         self._columns = {
-            name: column if column.ndim else np.full(rows, column) for name, column in arrays.items()
+            name: column if column.ndim else np.full(rows, column)
+            for name, column in arrays.items()
         }
         self.title = title
         self._formats = dict(formats or {})
@@ -199,7 +200,9 @@ def decide(claim: str, verdict: str, checks: Mapping[str, Any]) -> None:
     _checks.choice("verdict", verdict, VERDICTS)
     if not checks:
         _checks.fail("checks", "a mapping with at least one check", checks)
-    failed = [text for text, holds in checks.items() if not _checks.flag(f"checks[{text!r}]", holds)]
+    failed = [
+        text for text, holds in checks.items() if not _checks.flag(f"checks[{text!r}]", holds)
+    ]
     if failed:
         raise AssertionError(f"Claim {claim} is no longer {verdict}: " + "; ".join(failed))
     lines: Sequence[str] = [f"  holds: {text}" for text in checks]

@@ -220,7 +220,8 @@ def fixed_points(
     Raises
     ------
     ValueError, TypeError
-        As in `variance_map`.
+        As in `variance_map`; an activation that oscillates up to infinity, such as the sine, and
+        so cannot be integrated at large `q` (`variance_map` and `chi` at a given `q` can).
 
     Examples
     --------
@@ -263,7 +264,7 @@ def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) 
     Raises
     ------
     ValueError, TypeError
-        As in `variance_map`.
+        As in `fixed_points`.
 
     Notes
     -----

@@ -145,12 +145,20 @@ def test_figures_leave_no_global_state():
     ("call", "error", "says"),
     [
         (lambda ax: plots.measured(ax, [1, 2], values(), label=""), ValueError, "`values` must be"),
-        (lambda ax: plots.measured(ax, [1], [[np.inf]], label=""), ValueError, "`values` must be f"),
+        (
+            lambda ax: plots.measured(ax, [1], [[np.inf]], label=""),
+            ValueError,
+            "`values` must be f",
+        ),
         (lambda ax: plots.measured(ax, [1], [[1]], label="", series=-1), ValueError, "`series`"),
         (lambda ax: plots.theory(ax, [1, 2], [1.0]), ValueError, "`values` must be"),
         (lambda ax: plots.theory(ax, [1], [1.0], band=[[1, 2, 3]]), ValueError, "`band` must be"),
         (lambda ax: plots.finish(ax, title="", x="", y="", log="z"), ValueError, "`log` must be"),
-        (lambda ax: plots.finish(ax, title="", x="", y="", legend="rihgt"), ValueError, "mean 'right'"),
+        (
+            lambda ax: plots.finish(ax, title="", x="", y="", legend="rihgt"),
+            ValueError,
+            "mean 'right'",
+        ),
         (lambda ax: plots.layer_histograms([], title=""), ValueError, "`layers` must be"),
         (lambda ax: plots.figure(0), ValueError, "`columns` must be"),
         (lambda ax: plots.show(ax, ALT), TypeError, "`fig` must be a Matplotlib Figure"),

@@ -249,6 +249,13 @@ def test_fixed_points_at_0_1_and_infinity():
     assert only.q == 0.0 and not only.stable and only.slope == pytest.approx(1.0)
 
 
+def test_a_sine_has_a_map_but_no_list_of_fixed_points():
+    exact = 0.5 * (1.0 - math.exp(-2.0 * 1.5))  # E[sin²] at q = 1.5
+    assert theory.variance_map(np.sin, 1.5, 2.0) == pytest.approx(2.0 * exact, rel=1e-9)
+    with pytest.raises(ValueError, match="must be smooth between"):
+        theory.fixed_points(np.sin, 2.0)
+
+
 def test_selu_holds_variance_one_and_mean_zero():
     """Klambauer et al. (2017): gain 1, not the 3/4 of some libraries, is the fixed point."""
     assert theory.mean_activation("selu", 1.0) == pytest.approx(0.0, abs=1e-14)
