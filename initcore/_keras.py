@@ -55,4 +55,4 @@ def deserialize_seed(config: Mapping[str, Any]) -> Any:
     if keras is None or config.get("class_name") != "SeedGenerator":
         allowed = "the config of a Generator, or of a SeedGenerator where Keras is imported"
         _checks.fail("seed", allowed, config)
-    return keras.saving.deserialize_keras_object(dict(config))
+    return keras.random.SeedGenerator.from_config(config.get("config"))

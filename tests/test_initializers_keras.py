@@ -309,6 +309,12 @@ def test_a_seed_generator_goes_on_from_draw_to_draw(name):
     json.dumps(serialize(init))
 
 
+@pytest.mark.parametrize("config", [{}, {"config": None}, {"config": 3}, {"config": {"seed": "x"}}])
+def test_a_bad_config_of_a_seed_generator_is_refused(config):
+    with pytest.raises((TypeError, ValueError)):
+        sampling.seed_of({"class_name": "SeedGenerator", **config})
+
+
 def test_the_trap_of_one_int_seed_in_two_layers():
     """Two layers that share an int seed start equal; a Generator or None keeps them apart."""
 

@@ -462,14 +462,14 @@ def test_he_relu_forgets_its_inputs_although_chi_is_1():
 
 
 def test_correlations_end_at_their_fixed_point():
-    for name, w2, b2 in [("tanh", 4.0, 0.05), ("softsign", 12.0, 0.3), ("softsign", 9.0, 0.1)]:
+    for name, w2, b2 in [("tanh", 4.0, 0.05), ("softsign", 12.0, 0.3)]:
         c = theory.correlation_fixed_point(name, w2, b2)
         q = theory.fixed_point(name, w2, b2)
         assert 0.0 < c < 1.0
         assert theory.correlation_map(name, c, q, w2, b2) == pytest.approx(c, abs=1e-10)
         assert theory.correlation_slope(name, c, q, w2, b2) < 1.0
         for start in (0.0, 0.95):
-            reached = theory.correlation_trajectory(name, 200, start, q, w2, b2)[-1]
+            reached = theory.correlation_trajectory(name, 120, start, q, w2, b2)[-1]
             assert reached == pytest.approx(c, abs=1e-8)
     assert theory.correlation_fixed_point("tanh", 1.2, 0.05) == 1.0
     assert theory.correlation_fixed_point("relu", 2.0) == 1.0
