@@ -135,7 +135,7 @@ def test_the_distribution_in_each_dtype(cls, dtype):
         (TruncatedNormal(-2.0, 1.5, seed=4), stats.truncnorm(-2, 2, loc=-2, scale=1.5)),
         (RandomUniform(1.0, 5.0, seed=4), stats.uniform(1, 4)),
     ],
-    ids=repr,
+    ids=["normal", "truncated", "uniform"],
 )
 def test_means_and_limits_other_than_the_defaults(init, law):
     """3 comparisons each, 9 in all: 9e-11."""
