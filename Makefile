@@ -48,6 +48,7 @@ test-all: ## the same and the tests against PyTorch (a large download)
 notebooks: ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(ENVIRONMENT)
 	@$(BIN)/python website/notebooks.py $(ARGS)
+	@$(BIN)/python website/picture.py
 
 lint: ## check style and spelling only
 	@$(TEST_ENVIRONMENT)

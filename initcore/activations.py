@@ -151,7 +151,7 @@ def _normal_density(z: np.ndarray) -> np.ndarray:
 #     Φ(-x) = (x/2π) exp(-x²/2) ∫ exp(-s²/2) / (s² + x²) ds,
 # for which the midpoint rule of step h errs by about exp(-2π²/h²) ≈ 3e-18 once the poles
 # s = ±ix are accounted for by 1 / (exp(2πx/h) + 1). Every term is positive, so nothing cancels:
-# Matta and Reichel (1971), Uniform computation of the error function, Math. Comp. 25, eq. 3,
+# Matta and Reichel (1971), Uniform computation of the error function, Math. Comp. 25,
 # with nodes half a step off the origin, so that x = 0 is not singular.
 _STEP = 0.7
 _NODES = [(k + 0.5) * _STEP for k in range(13)]

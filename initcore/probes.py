@@ -263,7 +263,7 @@ def effective_rank(W: np.ndarray) -> np.ndarray:
     References
     ----------
     O. Roy and M. Vetterli, The effective rank: a measure of effective dimensionality,
-    EUSIPCO 2007, definition 1.
+    EUSIPCO 2007.
 
     Examples
     --------

@@ -605,7 +605,7 @@ def relu(z):
 def test_bands_hold_simulated_networks(activation, units):
     """Each tail of 5 of 6 layers holds 5% of 20,000 networks, within 6.8 binomial sds.
 
-    A count leaves that range with probability 1.1e-11; 4 × 5 × 2 counts make 4.3e-10.
+    A count leaves that range with probability 2.3e-11; 4 × 5 × 2 counts make 9e-10.
     """
     band = {linear: theory.linear_band, relu: theory.relu_band}[activation](units, 6)
     q = simulate(activation, units, 6, replicas=20_000, seed=5)

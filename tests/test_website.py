@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "website"))
 
 import javascript  # noqa: E402
+import picture  # noqa: E402
 import serve  # noqa: E402
 
 CITED = re.compile(r"pages/references\.md#([\w-]+)|\]\(references\.md#([\w-]+)")
@@ -121,3 +122,8 @@ def test_a_taken_port_gives_another_one(server, capsys):
 def test_a_wrong_port_is_one_clear_line():
     with pytest.raises(SystemExit, match="PORT must be a number"):
         serve.main(".", "eight")
+
+
+def test_the_course_picture_is_the_one_that_is_drawn_from_data(tmp_path):
+    picture.main(tmp_path / "course.png")
+    assert (tmp_path / "course.png").read_bytes() == picture.FILE.read_bytes()

@@ -73,6 +73,8 @@ if ! .venv/bin/python -m pip install --disable-pip-version-check --no-input "$@"
     fi
     fail "pip failed: $(grep -m 1 '^ERROR' $log || echo "its words are in $log") (all of it: $log)"
 fi
+# Matplotlib lists the machine's fonts once, and says so where a notebook's output is compared.
+.venv/bin/python -c "import matplotlib.font_manager" >>$log 2>&1
 # Back from pip's options to the files. The files before the last are up to date too.
 for word in "$@"; do
     shift
