@@ -2,8 +2,42 @@
 
 The floors, bottom up; a module imports only from those before it:
 ``_checks, tables`` → ``activations, initializers, datasets`` → ``theory, network`` → ``probes``
-→ ``training`` → ``experiments`` → ``plots``. Only ``plots`` needs Matplotlib, and it is never
-imported by ``import initcore``.
+→ ``training`` → ``experiments`` → ``plots``. Only ``plots`` needs Matplotlib. The modules are
+imported when they are first used, so ``import initcore`` costs next to nothing.
+
+Examples
+--------
+>>> import initcore
+>>> initcore.initializers.HeNormal(seed=0)(shape=(256, 128)).shape
+(256, 128)
 """
 
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
 __version__ = "0.1.0"
+__all__ = [
+    "activations",
+    "datasets",
+    "experiments",
+    "initializers",
+    "network",
+    "optimizers",
+    "plots",
+    "probes",
+    "tables",
+    "theory",
+    "training",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import initcore
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "initcore"
 
@@ -25,7 +27,6 @@ ORDER = (
     "theory",
     "network",
     "probes",
-    "optimizers",
     "training",
     "pretraining",
     "experiments",
@@ -105,6 +106,15 @@ def test_importing_the_package_is_light():
     assert "initcore" in loaded
     heavy = {"IPython", "ipywidgets", "jax", "keras", "matplotlib", "scipy", "sklearn", "tqdm"}
     assert not loaded & heavy
+
+
+def test_every_public_module_is_an_attribute_of_the_package():
+    public = sorted(path.stem for path in MODULES if path.stem[0] != "_" and path.stem != "sampling")
+    assert public == initcore.__all__ and set(public) <= set(dir(initcore))
+    for name in public:
+        assert getattr(initcore, name).__name__ == f"initcore.{name}"
+    with pytest.raises(AttributeError, match="no attribute 'initializer'"):
+        initcore.initializer  # noqa: B018
 
 
 def test_all_modules_but_plots_do_without_matplotlib():
