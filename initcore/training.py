@@ -447,18 +447,19 @@ class _Run:
         replica: tuple = (np.arange(len(order))[:, None],)
         if net.replicas is None:
             order, replica = order[0], ()
-        for first in range(0, x.shape[-2], self.batch_size):
-            index = (*replica, order[..., first : first + self.batch_size])
-            trace = net._forward(x[index], self.dropouts)
-            loss, gradient = self.loss(trace.output, y[index])
-            sound = sound & (np.abs(loss) <= DIVERGED_ABOVE)
-            gradients = net._backward(trace, gradient)
-            self.optimizer.step(parameters, gradients.parameters())
+        try:
+            for first in range(0, x.shape[-2], self.batch_size):
+                index = (*replica, order[..., first : first + self.batch_size])
+                trace = net._forward(x[index], self.dropouts)
+                loss, gradient = self.loss(trace.output, y[index])
+                sound = sound & (np.abs(loss) <= DIVERGED_ABOVE)
+                gradients = net._backward(trace, gradient)
+                self.optimizer.step(parameters, gradients.parameters())
+                bar.update()
+            numbers = self.evaluate()
+            sound = sound & self.is_sound(numbers)
+        finally:  # also where training is interrupted
             _put_back(parameters, saved, sound)
-            bar.update()
-        numbers = self.evaluate()
-        sound = sound & self.is_sound(numbers)
-        _put_back(parameters, saved, sound)
         return numbers, sound
 
 

@@ -484,16 +484,17 @@ def test_a_divergence_is_stopped_where_it_is_stated():
     )
 
 
-def test_a_large_parameter_is_a_divergence_too():
-    """The bias follows the targets beyond 1e12, while the loss shrinks from below 1e12."""
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_large_parameter_is_a_divergence_too(sign):
+    """The bias follows the targets beyond ±1e12, while the loss shrinks from below 1e12."""
     net = MLP((1, 1), weights="zeros", replicas=2)
-    net.biases[0][1] = 1e12 - 5e5
-    y = np.stack([np.zeros((2, 1)), np.full((2, 1), 1e12 + 4e5)])
+    net.biases[0][1] = sign * (1e12 - 5e5)
+    y = np.stack([np.zeros((2, 1)), np.full((2, 1), sign * (1e12 + 4e5))])
     history = fit(
         net, np.zeros((2, 1)), y, loss="squared_error", optimizer=SGD(0.4), epochs=3, batch_size=2
     )
     assert history.diverged.tolist() == [-1, 1]
-    assert net.biases[0][:, 0].tolist() == [0.0, 1e12 - 5e5]
+    assert net.biases[0][:, 0].tolist() == [0.0, sign * (1e12 - 5e5)]
     assert (history.loss[:, 1] == history.loss[0, 1]).all()
 
 
@@ -533,6 +534,24 @@ def test_one_network_without_replicas_diverges_as_well():
     assert history.summary().endswith(
         "1 of 1 diverged (in epoch 1); their numbers are those before that"
     )
+
+
+def test_an_interrupted_run_leaves_no_diverged_parameters():
+    class Impatient(SGD):
+        left = 24  # raises at the second step of an epoch
+
+        def step(self, parameters, gradients):
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+            super().step(parameters, gradients)
+
+    net = MLP((1, 1), weights="zeros", replicas=2)
+    net.weights[0][:, 0, 0] = 1e7, 1.0  # the first has diverged, the second shrinks
+    x, y = np.array([[1.0], [-1.0]]), np.zeros((2, 1))
+    with pytest.raises(KeyboardInterrupt):
+        fit(net, x, y, loss="squared_error", optimizer=Impatient(0.2), epochs=20, batch_size=1)
+    assert net.weights[0][0, 0, 0] == 1e7 and abs(net.weights[0][1, 0, 0]) < 0.1
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.05, momentum=0.9), Adam(0.01)])
