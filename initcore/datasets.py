@@ -55,8 +55,8 @@ def load_digits() -> Dataset:
     Examples
     --------
     >>> digits = load_digits()
-    >>> digits.x.shape, digits.x.max(), digits.y[:5].tolist()
-    ((1797, 64), np.float64(16.0), [0, 1, 2, 3, 4])
+    >>> digits.x.shape, float(digits.x.max()), digits.y[:5].tolist()
+    ((1797, 64), 16.0, [0, 1, 2, 3, 4])
     """
     with resources.files("initcore").joinpath("data/digits.npz").open("rb") as file:
         with np.load(file) as stored:

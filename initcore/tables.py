@@ -97,8 +97,8 @@ class Table:
     layer      std
         1   0.0975
         2  0.00683
-    >>> table["std"].sum().round(4)
-    np.float64(0.1043)
+    >>> float(table["std"].sum().round(4))
+    0.1043
     """
 
     def __init__(
