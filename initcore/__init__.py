@@ -23,6 +23,7 @@ __all__ = [
     "datasets",
     "experiments",
     "initializers",
+    "losses",
     "network",
     "optimizers",
     "plots",

@@ -21,6 +21,7 @@ ORDER = (
     "sampling",
     "initializers",
     "datasets",
+    "losses",
     "optimizers",
     "_chi_square",
     "_quadrature",
