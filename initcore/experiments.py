@@ -19,6 +19,11 @@ Case = tuple[Any, float]
 INPUTS = 1  # a stream of random numbers that no weight is drawn from
 
 
+def _counts(**values: Any) -> list[int]:
+    """Return the arguments, each an integer of at least 1, in their order."""
+    return [_checks.integer(name, value, at_least=1) for name, value in values.items()]
+
+
 class Run(NamedTuple):
     """A network, what it computed, and what the probes say of it.
 
@@ -88,8 +93,7 @@ def normal_network(
     ...
     """
     sd = _checks.number("sd", sd, above=0.0)
-    depth = _checks.integer("depth", depth, at_least=1)
-    batch = _checks.integer("batch", batch, at_least=1)
+    depth, batch, replicas = _counts(depth=depth, batch=batch, replicas=replicas)
     net = network.MLP(
         (inputs, *[width] * depth, 1),
         activation,
@@ -156,14 +160,8 @@ def propagate(
         label: (activations.get(activation), _checks.number(f"gain of {label!r}", gain, above=0.0))
         for label, (activation, gain) in cases.items()
     }
-    depth, width, batch, replicas = (
-        _checks.integer(name, value, at_least=1)
-        for name, value in (
-            ("depth", depth),
-            ("width", width),
-            ("batch", batch),
-            ("replicas", replicas),
-        )
+    depth, width, batch, replicas = _counts(
+        depth=depth, width=width, batch=batch, replicas=replicas
     )
     rng = _checks.generator("seed", seed)
     x = rng.standard_normal((replicas, batch, width))
@@ -235,8 +233,7 @@ def one_layer_gain(
     [0.1, 1.0]
     """
     sd = _checks.number("sd", sd, above=0.0)
-    units = _checks.integer("units", units, at_least=1)
-    replicas = _checks.integer("replicas", replicas, at_least=1)
+    units, replicas = _counts(units=units, replicas=replicas)
     gains = np.empty((len(fan_ins), replicas))
     for row, n in zip(gains, fan_ins):
         n = _checks.integer("fan_ins", n, at_least=1)
@@ -344,11 +341,7 @@ def broken_assumptions(
     >>> bool(abs(ratios["nothing"].mean() - 1) < 0.05)
     True
     """
-    n, units, batch = (
-        _checks.integer(name, value, at_least=1)
-        for name, value in (("n", n), ("units", units), ("batch", batch))
-    )
-    replicas = _checks.integer("replicas", replicas, at_least=1)
+    n, units, batch, replicas = _counts(n=n, units=units, batch=batch, replicas=replicas)
     ratios = {}
     for number, (name, draw) in enumerate(BROKEN.items(), start=1):
         ratios[name] = np.empty(replicas)
@@ -384,8 +377,7 @@ def input_layer_on(x: np.ndarray, *, units: int = 100, replicas: int = 200, seed
     (4,)
     """
     x = _checks.array("x", x, ndim=2, dtype=np.float64)
-    units = _checks.integer("units", units, at_least=1)
-    replicas = _checks.integer("replicas", replicas, at_least=1)
+    units, replicas = _counts(units=units, replicas=replicas)
     streams = network.replica_generators(seed, replicas)
     return np.array([np.square(x @ _weights(rng, x.shape[1], units)).mean() for rng in streams])
 

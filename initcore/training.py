@@ -18,26 +18,15 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks, tables
-from initcore.losses import LOSSES, _accuracy, accuracy, softmax_cross_entropy, squared_error
+from initcore.losses import LOSSES, _accuracy
 from initcore.network import MLP, replica_generators
 from initcore.optimizers import SGD, Adam
-
-__all__ = [
-    "Adam",
-    "History",
-    "SGD",
-    "accuracy",
-    "fit",
-    "softmax_cross_entropy",
-    "squared_error",
-]
 
 DIVERGED_ABOVE = 1e12
 """A replica has diverged when its loss or the size of a parameter is not at most this."""
 
 PROGRESS_AFTER = 2.0
 """Seconds after which a run is long, and shows its progress bar."""
-
 
 OPTIMIZERS: dict[str, type] = {"sgd": SGD, "adam": Adam}
 

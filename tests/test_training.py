@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from initcore import datasets, initializers, training
+from initcore.losses import accuracy, softmax_cross_entropy, squared_error
 from initcore.network import MLP
-from initcore.training import SGD, Adam, accuracy, fit, softmax_cross_entropy, squared_error
+from initcore.training import SGD, Adam, fit
 
 ROOT = Path(__file__).resolve().parents[1]
 
