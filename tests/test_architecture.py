@@ -40,6 +40,18 @@ EXTRA = {"plots": {"matplotlib", "IPython"}, "training": {"tqdm"}, "_keras": {"k
 OWN_STREAM = {"BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng"}
 
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "__init__.py")
+MODULES += sorted(PACKAGE.glob("*/*.py"))  # the experiments, which share one floor
+
+
+def floor(path):
+    """Return the name of a module's floor: its own, or that of the package it is in."""
+    return path.stem if path.parent == PACKAGE else path.parent.name
+
+
+def name(path):
+    """Return a module's name within the package, with dots."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
 def imports(path):
@@ -62,15 +74,23 @@ def test_there_are_modules():
     assert len(MODULES) >= 10
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name)
 def test_a_module_imports_only_from_lower_floors(path):
-    assert path.stem in ORDER, f"give {path.stem} a place in ORDER"
-    lower = ORDER[: ORDER.index(path.stem)]
+    own = floor(path)
+    assert own in ORDER, f"give {own} a place in ORDER"
+    lower = {*ORDER[: ORDER.index(own)]} | ({own} if path.parent != PACKAGE else set())
     used = {name.split(".")[1] for name, _ in imports(path) if name.startswith("initcore.")}
-    assert used <= set(lower), f"{path.name} imports {sorted(used - set(lower))}"
+    assert used <= lower, f"{path.name} imports {sorted(used - lower)}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*/[!_]*.py")), ids=lambda path: path.stem)
+def test_an_experiment_imports_no_other_but_the_shared_ones(path):
+    used = {name for name, _ in imports(path) if name.startswith("initcore.experiments")}
+    shared = {f"initcore.experiments.{name}" for name in ("_common", "digits")}
+    assert used <= shared, f"{path.name} imports {sorted(used - shared)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
 def test_a_module_needs_numpy_alone(path):
     extra = EXTRA.get(path.stem, set())
     for name, at_top in imports(path):
@@ -81,7 +101,7 @@ def test_a_module_needs_numpy_alone(path):
         assert not at_top or path.stem == "plots", f"{path.name} imports {name} at its top"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name)
 def test_no_global_random_state(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
@@ -111,7 +131,7 @@ def test_importing_the_package_is_light():
 
 def test_every_public_module_is_an_attribute_of_the_package():
     inner = {path.stem for path in MODULES if path.stem.startswith("_")} | {"sampling"}
-    public = sorted({path.stem for path in MODULES} - inner)
+    public = sorted({floor(path) for path in MODULES} - inner)
     assert public == initcore.__all__ and set(public) <= set(dir(initcore))
     for name in public:
         assert getattr(initcore, name).__name__ == f"initcore.{name}"
@@ -121,7 +141,7 @@ def test_every_public_module_is_an_attribute_of_the_package():
 
 def test_all_modules_but_plots_do_without_matplotlib():
     """Each is imported with nothing but NumPy and the standard library to be had."""
-    names = [f"initcore.{path.stem}" for path in MODULES if path.stem != "plots"]
+    names = [f"initcore.{name(path)}" for path in MODULES if path.stem != "plots"]
     run(f"""
 import importlib, importlib.abc
 

@@ -1,0 +1,128 @@
+"""Training classifiers of the handwritten digits, the same way in every chapter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from initcore import _checks, datasets, network, training
+
+
+class DigitsRun(NamedTuple):
+    """Trained networks, the parts of the digits they saw, and how the training went."""
+
+    net: network.MLP
+    history: training.History
+    train: datasets.Dataset
+    test: datasets.Dataset
+
+
+def train_on_digits(
+    activation: Any,
+    weights: Any,
+    *,
+    biases: Any = "zeros",
+    dropout: float = 0.0,
+    hidden: Sequence[int] = (50,) * 5,
+    optimizer: Any = None,
+    epochs: int = 15,
+    batch_size: int = 32,
+    part: str = "test",
+    probe: Callable[[network.MLP], Any] | None = None,
+    probe_every: int = 1,
+    replicas: int = 8,
+    seed: int = 0,
+) -> DigitsRun:
+    """Train classifiers of the handwritten digits from one kind of initialization.
+
+    Parameters
+    ----------
+    activation : str, Activation or callable
+        φ of the hidden layers.
+    weights, biases : str, Initializer or callable, or a list of these
+        Initializers of all layers, or one a layer.
+    dropout : float
+        Share of the hidden activations that a training step sets to zero.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    optimizer : SGD or Adam, optional
+        SGD with learning rate 0.02 and momentum 0.9 by default.
+    epochs, batch_size : int
+        Passes over the training digits, and examples a step.
+    part : {"test", "validation"}
+        What the nets are judged on: the 359 test digits after training on the other 1,438; or, to
+        choose settings by, a fifth of those 1,438 after training on the rest of them.
+    probe, probe_every
+        As for `fit`.
+    replicas : int
+        Independent nets: they differ in weights and in the order of the digits, not in the split.
+    seed : int
+        Of weights and order. The split is always that of ``datasets.split(..., seed=0)``.
+
+    Returns
+    -------
+    DigitsRun
+        ``history.validation_accuracy`` is that on the test (or validation) digits.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `MLP` and `fit` raise them.
+    """
+    train, test = split_digits(part)
+    widths = (64, *hidden, 10)
+    net = network.MLP(
+        widths,
+        activation,
+        weights=weights,
+        biases=biases,
+        dropout=dropout,
+        replicas=replicas,
+        seed=seed,
+    )
+    history = training.fit(
+        net,
+        train.x,
+        train.y,
+        optimizer=optimizer or training.SGD(0.02, momentum=0.9),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        validation=(test.x, test.y),
+        probe=probe,
+        probe_every=probe_every,
+    )
+    return DigitsRun(net, history, train, test)
+
+
+def split_digits(part: str = "test", *, standardize: bool = True) -> datasets.Split:
+    """Return the digits to train on and those to judge by, the same split in every chapter.
+
+    Parameters
+    ----------
+    part : {"test", "validation"}
+        ``"test"``: 1,438 and 359 digits. ``"validation"``: those 1,438 split again, into 1,150
+        and 288; the test digits are in neither part.
+    standardize : bool
+        Whether both are standardised by the part to train on.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError, TypeError
+        `part` is none of the two.
+
+    Examples
+    --------
+    >>> [len(digits.y) for digits in split_digits("validation")]
+    [1150, 288]
+    """
+    _checks.choice("part", part, ("test", "validation"))
+    digits = datasets.load_digits()
+    if part == "test":
+        return datasets.split(digits, seed=0, standardize=standardize)
+    rest = datasets.split(digits, seed=0, standardize=False).train
+    return datasets.split(rest, seed=1, standardize=standardize)
