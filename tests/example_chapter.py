@@ -29,7 +29,7 @@ After ten layers, is the spread half of what it was, or a millionth?
 SHRINKING = """\
 ## The spread shrinks
 
-Each layer multiplies the spread by $\\sigma\\sqrt{n}$, see
+Each layer multiplies the spread by $\\sigma\\sqrt{n}$, here to [0.32](#cell-id=cell-4), see
 [Glorot and Bengio (2010)](../pages/references.md#glorot2010).
 """
 BREAKS = "## When it breaks\n\nA single net scatters around the mean.\n"
@@ -80,8 +80,43 @@ Each factor doubles.
 ## Check yourself
 
 1. What shrinks?
+
+   <details><summary>The spread</summary>
+
+   Right. The mean stays.
+
+   </details>
+   <details><summary>The mean</summary>
+
+   No. It was zero before.
+
+   </details>
+
 2. By how much a layer?
-3. What does `np.sqrt` do here, as in `f{x}`?
+
+   <details><summary>By half</summary>
+
+   No. It depends on $n$.
+
+   </details>
+   <details><summary>By the square root</summary>
+
+   Right. Of $n$, times the scale.
+
+   </details>
+
+3. (From the chapter on symmetry.) What does `np.sqrt` do here, as in `f{x}`?
+
+   <details><summary>It takes a root</summary>
+
+   Right. Of each element.
+
+   </details>
+   <details><summary>Nothing</summary>
+
+   No. It takes a root.
+
+   </details>
 
 ## Claims decided here
 

@@ -15,14 +15,18 @@ How a chapter is written, so that it keeps them
   first figure. *When it breaks* holds an experiment. *What practitioners do today* has a table
   and names Keras, PyTorch and JAX. *Exercises* has three or more, each under a ``### `` heading
   or a paragraph that begins with ``**1. …**``, each with a ``<details>`` block whose
-  ``<summary>`` holds the word Solution, in the same cell or a later one. *Check yourself* asks
-  three to five questions, in a list or in paragraphs that begin with ``**A.**``. *References* is
-  a list of links.
+  ``<summary>`` holds the word Solution, in the same cell or a later one. *Check yourself* is
+  a list of three to five questions. Each has two options or more, a ``<details>`` block each, with
+  the option as its ``<summary>`` and the feedback within, which starts with ``Right.`` for one of
+  them and with ``No.`` for the others. From the second chapter on one question or more is about
+  another chapter and starts with ``(From the chapter on …)``. *References* is a list of links.
 - A code cell is plain Python of at most 12 lines (lines that hold nothing but text, such as a
   long alternative text within brackets, do not count), prints or asserts something, and draws at
   most one figure, by `initcore.plots.show`. The numbers of a figure are printed or asserted in
   its own cell, or in the next one, which then uses a variable of the figure's cell.
 - Links are plain Markdown: ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
+- A measured number in a sentence is a link to the cell that prints it, ``[0.97](#cell-id=depth)``:
+  see ``website/marks.py``.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ import sys
 import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import nbformat
@@ -49,6 +53,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "website"))
 
 import claims  # noqa: E402
+import marks  # noqa: E402
 import notebooks  # noqa: E402
 
 SECTIONS = (
@@ -173,6 +178,12 @@ class Code:
             elif WIDGET not in data and not any(kind.startswith("image/") for kind in data):
                 shown += [str(text) for kind, text in data.items() if kind.startswith("text/")]
         return shown
+
+    @cached_property
+    def all_texts(self) -> list[str]:
+        """All texts that the cell put out, those of pictures too."""
+        outputs = [output.get("data", {}).get("text/plain", "") for output in self.cell.outputs]
+        return [*self.texts, *map(str, outputs)]
 
     @property
     def draws(self) -> bool:
@@ -660,7 +671,9 @@ def anchors(there: Chapter | Path, root: Path) -> set[str]:
         there = Chapter(there, root=root)
     if isinstance(there, Chapter):
         calls = [call for code in there.code for call in claims.deciding_calls(code.source)]
-        return {claims.anchor(call.claim) for call in calls}.union(*map(slugs, there.markdown))
+        cells = {marks.PREFIX + code.cell.id for code in there.code}
+        found = {claims.anchor(call.claim) for call in calls} | cells
+        return found.union(*map(slugs, there.markdown))
     if there.suffix != ".md":
         return set()
     text = there.read_text(encoding="utf-8")
@@ -670,6 +683,82 @@ def anchors(there: Chapter | Path, root: Path) -> set[str]:
     if "```{claims}" in text:
         found |= {claims.anchor(claim.id) for claim in claims.load_claims(root / claims.LEDGER)}
     return found
+
+
+def links_in(tokens: list[Token]) -> Iterator[tuple[str, str]]:
+    """Yield the target and the text of each link in Markdown, its formulas as they are written."""
+    for token in tokens:
+        href, text = None, ""
+        for part in token.children or []:
+            if part.type == "link_open":
+                href, text = str(part.attrGet("href")), ""
+            elif part.type == "link_close":
+                yield str(href), text
+                href = None
+            elif href is not None:
+                text += f"${part.content}$" if part.type == "math_inline" else part.content
+
+
+def marks_measured_numbers(chapter: Chapter) -> Iterator[str]:
+    """A measured number in a sentence leads to the cell that prints it, and is what it prints."""
+    for tokens in chapter.markdown:
+        yield from problems_of_marks(tokens, chapter.path, chapter)
+    printed = {n for code in chapter.code for text in code.texts for n in marks.numerals(text)}
+    given = {n for code in chapter.code for n in marks.numerals(code.source)}
+    for tokens in chapter.markdown:
+        given |= {
+            n
+            for token in tokens
+            for part in inline([token], "math_inline")
+            for n in marks.numerals(part.content)
+        }
+        given |= {
+            n
+            for token in tokens
+            if token.type == "math_block"
+            for n in marks.numerals(token.content)
+        }
+    for tokens in chapter.markdown:
+        for numeral in unmarked(tokens):
+            if numeral in printed - given and len(numeral.replace(".", "").strip("0%")) > 1:
+                yield f"{numeral} is printed by a cell, and no mark in the text says by which"
+
+
+def problems_of_marks(tokens: list[Token], path: Path, own: Chapter | None = None) -> Iterator[str]:
+    """Yield what is wrong with the marks in the Markdown of a page or a chapter."""
+    for href, text in links_in(tokens):
+        name, _, fragment = href.partition("#")
+        if not fragment.startswith(marks.PREFIX):
+            continue
+        there = own if not name else read_chapter((path.parent / name).resolve())
+        cells = {code.cell.id: code for code in there.code} if there else {}
+        code = cells.get(fragment.removeprefix(marks.PREFIX))
+        if code is None:
+            yield f"the mark [{text}]({href}) names no code cell"
+            continue
+        output = "\n".join(code.all_texts)
+        numerals = marks.numerals(text)
+        if not numerals:
+            yield f"the mark [{text}]({href}) holds no number"
+        for numeral in numerals:
+            if not marks.is_printed(numeral, output):
+                yield f"the cell of [{text}]({href}) does not print {numeral}"
+
+
+def unmarked(tokens: list[Token]) -> Iterator[str]:
+    """Yield the decimals and percentages that stand in plain text, outside links and formulas."""
+    for token in tokens:
+        depth = 0
+        for part in token.children or []:
+            depth += (part.type == "link_open") - (part.type == "link_close")
+            if part.type == "text" and not depth:
+                yield from (n for n in marks.numerals(part.content) if re.search(r"[.%]", n))
+
+
+@cache
+def read_chapter(path: Path) -> Chapter | None:
+    """Return the chapter in a file, None where there is none."""
+    return Chapter(path) if path.suffix == ".ipynb" and path.is_file() else None
 
 
 # --- the parts of a chapter ---------------------------------------------------------------------
@@ -775,12 +864,49 @@ def has_exercises_with_solutions(chapter: Chapter) -> Iterator[str]:
 
 
 def asks_what_was_learnt(chapter: Chapter) -> Iterator[str]:
-    """Three to five questions to be answered from memory."""
+    """Three to five questions to be answered from memory, each option with its feedback."""
     section = chapter.section("Check yourself")
-    labelled = [token.content for token in section.tokens if token.content.startswith("**")]
-    questions = [text for text in [*section.items(), *labelled] if "?" in text]
+    questions = questions_of(section)
     if not 3 <= len(questions) <= 5:
         yield f"{len(questions)} questions under `## Check yourself`, not three to five"
+    for number, (question, options) in enumerate(questions, start=1):
+        if "?" not in question:
+            yield f"question {number} asks nothing"
+        right = [feedback.startswith("Right.") for _, feedback in options]
+        wrong = [feedback.startswith("No.") for _, feedback in options]
+        if len(options) < 2 or right.count(True) != 1 or any(map(bool.__eq__, right, wrong)):
+            yield (
+                f"question {number} has {len(options)} options, {right.count(True)} of them right: "
+                "two or more are wanted, one `Right.`, the others `No.`"
+            )
+    others = [text for text, _ in questions if text.startswith("(From the chapter on ")]
+    if not chapter.path.name.startswith("01_") and not others:
+        yield "no question is about another chapter: `(From the chapter on …)`"
+
+
+def questions_of(section: Section) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the questions of a section's list, each with its options: (option, feedback)."""
+    questions: list[tuple[str, list[tuple[str, str]]]] = []
+    depth, option = 0, None
+    for token in section.tokens:
+        depth += token.type.endswith("_list_open") - token.type.endswith("_list_close")
+        if depth == 1 and token.type == "list_item_open":
+            questions.append(("", []))
+        elif not depth or not questions:
+            continue
+        elif token.type == "html_block":
+            for summary in re.findall(r"<summary>(.*?)</summary>", token.content, re.DOTALL):
+                option = (summary.strip(), "")
+                questions[-1][1].append(option)
+            if "</details>" in token.content.rpartition("<details")[2]:
+                option = None
+        elif token.type == "inline" and option is None:
+            question, options = questions[-1]
+            questions[-1] = (f"{question}\n{token.content}".strip(), options)
+        elif token.type == "inline":
+            option = (option[0], f"{option[1]}\n{token.content}".strip())
+            questions[-1][1][-1] = option
+    return questions
 
 
 def names_its_sources(chapter: Chapter) -> Iterator[str]:
@@ -812,6 +938,7 @@ RULES: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     seeds_what_is_random,
     is_plain_markdown,
     has_links_that_lead_somewhere,
+    marks_measured_numbers,
     has_a_question_as_its_title,
     has_the_sections_of_a_chapter,
     says_what_the_reader_gets,

@@ -17,7 +17,7 @@ sys.path.append({str(ROOT / "website")!r})
 import book
 
 book.MATHJAX = Path("mathjax")  # not what is tested, and `make test` needs no Node.js
-extensions = ["myst_nb", "sphinxcontrib.bibtex", "book", "claims"]
+extensions = ["myst_nb", "sphinxcontrib.bibtex", "book", "claims", "marks"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -28,6 +28,7 @@ exclude_patterns = ["out"]
 """
 OTHER = (
     "# Other\n\n[S1](chapters/03_small.ipynb#claim-S1) and [its row](pages/claims.md#claim-S1)\n"
+    "and [0.32](chapters/03_small.ipynb#cell-id=cell-4)\n"
 )
 
 
@@ -88,7 +89,11 @@ def test_claims_and_deciding_cells_are_linked(tmp_path):
     cell = chapter[chapter.index('id="claim-S1"') :]
     before, after = cell.split("Claim S1 is imprecise", 1)
     assert "decide" in before and "<h2" not in before, "the id is on the wrong cell"
+    assert chapter.count('id="cell-cell-4"') == 1 and 'href="#cell-cell-4"' in chapter
+    cell = chapter[chapter.index('id="cell-cell-4"') :]
+    assert "layer     std" in cell[: cell.index("decide")], "the id is on the wrong cell"
     index = page(tmp_path, "index")
+    assert 'href="chapters/03_small.html#cell-cell-4"' in index
     assert 'href="chapters/03_small.html#claim-S1"' in index
     assert 'href="pages/claims.html#claim-S1"' in index
 

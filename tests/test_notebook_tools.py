@@ -310,8 +310,17 @@ BAD = [
     ("has_exercises_with_solutions", change(END, "<summary>Solution", "<summary>S"), "exercise 1"),
     ("has_exercises_with_solutions", change(END, "Each factor doubles.", ""), "3 is empty"),
     ("has_exercises_with_solutions", change(END, "The exponent.\n</details>", ""), "not closed"),
-    ("asks_what_was_learnt", change(END, "1. What shrinks?", ""), "2 questions"),
+    ("asks_what_was_learnt", change(END, "2. By how much a layer?\n\n   ", "\n   "), "2 questions"),
     ("asks_what_was_learnt", change(END, "1. What shrinks?", "1. A?\n1. B?\n1. C?\n1. D?"), "6 qu"),
+    ("asks_what_was_learnt", change(END, "By how much a layer?", "By how much."), "2 asks nothing"),
+    ("asks_what_was_learnt", change(END, "No. It depends", "Right. It depends"), "2 of them right"),
+    ("asks_what_was_learnt", change(END, "Right. Of $n$", "No. Of $n$"), "0 of them right"),
+    ("asks_what_was_learnt", change(END, "No. It takes", "It takes"), "question 3 has 2 options"),
+    ("asks_what_was_learnt", change(END, "chapter on symmetry", "beginning"), "another chapter"),
+    ("marks_measured_numbers", change(TEXT, "[0.32]", "[0.33]"), "does not print 0.33"),
+    ("marks_measured_numbers", change(TEXT, "[0.32]", "[a third]"), "holds no number"),
+    ("marks_measured_numbers", change(TEXT, "id=cell-4", "id=cell-9"), "names no code cell"),
+    ("marks_measured_numbers", change(TEXT, "[0.32](#cell-id=cell-4)", "0.316"), "no mark"),
     (
         "names_its_sources",
         change(END, "- [Glorot and Bengio (2010)](../pages/references.md#glorot2010)", "- Glorot"),
@@ -349,13 +358,8 @@ def test_every_rule_is_tried():
                 change(END, "### 2. Twice as deep\n", "**2. Twice as deep.**"),
             ),
         ),
-        (
-            "asks_what_was_learnt",
-            both(
-                change(END, "1. What shrinks?\n2. By how", "**A.** What shrinks?\n\n**B.** By how"),
-                change(END, "3. What does", "\n**C.** What does"),
-            ),
-        ),
+        ("marks_measured_numbers", change(TEXT, "[0.32](#cell-id=cell-4)", "$0.316$")),
+        ("marks_measured_numbers", change(TEXT, "[0.32]", "[$3.2\\cdot 10^{-1}$]")),
         (
             "says_what_the_reader_gets",
             both(
