@@ -27,6 +27,7 @@ ORDER = (
     "_quadrature",
     "theory",
     "network",
+    "blocks",
     "probes",
     "training",
     "pretraining",
