@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-all notebooks lint format clean
+.PHONY: help book serve lab test test-all matrix notebooks lint format clean
 
 BIN := .venv/bin
 ENVIRONMENT := sh website/environment.sh requirements.txt
@@ -21,10 +21,11 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-book: ## build the site, warnings being errors, and print where to open it
+book: ## build the site and check its links, warnings being errors; print where to open it
 	@$(ENVIRONMENT)
 	@$(BIN)/python website/javascript.py
 	@$(BIN)/jupyter-book build -W -n --keep-going .
+	@$(BIN)/python website/links.py
 	@echo "The course is built. Open it: make serve, or $(CURDIR)/_build/html/index.html"
 
 serve: book ## build the site and serve it on this machine (PORT=8000)
@@ -45,6 +46,10 @@ test-all: ## the same and the tests against PyTorch (a large download)
 	@$(TEST_ENVIRONMENT) tests/requirements-torch.txt
 	@$(PYTEST) -o "norecursedirs=.* node_modules"
 
+matrix: ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
+	@$(TEST_ENVIRONMENT)
+	@$(BIN)/python tests/matrix.py $(ARGS)
+
 notebooks: ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(ENVIRONMENT)
 	@$(BIN)/python website/notebooks.py $(ARGS)
@@ -60,5 +65,5 @@ format: ## rewrite code and notebooks in the project's style
 	@$(BIN)/ruff format .
 
 clean: ## remove all that the other targets made, .venv included
-	rm -rf .venv _build website/node_modules .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .matrix _build website/node_modules .pytest_cache .ruff_cache .hypothesis .coverage*
 	find initcore tests website -name __pycache__ -type d -prune -exec rm -rf {} +
