@@ -241,7 +241,7 @@ def make_elu(alpha: float = 1.0) -> Activation:
 
     Notes
     -----
-    Source: Clevert, Unterthiner and Hochreiter (2016), eq. 15.
+    Source: Clevert, Unterthiner and Hochreiter (2016).
 
     Examples
     --------

@@ -3,7 +3,7 @@ r"""The initializers: what weights are before training (floor 1).
 Names, arguments, defaults and the call protocol are those of Keras, and an instance may be
 handed to a Keras layer as it is. One `VarianceScaling` holds the rule
 
-.. math:: \operatorname{Var}(w) = \mathrm{scale} / n, \qquad n = \text{fan\_in, fan\_out or a mean},
+.. math:: \operatorname{Var}(w) = \mathrm{scale} / n, \qquad n = \text{fan_in, fan_out or a mean},
 
 and Glorot, He and LeCun are settings of it. Weights have the shape ``(..., fan_in, fan_out)``.
 
@@ -537,7 +537,7 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     linear      1                                   :math:`E[z^2] = 1`
     relu        :math:`\sqrt 2`                     half of :math:`E[z^2]`: He et al. 2015
     leaky_relu  :math:`\sqrt{2/(1 + a^2)}`          :math:`(1 + a^2)/2` of it, a the slope
-    tanh        5/3                                 a rounding up; the formula gives 1.592
+    tanh        5/3                                 a convention near the formula's 1.593
     selu        3/4                                 a convention that shrinks with depth;
                                                     the formula, and the paper, give 1
     sigmoid     1                                   a convention; the formula gives 1.846

@@ -54,7 +54,7 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
     """Return the squared error an example, and its gradient.
 
     ``loss = mean_batch(Σ_units (a - t)²)`` and ``∂loss/∂a = 2 (a - t) / batch``: the sum over an
-    example's units, as Hinton and Salakhutdinov (2006) state it for images.
+    example's units, as Hinton and Salakhutdinov (2006) report it for images.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def variance_map(
     Notes
     -----
     Source: Poole et al. (2016), Exponential expressivity in deep neural networks through
-    transient chaos, eq. 3.
+    transient chaos.
 
     Examples
     --------
@@ -313,8 +313,8 @@ def chi(
 
     Notes
     -----
-    Source: Poole et al. (2016), section 2; Schoenholz et al. (2017), Deep information
-    propagation, sections 2 and 4 (gradients).
+    Source: Poole et al. (2016); for gradients Schoenholz et al. (2017), Deep information
+    propagation.
 
     Examples
     --------
@@ -354,7 +354,7 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
 
     Notes
     -----
-    Source: Poole et al. (2016), section 2; Schoenholz et al. (2017), section 2.
+    Source: Poole et al. (2016); Schoenholz et al. (2017).
 
     Examples
     --------
@@ -423,7 +423,7 @@ def correlation_map(
 
     Notes
     -----
-    Source: Poole et al. (2016), eq. 5. For ReLU without biases it is
+    Source: Poole et al. (2016). For ReLU without biases it is
     ``(√(1 - c²) + c (π - arccos c)) / π``: Cho and Saul (2009), Kernel methods for deep learning.
 
     Examples
@@ -537,7 +537,7 @@ def correlation_fixed_point(
 
     Notes
     -----
-    Source: Poole et al. (2016), section 2.
+    Source: Poole et al. (2016).
 
     Examples
     --------
@@ -578,7 +578,7 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
 
     Notes
     -----
-    Source: Schoenholz et al. (2017), Deep information propagation, section 3.
+    Source: Schoenholz et al. (2017), Deep information propagation.
 
     Examples
     --------
