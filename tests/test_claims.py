@@ -271,3 +271,17 @@ def test_arguments_by_name_count_too():
     assert (call.claim, call.verdict) == ("S1", "true")
     assert claims.deciding_calls("decide = 1\nx.decided('S1', 'true', {})") == []
     assert claims.deciding_calls("%magic") == []
+
+
+# The statements that the course set out to decide, by topic: pretraining, symmetry, small and
+# large weights, variance, Glorot, He, and what is said of nets in general.
+IDS = {
+    f"{letter}{n}"
+    for letter, last in zip("PYSLVGHN", (5, 8, 4, 4, 5, 5, 5, 6), strict=True)
+    for n in range(1, last + 1)
+}
+
+
+def test_the_ledger_holds_all_claims():
+    ids = [claim.id for claim in claims.load_claims(ROOT / claims.LEDGER)]
+    assert len(IDS) == 42 and set(ids) == IDS and len(ids) == len(IDS)
