@@ -3,7 +3,7 @@
     python benchmarks/tune_pretraining.py [pretraining] [classifier] [autoencoder]
 
 Prints a table of every setting tried. The test digits are not touched, and the seeds are others
-than the chapter's. What was chosen stands in `initcore.experiments.stacks.RATES`. About ten
+than the chapter's. What was chosen stands in `initcore.experiments.stacks`. About ten
 minutes on one core.
 """
 
@@ -19,8 +19,8 @@ from initcore.tables import Table
 from initcore.training import SGD, Adam
 
 SGD_RATES = (0.01, 0.03, 0.1, 0.3)
-ADAM_RATES = (0.001, 0.003, 0.01, 0.03)
-PRETRAINING_RATES = (0.03, 0.1, 0.3)
+ADAM_RATES = (0.001, 0.002, 0.003, 0.005, 0.01, 0.03)
+PRETRAINING_RATES = (0.03, 0.1, 0.3, 1.0)
 MOMENTA = (0.5, 0.9)
 COMMON = {"part": "validation", "replicas": 4, "seed": 1}
 
@@ -54,7 +54,7 @@ def tune_pretraining() -> None:
 
 def tune_classifier() -> None:
     """Median accuracy of the deep classifier after 30 epochs (and its loss, where that ties)."""
-    for start in stacks.STARTS:
+    for start in stacks.STACK_STARTS:
         rows = []
         for name, optimizer in optimizers():
             history = stacks.deep_classifier(start, optimizer=optimizer, **COMMON).history
@@ -65,13 +65,13 @@ def tune_classifier() -> None:
 
 
 def tune_autoencoder() -> None:
-    """Median squared error of the deep autoencoder after 40 and after 150 epochs."""
-    for start in stacks.STARTS:
+    """Median squared error of the deep autoencoder after 40 and after 100 epochs."""
+    for start in stacks.STACK_STARTS:
         rows = []
         for name, optimizer in optimizers():
-            run = stacks.deep_autoencoder(start, optimizer=optimizer, epochs=150, **COMMON)
+            run = stacks.deep_autoencoder(start, optimizer=optimizer, epochs=100, **COMMON)
             error = np.median(run.history.validation_loss, axis=1)
-            row = {"fine-tuning": name, "40 epochs": error[40], "150 epochs": error[150]}
+            row = {"fine-tuning": name, "40 epochs": error[40], "100 epochs": error[100]}
             rows.append(row | {"diverged": int(np.sum(run.history.diverged >= 0))})
         report(f"{start}: deep autoencoder", rows)
 

@@ -1,9 +1,10 @@
 """Initialization, by experiment: the package that the course's notebooks import.
 
 The floors, bottom up; a module imports only from those before it:
-``_checks, tables`` → ``activations, initializers, datasets`` → ``theory, network`` → ``probes``
-→ ``training`` → ``experiments`` → ``plots``. Only ``plots`` needs Matplotlib. The modules are
-imported when they are first used, so ``import initcore`` costs next to nothing.
+``_checks, tables`` → ``activations, initializers, datasets`` → ``theory, network, blocks``
+→ ``probes`` → ``training`` → ``pretraining`` → ``experiments`` → ``plots``. Only ``plots`` needs
+Matplotlib. The modules are imported when they are first used, so ``import initcore`` costs next to
+nothing.
 
 Examples
 --------
@@ -20,6 +21,7 @@ from types import ModuleType
 __version__ = "0.1.0"
 __all__ = [
     "activations",
+    "blocks",
     "datasets",
     "experiments",
     "initializers",
@@ -27,6 +29,7 @@ __all__ = [
     "network",
     "optimizers",
     "plots",
+    "pretraining",
     "probes",
     "tables",
     "theory",

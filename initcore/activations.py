@@ -98,8 +98,8 @@ def _evaluate(function: Function, z: Any) -> np.ndarray:
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:
-    tail = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, tail) / (1.0 + tail)
+    tail = np.exp(-np.abs(z))  # at most 1, so that the maximum is 1 where z >= 0 and tail elsewhere
+    return np.maximum(tail, z >= 0) / (1.0 + tail)  # several times faster than np.where
 
 
 def _sigmoid_slope(z: np.ndarray) -> np.ndarray:

@@ -259,14 +259,14 @@ class MLP:
             parts.append(f"dropout={self.dropout:g}")
         if self.replicas is not None:
             parts.append(f"replicas={self.replicas}")
-        return f"MLP({', '.join(parts)}, dtype={self.dtype.name!r})"
+        return f"{type(self).__name__}({', '.join(parts)}, dtype={self.dtype.name!r})"
 
     def forward(self, x: np.ndarray, *, rng: Rng = None) -> Trace:
         """Return all that the network computes from a batch.
 
         ``z_l = a_{l-1} W_l + b_l``, ``a_l = φ(z_l)``; with `rng`, hidden activations are then
         multiplied by a mask of 0 (probability `dropout`) and 1 / (1 - dropout), so that their
-        mean stays (inverted dropout; Srivastava et al. 2014, section 10).
+        mean stays (inverted dropout; Srivastava et al. 2014).
 
         Parameters
         ----------
@@ -412,15 +412,17 @@ class MLP:
             _checks.fail(name, allowed, x)
         return x
 
+    def _parameter_shapes(self) -> dict[str, list[tuple[int, ...]]]:
+        """Return the shapes, without replicas, of the arrays in each list of parameters."""
+        layers = list(zip(self.widths[:-1], self.widths[1:], strict=True))
+        return {"weights": layers, "biases": [(n,) for n in self.widths[1:]]}
+
     def _check_parameters(self) -> None:
         """Raise if an array in `weights` or `biases` was replaced by one that does not fit."""
-        layers = list(zip(self.widths[:-1], self.widths[1:], strict=True))
-        for name, arrays, shapes in (
-            ("weights", self.weights, layers),
-            ("biases", self.biases, [(n,) for n in self.widths[1:]]),
-        ):
-            if len(arrays) != self.n_layers:
-                _checks.fail(name, f"a list of {self.n_layers} arrays", arrays)
+        for name, shapes in self._parameter_shapes().items():
+            arrays = getattr(self, name)
+            if len(arrays) != len(shapes):
+                _checks.fail(name, f"a list of {len(shapes)} arrays", arrays)
             for layer, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
                 shape = self._replica_shape + shape
                 fits = isinstance(array, np.ndarray) and array.dtype == self.dtype

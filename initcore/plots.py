@@ -11,6 +11,7 @@ Figures are made without pyplot, so there is no global state and nothing is show
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -248,6 +249,73 @@ def layer_histograms(
         ax.set_xlabel(f"{low}\nto {high}", fontsize=9)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     fig.supxlabel(f"{quantity}, range of the panel", fontsize=10)
+    return fig
+
+
+@styled
+def images(
+    rows: Sequence[Any],
+    *,
+    title: str,
+    labels: Sequence[str] | None = None,
+    quantity: str = "pixel",
+    signed: bool = False,
+) -> Figure:
+    """Return rows of small square pictures, all on one scale: digits, weights.
+
+    Parameters
+    ----------
+    rows : sequence of array_like, shape (pictures, side · side)
+        One array a row of pictures, all of one shape; each picture's pixels row by row.
+    title : str
+        The finding.
+    labels : sequence of str, optional
+        What each row is, written to its left.
+    quantity : str
+        What the values are, for the colour bar.
+    signed : bool
+        Whether a value's sign matters: then the scale is symmetric about 0, which is white.
+        Otherwise 0 is white and the largest value black.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No row, rows of different shapes, pictures that are not square, values that are not finite
+        (or negative, where the sign is not shown), or not one label a row.
+
+    Examples
+    --------
+    >>> fig = images([np.eye(3).reshape(1, 9)], title="a diagonal", labels=["one"])
+    >>> fig.axes[0].images[0].get_array().shape
+    (3, 3)
+    """
+    if isinstance(rows, (str, bytes)) or not len(rows):
+        _checks.fail("rows", "a sequence of at least one row of pictures", rows)
+    values = [_checks.array(f"rows[{i}]", row, ndim=2) for i, row in enumerate(rows)]
+    side = math.isqrt(values[0].shape[1])
+    for i, row in enumerate(values):
+        if row.shape != values[0].shape or side * side != row.shape[1]:
+            _checks.fail(f"rows[{i}]", "an array of square pictures, as many in each row", row)
+        if not signed and row.min() < 0:
+            _checks.fail(f"rows[{i}]", "at least 0, as `signed` is False", row)
+    if labels is not None and len(labels) != len(values):
+        _checks.fail("labels", f"a sequence of {len(values)} texts, one a row", labels)
+    count = len(values[0])
+    end = max(float(np.abs(row).max()) for row in values) or 1.0
+    scale = {"cmap": "PuOr", "vmin": -end} if signed else {"cmap": "Greys", "vmin": 0.0}
+    wide = 0.85 * WIDTH / count
+    fig = Figure(figsize=(WIDTH, 0.5 + wide * len(values)), layout="constrained")
+    axes = fig.subplots(len(values), count, squeeze=False)
+    for number, (line, row) in enumerate(zip(axes, values)):
+        for ax, picture in zip(line, row):
+            shown = ax.imshow(picture.reshape(side, side), vmax=end, **scale)
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            ax.spines[:].set_visible(False)
+        if labels is not None:
+            line[0].set_ylabel(labels[number], rotation=0, ha="right", va="center")
+    fig.colorbar(shown, ax=axes, label=quantity, shrink=min(1.0, 2.0 / len(values)), pad=0.02)
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return fig
 
 

@@ -52,6 +52,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "website"))
 
+import book  # noqa: E402
 import claims  # noqa: E402
 import marks  # noqa: E402
 import notebooks  # noqa: E402
@@ -678,6 +679,7 @@ def anchors(there: Chapter | Path, root: Path) -> set[str]:
         return set()
     text = there.read_text(encoding="utf-8")
     found = slugs(MARKDOWN.parse(text)) | set(re.findall(r"^\(([\w-]+)\)=", text, re.MULTILINE))
+    found |= book.term_anchors(text)
     if "```{bibliography}" in text:
         found |= set(claims.load_sources(root / claims.BIBLIOGRAPHY))
     if "```{claims}" in text:

@@ -25,7 +25,7 @@ As code, in a column (or a row) whose head names the library: a call (``HeNormal
 ``kaiming_normal_(w, mode="fan_out")``), a name, alone or with dots (``jax.nn.initializers``), a
 setting (``kernel_init=he_normal()``) or a string that Keras knows (``"he_normal"``). What is
 called or named must exist in the library, and take the settings that it is given. Arguments such
-as ``w`` or ``n`` stand for anything.
+as ``w``, ``n`` or ``…`` stand for anything.
 """
 
 from __future__ import annotations
@@ -46,19 +46,21 @@ TOLERANCE = 0.03  # 6.7 standard errors for normal weights, more for others: fal
 LAST = re.compile(r"(\w+)  # variance (.+)")
 LIBRARIES = ("Keras", "JAX", "Flax", "PyTorch")
 _JAX = ("jax", "jax.nn", "jax.nn.initializers", "jax.numpy", "flax", "flax.linen", "flax.nnx")
-WHERE = {  # the modules a name is looked up in, in this order
+WHERE = {  # the modules (and classes) a name is looked up in, in this order
     "Keras": (
         *("keras", "keras.initializers", "keras.layers", "keras.activations", "keras.optimizers"),
-        *("keras.utils", "keras.random", "keras.losses"),
+        *("keras.utils", "keras.random", "keras.losses", "keras.regularizers", "keras.callbacks"),
+        *("keras.optimizers.schedules", "keras:Model"),
     ),
     "JAX": (*_JAX, "optax"),
     "Flax": (*_JAX, "optax"),
     "PyTorch": (
         *("torch", "torch.nn", "torch.nn.init", "torch.nn.functional", "torch.optim"),
-        "torch.nn.utils",
+        *("torch.nn.utils", "torch.nn.utils.parametrizations", "torch.optim.lr_scheduler"),
     ),
 }
 SHORT = {  # what a first part may stand for
+    "Keras": {"model": ("keras:Model",)},
     "JAX": {"nn": ("flax.linen", "jax.nn"), "jnp": ("jax.numpy",), "nnx": ("flax.nnx",)},
     "PyTorch": {"nn": ("torch.nn",), "init": ("torch.nn.init",), "F": ("torch.nn.functional",)},
 }
@@ -69,7 +71,21 @@ SETTINGS = {  # whose settings may be named without them
     "PyTorch": ("Linear", "kaiming_normal_", "xavier_normal_", "calculate_gain", "BatchNorm2d"),
 }
 SETTINGS["Flax"] = SETTINGS["JAX"]
-ANYTHING = {"w", "b", "W", "x", "n", "m", "layer", "module", "model", "net", "conv", "linear"}
+ANYTHING = {
+    "w",
+    "b",
+    "W",
+    "x",
+    "n",
+    "m",
+    "layer",
+    "module",
+    "net",
+    "conv",
+    "linear",
+    "params",
+    "key",
+}
 
 
 class Snippet(NamedTuple):
@@ -158,6 +174,7 @@ def run(snippet: Snippet) -> tuple[np.ndarray, float]:
     namespace: dict[str, Any] = {}
     exec(compile(snippet.source, f"<{snippet.chapter}>", "exec"), namespace)
     weights = namespace[last[1]]
+    weights = getattr(weights, "value", weights)  # a variable of Keras
     if hasattr(weights, "detach"):  # a parameter of PyTorch
         weights = weights.detach()
     weights = np.asarray(weights, dtype=np.float64)
@@ -187,7 +204,7 @@ def check(snippet: Snippet) -> None:
 
 def problems(name: Name) -> Iterator[str]:
     """Yield what is wrong with a name of a table, as sentences."""
-    text = name.text.strip()
+    text = name.text.strip().replace("…", "...")
     try:
         statement = ast.parse(text).body[0]
     except (SyntaxError, IndexError):
@@ -206,6 +223,8 @@ def problems(name: Name) -> Iterator[str]:
         yield f"`{text}` is neither an expression nor a setting"
         return
     if isinstance(statement, ast.Expr) and isinstance(value, (ast.Name, ast.Attribute)):
+        if text.split(".")[0] in ANYTHING:
+            return
         if find(name.library, ast.unparse(value)) is None:
             yield f"`{text}` is not in {name.library}"
     elif isinstance(statement, ast.Expr) and isinstance(value, ast.Constant):
@@ -255,8 +274,9 @@ def find(library: str, dotted: str) -> Any:
     places += [(module, [first, *rest]) for module in WHERE[library]]
     for module, parts in places:
         try:
-            found: Any = importlib.import_module(module)
-            for part in parts:
+            package, _, inside = module.partition(":")
+            found: Any = importlib.import_module(package)
+            for part in [inside, *parts] if inside else parts:
                 found = getattr(found, part)
         except AttributeError:
             continue
@@ -268,9 +288,10 @@ def takes(callee: Any, setting: str) -> bool:
     """Return whether a function or class has a parameter of this name."""
     if callee is None:
         return False
-    parameters = inspect.signature(callee).parameters
-    fields = getattr(callee, "__dataclass_fields__", {})
-    return setting in parameters or setting in fields
+    known = set(inspect.signature(callee).parameters)
+    if isinstance(callee, type):  # a metaclass may hide the parameters from the first
+        known |= set(inspect.signature(callee.__init__).parameters)
+    return setting in known | set(getattr(callee, "__dataclass_fields__", ()))
 
 
 def keras_knows(value: ast.Constant) -> bool:

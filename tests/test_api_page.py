@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from sphinx.util.inventory import InventoryFile
+from test_architecture import ORDER
 
 import initcore
 
@@ -54,7 +56,7 @@ def square(x: float) -> float:
 
 def build(folder, title="# Index\n", **pages):
     """Build the pages with the book's own settings, warnings being errors."""
-    contents = "```{toctree}\n:glob:\n*\n```\n"
+    contents = "```{toctree}\n:glob:\n**\n```\n"
     (folder / "index.md").write_text(f"{title}\n{contents}", encoding="utf-8")
     for name, text in pages.items():
         (folder / f"{name}.md").write_text(text, encoding="utf-8")
@@ -70,27 +72,44 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "api"]
     return subprocess.run([*command, ".", "out"], cwd=folder, capture_output=True, text=True)
 
 
+def modules():
+    """Return the public modules as their pages are named: ``probes``, ``experiments/digits``."""
+    names = list(initcore.__all__)
+    for name in initcore.__all__:
+        folder = getattr(importlib.import_module(f"initcore.{name}"), "__path__", [])
+        inner = [part.name for part in pkgutil.iter_modules(folder)]
+        names += [f"{name}/{part}" for part in inner if not part.startswith("_")]
+    return names
+
+
+def imported(name):
+    """Return the module of a page."""
+    return importlib.import_module(f"initcore.{name.replace('/', '.')}")
+
+
 def public(module):
-    """Return the full names of a module's (or package's) own public functions and classes."""
-    modules = [module]
-    for part in pkgutil.iter_modules(getattr(module, "__path__", [])):
-        if not part.name.startswith("_"):
-            modules.append(importlib.import_module(f"{module.__name__}.{part.name}"))
+    """Return the names of a module's own public functions and classes."""
     return {
-        f"{module.__name__}.{name}"
-        for part in modules
-        for name, value in vars(part).items()
+        name
+        for name, value in vars(module).items()
         if not name.startswith("_") and (inspect.isfunction(value) or inspect.isclass(value))
-        if value.__module__ == part.__name__
+        if value.__module__ == module.__name__
     }
+
+
+def test_an_experiment_is_imported_from_the_package():
+    for name in modules():
+        package, _, part = name.partition("/")
+        if part:
+            assert public(imported(name)) <= set(imported(package).__all__), name
 
 
 @pytest.fixture(scope="module")
 def inventory(tmp_path_factory):
     """Name → page of all that the reference documents."""
     folder = tmp_path_factory.mktemp("api")
-    pages = {f.stem: f.read_text(encoding="utf-8") for f in (ROOT / "pages/api").glob("*.md")}
-    result = build(folder, **pages)
+    shutil.copytree(ROOT / "pages/api", folder, dirs_exist_ok=True)
+    result = build(folder)
     assert result.returncode == 0, result.stderr
     with (folder / "out/objects.inv").open("rb") as file:
         found = InventoryFile.load(file, "", lambda base, location: location)
@@ -102,31 +121,39 @@ def inventory(tmp_path_factory):
     }
 
 
-@pytest.mark.parametrize("name", initcore.__all__)
+@pytest.mark.parametrize("name", modules())
 def test_every_public_name_is_on_the_page_of_its_module(inventory, name):
-    module = importlib.import_module(f"initcore.{name}")
-    assert inventory.get(f"initcore.{name}") == name, f"pages/api/{name}.md is missing"
+    module = imported(name)
+    assert inventory.get(module.__name__) == name, f"pages/api/{name}.md is missing"
     names = public(module)
-    assert names
-    missing = {full for full in names if inventory.get(full) != name}
+    assert names or module.__file__.endswith("__init__.py")
+    missing = {part for part in names if inventory.get(f"{module.__name__}.{part}") != name}
     assert not missing, "without a docstring, or not in __all__"
 
 
 def test_nothing_private_is_listed(inventory):
     private = {name for name in inventory if re.search(r"\._(?!_call__$)", name)}
     assert not private
-    assert {page.stem for page in (ROOT / "pages/api").glob("*.md")} == set(initcore.__all__)
+    pages = (ROOT / "pages/api").rglob("*.md")
+    found = {page.relative_to(ROOT / "pages/api").with_suffix("").as_posix() for page in pages}
+    assert found == set(modules())
+
+
+def entries(page):
+    """Return the modules in the list of a page."""
+    text = (ROOT / "pages" / page).read_text(encoding="utf-8")
+    found = re.findall(r"^\[(\w+)\]\((?:api|experiments)/(\w+)\.md\)\n: .+\.$", text, re.M)
+    assert all(name == page for name, page in found)
+    return [name for name, _ in found]
 
 
 def test_the_pages_stand_in_the_order_of_the_floors():
-    from test_architecture import ORDER
-
     order = [name for name in ORDER if name in initcore.__all__]
-    text = (ROOT / "pages/api.md").read_text(encoding="utf-8")
-    entries = re.findall(r"^\[(\w+)\]\(api/(\w+)\.md\)\n: .+\.$", text, re.MULTILINE)
-    assert entries == [(name, name) for name in order]
+    assert entries("api.md") == order
+    inner = [f"experiments/{name}" for name in entries("api/experiments.md")]
+    order[order.index("experiments") + 1 : 0] = inner
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    assert re.findall(r"pages/api/(\w+)", contents) == order
+    assert re.findall(r"pages/api/([\w/]+)", contents) == order
 
 
 def module(folder, more=""):

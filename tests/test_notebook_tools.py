@@ -387,6 +387,12 @@ def test_a_rule_lets_pass_what_is_right(tmp_path, rule, harmless):
     assert not list(getattr(notebook_rules, rule)(make_chapter(tmp_path, spoiled)))
 
 
+def test_the_terms_of_a_glossary_can_be_linked_to(tmp_path):
+    page = tmp_path / "glossary.md"
+    page.write_text("# Words\n\n```{glossary}\ndead unit\n  Zero.\n```\n", encoding="utf-8")
+    assert notebook_rules.anchors(page, tmp_path) == {"words", "term-dead-unit"}
+
+
 # --- storing ------------------------------------------------------------------------------------
 
 

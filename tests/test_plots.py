@@ -168,3 +168,39 @@ def test_figures_leave_no_global_state():
 def test_bad_input_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call(plots.figure()[1])
+
+
+def test_images_share_one_scale():
+    rows = [np.arange(8.0).reshape(2, 4), np.arange(8.0)[::-1].reshape(2, 4) / 2]
+    fig = plots.images(rows, title="Two rows", labels=["up", "down"], quantity="ink")
+    *pictures, bar = fig.axes
+    assert [ax.get_ylabel() for ax in pictures] == ["up", "", "down", ""]
+    assert bar.get_ylabel() == "ink" and fig.get_suptitle() == "Two rows"
+    for ax, picture in zip(pictures, np.concatenate(rows), strict=True):
+        (shown,) = ax.images
+        np.testing.assert_array_equal(shown.get_array(), picture.reshape(2, 2))
+        assert shown.get_clim() == (0, 7) and shown.cmap(0.0)[:3] == (1, 1, 1)
+
+
+def test_signed_images_have_white_at_zero():
+    fig = plots.images([[[-2.0, 0, 0, 1]]], title="Signs", signed=True)
+    (shown,) = fig.axes[0].images
+    assert shown.get_clim() == (-2, 2)
+    assert min(shown.cmap(0.5)[:3]) > 0.94
+    assert plots.images([np.zeros((1, 4))], title="Blank").axes[0].images[0].get_clim() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ([], {}, "`rows` must be a sequence of at least one row"),
+        ([np.ones((2, 5))], {}, "square pictures"),
+        ([np.ones((2, 4)), np.ones((3, 4))], {}, r"`rows\[1\]` must be an array of square"),
+        ([-np.ones((2, 4))], {}, "at least 0, as `signed` is False"),
+        ([np.full((2, 4), np.nan)], {}, "must be finite"),
+        ([np.ones((2, 4))], {"labels": ["a", "b"]}, "`labels` must be a sequence of 1 texts"),
+    ],
+)
+def test_images_refuse_what_they_cannot_show(rows, options, message):
+    with pytest.raises(ValueError, match=message):
+        plots.images(rows, title="none", **options)

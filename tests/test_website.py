@@ -14,22 +14,41 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "website"))
 
+import book  # noqa: E402
 import javascript  # noqa: E402
 import picture  # noqa: E402
 import serve  # noqa: E402
 
+GLOSSARY = """\
+# Glossary
+
+```{glossary}
+fan-in
+  Inputs of a unit,
+
+  in two paragraphs.
+
+spread across inputs
+pooled spread
+  Two terms, see {term}`fan-in`.
+
+He's dead unit
+  Zero for *every* input.
+```
+"""
 CITED = re.compile(r"pages/references\.md#([\w-]+)|\]\(references\.md#([\w-]+)")
 
 
-def build(folder, link):
-    """Build a small book of a page that links to a source, warnings being errors."""
+def build(folder, link, text="He et al. (2015)"):
+    """Build a small book of a page that links to a source or a term, warnings being errors."""
     (folder / "pages").mkdir(parents=True)
     (folder / "chapters").mkdir()
     shutil.copy(ROOT / "references.bib", folder)
     shutil.copy(ROOT / "pages/references.md", folder / "pages")
-    toctree = "```{toctree}\nchapters/one\npages/references\n```\n"
+    (folder / "pages/glossary.md").write_text(GLOSSARY, encoding="utf-8")
+    toctree = "```{toctree}\nchapters/one\npages/references\npages/glossary\n```\n"
     (folder / "index.md").write_text(f"# Index\n\n{toctree}", encoding="utf-8")
-    page = f"# One\n\n[He et al. (2015)](../pages/references.md#{link})\n"
+    page = f"# One\n\n[{text}](../pages/{link})\n"
     (folder / "chapters/one.md").write_text(page, encoding="utf-8")
     # MathJax is not what is tested here, and `make test` needs no Node.js.
     configuration = f"""
@@ -52,7 +71,7 @@ myst_heading_anchors = 3
 
 
 def test_a_link_by_key_leads_to_the_source(tmp_path):
-    result = build(tmp_path, "he2015")
+    result = build(tmp_path, "references.md#he2015")
     assert result.returncode == 0, result.stderr
     page = (tmp_path / "out/chapters/one.html").read_text(encoding="utf-8")
     assert 'href="../pages/references.html#he2015"' in page
@@ -62,9 +81,34 @@ def test_a_link_by_key_leads_to_the_source(tmp_path):
 
 
 def test_a_link_by_an_unknown_key_fails_the_build(tmp_path):
-    result = build(tmp_path, "he2051")
+    result = build(tmp_path, "references.md#he2051")
     assert result.returncode != 0
     assert "he2051" in result.stderr
+
+
+def test_a_link_to_a_term_leads_to_it(tmp_path):
+    result = build(tmp_path, "glossary.md#term-He-s-dead-unit", text="")
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "out/chapters/one.html").read_text(encoding="utf-8")
+    assert re.search(
+        r'href="../pages/glossary.html#term-He-s-dead-unit"[^>]*>.*He.s dead unit', page
+    )
+    listed = (tmp_path / "out/pages/glossary.html").read_text(encoding="utf-8")
+    anchors = re.findall(r'<dt id="(term-[^"]+)"', listed)
+    assert sorted(anchors) == sorted(book.term_anchors(GLOSSARY)) and len(anchors) == 4
+
+
+def test_a_link_to_an_unknown_term_fails_the_build(tmp_path):
+    result = build(tmp_path, "glossary.md#term-fan")
+    assert result.returncode != 0
+    assert "term-fan" in result.stderr
+
+
+def test_the_glossary_is_in_the_order_of_the_alphabet():
+    text = (ROOT / "pages/glossary.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```\{glossary\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    terms = re.findall(r"^\w.*$", block, re.MULTILINE)
+    assert len(terms) >= 10 and terms == sorted(terms, key=str.casefold)
 
 
 def test_every_source_that_is_cited_is_listed():

@@ -3,11 +3,14 @@
 - MathJax is served by the site itself, from what ``website/javascript.py`` installed.
 - The sources on the references page can be linked to by key from any page or notebook:
   ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
+- The terms of the glossary can be linked to in the same way:
+  ``[saturated](../pages/glossary.md#term-saturated)``, with hyphens for spaces.
 - sphinx-thebe puts an inline script on every page, twice, whether it is used or not: dropped.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
+from sphinx.util.nodes import _make_id
 
 MATHJAX = Path(__file__).resolve().parent / "node_modules" / "mathjax"
 # The page loads tex-chtml.js and the fonts it uses. The rest is asked for only by rarer TeX
@@ -59,6 +63,26 @@ def name_citations(app: Sphinx, env: BuildEnvironment) -> None:
         slugs[citation.citation_id] = (0, citation.citation_id, citation.formatted_entry.label)
 
 
+def name_terms(app: Sphinx, env: BuildEnvironment) -> None:
+    """Let MyST links find the terms of the glossary, as `name_citations` does for the sources."""
+    for term, _, kind, page, anchor, _ in env.get_domain("std").get_objects():
+        if kind == "term":
+            env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, term)
+
+
+def term_anchors(text: str) -> set[str]:
+    """Return the ids that Sphinx gives to the terms of the glossaries in a page's Markdown.
+
+    Examples
+    --------
+    >>> term_anchors("```{glossary}\\nfan-in\\n  Inputs of a unit.\\n```")
+    {'term-fan-in'}
+    """
+    blocks = re.findall(r"^```\{glossary\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    terms = re.findall(r"^\w.*$", "\n".join(blocks), re.MULTILINE)
+    return {_make_id(f"term-{term.strip()}") for term in terms}
+
+
 def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
     """Remove sphinx-thebe's scripts: the inline one stands twice and fails in the console."""
     context["script_files"] = [
@@ -80,5 +104,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("build-finished", copy_mathjax)
     # after sphinxcontrib-bibtex's own handler of this event, which collects the citations
     app.connect("env-updated", name_citations, priority=900)
+    app.connect("env-updated", name_terms)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

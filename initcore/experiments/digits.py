@@ -32,6 +32,7 @@ def train_on_digits(
     probe_every: int = 1,
     replicas: int = 8,
     seed: int = 0,
+    dtype: Any = "float64",
 ) -> DigitsRun:
     """Train classifiers of the handwritten digits from one kind of initialization.
 
@@ -58,6 +59,8 @@ def train_on_digits(
         Independent nets: they differ in weights and in the order of the digits, not in the split.
     seed : int
         Of weights and order. The split is always that of ``datasets.split(..., seed=0)``.
+    dtype : {"float32", "float64"}
+        Precision. ``"float32"`` is faster, and good for verdicts only, not for printed digits.
 
     Returns
     -------
@@ -79,6 +82,7 @@ def train_on_digits(
         dropout=dropout,
         replicas=replicas,
         seed=seed,
+        dtype=dtype,
     )
     history = training.fit(
         net,

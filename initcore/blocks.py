@@ -1,0 +1,351 @@
+"""Networks with batch normalisation or residual branches (floor 2, right above `network`).
+
+Both are an `MLP` to whoever trains or probes them: same passes, same traces, same replicas. What
+is new are the scales γ of the normalised layers, which are trained with the weights and biases.
+The module computes and returns; it measures nothing and never trains by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from initcore import _checks, activations
+from initcore.network import MLP, Gradients, Trace, _per_layer, replica_generators
+
+SCALES = 2  # the stream of random numbers of the scales; 1 is that of the shuffling
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlockTrace(Trace):
+    """A `Trace` that keeps what batch normalisation computed; index ``l`` is layer ``l + 1``.
+
+    Attributes
+    ----------
+    normalised : list of (ndarray of shape ([replicas,] batch, fan_out), or None)
+        û, the sums ``x @ W`` with mean 0 and variance 1 over the batch; None without it.
+    deviations : list of (ndarray of shape ([replicas,] 1, fan_out), or None)
+        ``√(variance + ε)``, by which they were divided.
+    """
+
+    normalised: list[np.ndarray | None]
+    deviations: list[np.ndarray | None]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlockGradients(Gradients):
+    """`Gradients` with those of the scales.
+
+    Attributes
+    ----------
+    scales : list of ndarray, shape ([replicas,] fan_out)
+        By γ, one a normalised layer.
+    """
+
+    scales: list[np.ndarray]
+
+    def parameters(self) -> list[np.ndarray]:
+        """Return the gradients of all parameters, in the order of the network's."""
+        return [*self.weights, *self.biases, *self.scales]
+
+
+class _BlockMLP(MLP):
+    """The passes of both networks: some layers are normalised, some end a residual branch."""
+
+    ends: frozenset[int] = frozenset()  # the layers whose output is added to the stream
+    branch_scale: float = 1.0
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: Any,
+        *,
+        normalised: Iterable[int],
+        scales: Any,
+        epsilon: float,
+        momentum: float,
+        seed: Any,
+        **options: Any,
+    ) -> None:
+        super().__init__(widths, activation, seed=seed, **options)
+        self.epsilon = _checks.number("epsilon", epsilon, at_least=0.0)
+        self.momentum = _checks.number("momentum", momentum, at_least=0.0, below=1.0)
+        self._slot = {layer: number for number, layer in enumerate(normalised)}
+        shapes = [(self.widths[layer + 1],) for layer in self._slot]
+        makers = _per_layer("scales", scales, len(shapes), self.replicas)
+        rngs = replica_generators(seed, self.replicas, SCALES)
+        self.scales = self._join([self._draw("scales", makers, shapes, rng) for rng in rngs])
+        self.averages: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(shapes)
+        self._updates = 0
+
+    def parameters(self) -> list[np.ndarray]:
+        """Return the arrays themselves in one list: weights, biases, then scales."""
+        return [*self.weights, *self.biases, *self.scales]
+
+    def backward(self, trace: Trace, output_gradient: np.ndarray) -> BlockGradients:
+        """Return the derivatives of a loss, given that by the output; those of γ included.
+
+        ``∂loss/∂u = (g - mean_batch g - û mean_batch(g û)) / √(var_batch u + ε)`` with
+        ``g = γ δ``, where a layer is normalised; otherwise as `MLP.backward`, whose parameters
+        and errors it has.
+        """
+        kept = [n is not None for n in trace.normalised] if isinstance(trace, BlockTrace) else None
+        if kept != [layer in self._slot for layer in range(self.n_layers)]:
+            _checks.fail("trace", "a trace that `forward` of this network returned", trace)
+        return super().backward(trace, output_gradient)
+
+    def _parameter_shapes(self) -> dict[str, list[tuple[int, ...]]]:
+        scales = [(self.widths[layer + 1],) for layer in self._slot]
+        return {**super()._parameter_shapes(), "scales": scales}
+
+    def _moments(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        mean = sums.mean(axis=-2, keepdims=True)
+        return mean, np.square(sums - mean).mean(axis=-2, keepdims=True)
+
+    def _standardise(self, sums: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple:
+        deviation = np.sqrt(variance + self.dtype.type(self.epsilon))
+        deviation = np.where(deviation > 0, deviation, self.dtype.type(1))  # a constant unit, ε = 0
+        return (sums - mean) / deviation, deviation
+
+    def _update(self, slot: int, mean: np.ndarray, variance: np.ndarray) -> None:
+        """Move the averages towards a batch; what is not finite (a net that diverged) stays out."""
+        old = self.averages[slot] or (mean, variance)
+        share = max(1.0 / self._updates, 1.0 - self.momentum)
+        good = np.isfinite(mean) & np.isfinite(variance)
+        with np.errstate(all="ignore"):
+            new = [(1.0 - share) * o + share * n for o, n in zip(old, (mean, variance))]
+        kept = [np.where(good, n, o).astype(self.dtype) for n, o in zip(new, old)]
+        self.averages[slot] = (kept[0], kept[1])
+
+    def _onto_stream(self, layer: int, a: np.ndarray, stream: np.ndarray) -> tuple:
+        """Return the layer's output and the stream after it."""
+        if layer in self.ends:
+            a = stream + self.dtype.type(self.branch_scale) * a
+        return a, a if layer == 0 or layer in self.ends else stream
+
+    def _predict(self, x: np.ndarray) -> np.ndarray:
+        stream = x
+        for layer in range(self.n_layers):
+            z = x @ self.weights[layer]
+            if layer in self._slot:
+                slot = self._slot[layer]
+                z, _ = self._standardise(z, *(self.averages[slot] or self._moments(z)))
+                z *= self.scales[slot][..., None, :]
+            z += self.biases[layer][..., None, :]
+            x, stream = self._onto_stream(layer, self._phi(layer)(z), stream)
+        return x
+
+    def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> BlockTrace:
+        trace, stream = BlockTrace([], [], [], [], [], []), x
+        self._updates += rngs is not None
+        for layer in range(self.n_layers):
+            z, normal, deviation = x @ self.weights[layer], None, None
+            if layer in self._slot:
+                slot, moments = self._slot[layer], self._moments(z)
+                normal, deviation = self._standardise(z, *moments)
+                z = normal * self.scales[slot][..., None, :]
+                if rngs is not None:
+                    self._update(slot, *moments)
+            z += self.biases[layer][..., None, :]
+            a, stream = self._onto_stream(layer, self._phi(layer)(z), stream)
+            trace.inputs.append(x)
+            trace.pre_activations.append(z)
+            trace.activations.append(a)
+            trace.masks.append(None)
+            trace.normalised.append(normal)
+            trace.deviations.append(deviation)
+            x = a
+        return trace
+
+    def _backward(self, trace: BlockTrace, output_gradient: np.ndarray) -> BlockGradients:
+        weights, biases, deltas, scales = [], [], [], []
+        gradient, past_branch = output_gradient, output_gradient
+        for layer in reversed(range(self.n_layers)):
+            if layer in self.ends:
+                past_branch = gradient
+                gradient = gradient * self.dtype.type(self.branch_scale)
+            delta = gradient * self._phi(layer).derivative(trace.pre_activations[layer])
+            by_sums = delta
+            if layer in self._slot:
+                normal = trace.normalised[layer]
+                scales.append((delta * normal).sum(axis=-2))
+                by_sums = delta * self.scales[self._slot[layer]][..., None, :]
+                along = (by_sums * normal).mean(axis=-2, keepdims=True)
+                by_sums = by_sums - by_sums.mean(axis=-2, keepdims=True) - normal * along
+                by_sums /= trace.deviations[layer]
+            weights.append(trace.inputs[layer].swapaxes(-1, -2) @ by_sums)
+            biases.append(delta.sum(axis=-2))
+            deltas.append(delta)
+            gradient = by_sums @ self.weights[layer].swapaxes(-1, -2)
+            if layer + 1 in self.ends:  # the first layer of a branch: here the stream went past it
+                gradient = gradient + past_branch
+        return BlockGradients(weights[::-1], biases[::-1], deltas[::-1], gradient, scales[::-1])
+
+
+class BatchNormMLP(_BlockMLP):
+    """An `MLP` whose hidden layers are batch-normalised before the activation.
+
+    ``u = x W``, ``û = (u - mean_batch u) / √(var_batch u + ε)``, ``z = γ û + b``, ``a = φ(z)``
+    unit by unit (Ioffe and Szegedy 2015, algorithm 1; their β is the bias b). The output layer
+    is a plain one.
+
+    Parameters
+    ----------
+    widths, activation, weights, biases, output_activation, replicas, seed, dtype
+        As for `MLP`. The weights are those an `MLP` of the same seed has.
+    scales : str, Initializer, callable(shape, dtype), array, or a list of these
+        Initializers of the γ of the hidden layers, ``(fan_out,)`` each.
+    epsilon : float
+        ε, at least 0. With 0, a unit that is constant over the batch has û = 0.
+    momentum : float
+        Share of the old in the moving averages of mean and variance, in [0, 1).
+
+    Attributes
+    ----------
+    weights, biases : list of ndarray
+        As in an `MLP`.
+    scales : list of ndarray, shape ([replicas,] fan_out)
+        γ of each hidden layer; may be changed in place.
+    averages : list of (mean, variance) or None
+        Moving averages over the batches of training, ``([replicas,] 1, fan_out)`` each.
+
+    Notes
+    -----
+    `forward` normalises by the batch, and `backward` differentiates that. `predict` normalises
+    by the averages. A forward pass with `rng`, which is what `training.fit` does, moves them;
+    before the first one `predict` uses the batch it is given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `MLP`, or `epsilon` or `momentum` out of range.
+
+    Examples
+    --------
+    >>> net = BatchNormMLP((3, 4, 2), "tanh", seed=1)
+    >>> x = np.random.default_rng(0).standard_normal((5, 3))
+    >>> net.forward(x).normalised[0].std(axis=0).round(2).tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    >>> len(net.parameters())
+    5
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: Any = "tanh",
+        *,
+        scales: Any = "ones",
+        epsilon: float = 1e-5,
+        momentum: float = 0.9,
+        seed: int | np.random.Generator | None = 0,
+        **options: Any,
+    ) -> None:
+        _refuse_dropout(options)
+        is_list = isinstance(widths, (Sequence, np.ndarray))  # if not, MLP says so
+        super().__init__(
+            widths,
+            activation,
+            normalised=range(len(widths) - 2 if is_list else 0),
+            scales=scales,
+            epsilon=epsilon,
+            momentum=momentum,
+            seed=seed,
+            **options,
+        )
+
+
+class ResidualMLP(_BlockMLP):
+    """A stream of fixed width to which residual branches of two layers are added.
+
+    ``h_0 = x W + b``; ``h_k = h_{k-1} + α B_k(h_{k-1})`` for the blocks k = 1 … K, with the
+    branch ``B(h) = φ(h W + b) W' + b'``; and a last layer on ``h_K``: the residual nets of He et
+    al. (2016), eq. 1, with dense layers and nothing after the addition. With ``normalise=True``
+    the last layer of each branch is batch-normalised: ``B(h) = γ û + b'``.
+
+    Parameters
+    ----------
+    widths : (int, int, int)
+        Inputs, width of the stream, outputs.
+    activation : str, Activation or callable
+        φ within the branches; the stream itself is linear.
+    blocks : int
+        K, at least 1. There are 2 K + 2 layers.
+    branch_width : int, optional
+        Units between the two layers of a branch; the width of the stream by default.
+    branch_scale : float
+        α, a fixed number.
+    normalise : bool
+        Whether the last layer of each branch is batch-normalised.
+    scales, epsilon, momentum
+        As for `BatchNormMLP`, of those layers.
+    weights, biases, output_activation, replicas, seed, dtype
+        As for `MLP`; a list names 2 K + 2 initializers: the first layer, two a block, the last.
+
+    Attributes
+    ----------
+    ends : frozenset of int
+        Indices of the layers that end a branch. There, ``trace.activations`` is the stream after
+        the block and ``trace.pre_activations`` what the branch said.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `MLP`, other than three widths, or fewer than one block.
+
+    Examples
+    --------
+    >>> net = ResidualMLP((64, 32, 10), "relu", blocks=3)
+    >>> net.widths
+    (64, 32, 32, 32, 32, 32, 32, 32, 10)
+    >>> sorted(net.ends)
+    [2, 4, 6]
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        activation: Any = "relu",
+        *,
+        blocks: int,
+        branch_width: int | None = None,
+        branch_scale: float = 1.0,
+        normalise: bool = False,
+        scales: Any = "ones",
+        epsilon: float = 1e-5,
+        momentum: float = 0.9,
+        seed: int | np.random.Generator | None = 0,
+        **options: Any,
+    ) -> None:
+        _refuse_dropout(options)
+        if not isinstance(widths, (Sequence, np.ndarray)) or len(widths) != 3:
+            _checks.fail("widths", "three integers: inputs, stream, outputs", widths)
+        inputs, width, outputs = widths
+        blocks = _checks.integer("blocks", blocks, at_least=1)
+        inner = width if branch_width is None else branch_width
+        self.ends = frozenset(range(2, 2 * blocks + 1, 2))
+        self.branch_scale = _checks.number("branch_scale", branch_scale)
+        normalise = _checks.flag("normalise", normalise)
+        super().__init__(
+            (inputs, width, *(inner, width) * blocks, outputs),
+            activation,
+            normalised=sorted(self.ends) if normalise else (),
+            scales=scales,
+            epsilon=epsilon,
+            momentum=momentum,
+            seed=seed,
+            **options,
+        )
+
+    def _phi(self, layer: int) -> activations.Activation:
+        if layer == self.depth:
+            return self.output_activation
+        return self.activation if layer % 2 else activations.get("linear")
+
+
+def _refuse_dropout(options: dict[str, Any]) -> None:
+    if "dropout" in options:
+        raise TypeError("Argument `dropout` is for an MLP: these networks have none")

@@ -1,0 +1,316 @@
+"""Pretraining against sums over all states of a small RBM, and against literal loops."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from initcore import activations, initializers, losses, network, pretraining, training
+from initcore.optimizers import SGD, Adam
+
+
+def data(examples=40, pixels=6, seed=0):
+    return np.random.default_rng(seed).random((examples, pixels))
+
+
+def sigmoid_net(*widths, replicas=None, sd=0.1, **options):
+    weights = initializers.RandomNormal(stddev=sd)
+    return network.MLP(widths, "sigmoid", weights=weights, replicas=replicas, **options)
+
+
+def small_rbm(seed=0, visible=4, hidden=3):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(visible, hidden)), rng.normal(size=hidden), rng.normal(size=visible)
+
+
+def states(n):
+    return np.array(list(itertools.product([0.0, 1.0], repeat=n)))
+
+
+def joint(W, b, c):
+    """Return p(v, h) of all states, (2^visible, 2^hidden), from the energies."""
+    v, h = states(len(c))[:, None], states(len(b))[None]
+    weight = np.exp(-pretraining.energy(v, h, W, b, c))
+    return weight / weight.sum()
+
+
+# --- the RBM ------------------------------------------------------------------------------------
+
+
+def test_the_energy_is_the_sum_of_its_terms():
+    W, b, c = small_rbm()
+    v, h = np.array([1, 0, 1, 1.0]), np.array([0, 1, 1.0])
+    expected = -sum(c[i] * v[i] for i in range(4)) - sum(b[j] * h[j] for j in range(3))
+    expected -= sum(v[i] * W[i, j] * h[j] for i in range(4) for j in range(3))
+    assert pretraining.energy(v, h, W, b, c) == pytest.approx(expected, rel=1e-12)
+    assert pretraining.energy(states(4)[:, None], states(3), W, b, c).shape == (16, 8)
+
+
+def test_the_conditional_probabilities_follow_from_the_energy():
+    W, b, c = small_rbm(1)
+    p = joint(W, b, c)
+    hidden_on = (p @ states(3)) / p.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(hidden_on, activations.sigmoid(states(4) @ W + b), rtol=1e-12)
+    visible_on = (p.T @ states(4)) / p.sum(axis=0)[:, None]
+    np.testing.assert_allclose(visible_on, activations.sigmoid(states(3) @ W.T + c), rtol=1e-12)
+
+
+def test_the_likelihood_gradient_is_a_difference_of_correlations():
+    """The formula that CD-1 cuts short, against finite differences."""
+    W, b, c = small_rbm(2)
+    v = states(4)[5]
+
+    def log_likelihood(W):
+        return np.log(joint(W, b, c).sum(axis=1)[5])
+
+    found = np.zeros_like(W)
+    for index in np.ndindex(W.shape):
+        step = np.zeros_like(W)
+        step[index] = 1e-6
+        found[index] = (log_likelihood(W + step) - log_likelihood(W - step)) / 2e-6
+    p = joint(W, b, c)
+    of_model = np.einsum("vh,vi,hj->ij", p, states(4), states(3))
+    np.testing.assert_allclose(found, np.outer(v, activations.sigmoid(v @ W + b)) - of_model, 1e-6)
+
+
+def test_contrastive_divergence_is_the_four_steps_in_a_loop():
+    W, b, c = small_rbm(3)
+    rng = np.random.default_rng(0)
+    v, uniform = rng.random((5, 4)), rng.random((5, 3))
+    (dW, db, dc), r = pretraining.contrastive_divergence(v, W, b, c, uniform)
+    expected = [np.zeros_like(W), np.zeros_like(b), np.zeros_like(c)]
+    for n in range(5):
+        p = 1 / (1 + np.exp(-(v[n] @ W + b)))
+        h = np.where(uniform[n] < p, 1.0, 0.0)
+        back = 1 / (1 + np.exp(-(W @ h + c)))
+        again = 1 / (1 + np.exp(-(back @ W + b)))
+        np.testing.assert_allclose(r[n], back, rtol=1e-12)
+        expected[0] -= (np.outer(v[n], p) - np.outer(back, again)) / 5
+        expected[1] -= (p - again) / 5
+        expected[2] -= (v[n] - back) / 5
+    for found, wanted in zip((dW, db, dc), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-11)
+
+
+def test_an_rbm_learns_the_distribution_of_its_data():
+    """Two complementary patterns: the exact likelihood rises to near its bound, ln 2 an example."""
+    patterns = np.array([[1.0, 1, 0, 0], [0, 0, 1, 1]])
+    x = np.repeat(patterns, 50, axis=0)
+    net = sigmoid_net(4, 3, 1, sd=0.01)
+    rows = [int(v @ [8, 4, 2, 1]) for v in patterns]  # their places among the states
+
+    def log_likelihood(stack):
+        W, b, c = stack.weights[0], stack.biases[0], stack.decoder_biases[0]
+        return np.log(joint(W, b, c).sum(axis=1)[rows]).mean()
+
+    found = [
+        log_likelihood(pretraining.pretrain(net, x, method="rbm", optimizer=SGD(rate), epochs=100))
+        for rate in (1e-9, 0.3)
+    ]
+    assert found[0] == pytest.approx(-4 * np.log(2), abs=0.01)  # all sixteen states alike
+    assert -np.log(2) > found[1] > -1.2
+
+
+# --- a stack ------------------------------------------------------------------------------------
+
+METHODS = {"autoencoder": SGD(0.5, momentum=0.9), "rbm": SGD(0.3, momentum=0.5)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stack_reconstructs_better_than_at_its_start(method):
+    net = sigmoid_net(6, 5, 4, 3, replicas=3)
+    rng = np.random.default_rng(0)
+    x = (rng.random((60, 1)) < 0.5) * np.ones(6) * 0.8 + 0.1
+    stack = pretraining.pretrain(net, x, method=method, optimizer=METHODS[method], epochs=20)
+    assert [e.shape for e in stack.errors] == [(21, 3)] * 2
+    assert all((e[-1] < 0.5 * e[0]).all() for e in stack.errors[:1])
+    assert all((e[-1] < e[0]).all() for e in stack.errors)
+    assert repr(stack) == f"Stack('{method}', 6-5-4)"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_layers_below_are_frozen_and_those_above_untouched(method):
+    net = sigmoid_net(6, 5, 4, 3, 2, replicas=2)
+    seen = []
+    pretraining.pretrain(
+        net,
+        data(),
+        method=method,
+        optimizer=METHODS[method],
+        epochs=1,
+        probe=lambda net: seen.append([p.copy() for p in net.parameters()]),
+    )
+    assert len(seen) == 4
+    n = net.n_layers
+    for layer, (before, after) in enumerate(itertools.pairwise(seen)):
+        for other in range(n):
+            changed = not np.array_equal(before[other], after[other])
+            biases = not np.array_equal(before[n + other], after[n + other])
+            assert changed == biases == (other == layer)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_next_layer_learns_from_the_activations(method):
+    """Pretraining two layers is pretraining the second on what comes out of the first."""
+    options = {"method": method, "optimizer": METHODS[method], "epochs": 2, "batch_size": 8}
+    both, x = sigmoid_net(6, 5, 4, 3), data()
+    start = both.weights[1].copy()
+    stack = pretraining.pretrain(both, x, seed=3, **options)
+    a = both.forward(x).activations[0]
+    assert stack.errors[0][-1] == pytest.approx(reconstruction_error(stack, 0, x), rel=1e-9)
+    assert stack.errors[1][-1] == pytest.approx(reconstruction_error(stack, 1, a), rel=1e-9)
+    alone = sigmoid_net(5, 4, 3)
+    alone.weights[0][:] = start
+    again = pretraining.pretrain(alone, a, seed=3, **options)
+    assert again.errors[0][0] == pytest.approx(stack.errors[1][0], rel=1e-9)
+
+
+def reconstruction_error(stack, layer, x):
+    code = activations.sigmoid(x @ stack.weights[layer] + stack.biases[layer])
+    decoder = stack.decoder_weights[layer], stack.decoder_biases[layer]
+    return losses.squared_error(activations.sigmoid(code @ decoder[0] + decoder[1]), x)[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_lower_layers_do_not_depend_on_how_many_follow(method):
+    options = {"method": method, "optimizer": METHODS[method], "epochs": 2}
+    nets = [sigmoid_net(6, 5, 4, 3) for _ in range(2)]
+    for net, layers in zip(nets, (1, 2), strict=True):
+        pretraining.pretrain(net, data(), layers=layers, **options)
+    np.testing.assert_array_equal(nets[0].weights[0], nets[1].weights[0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_replica_does_not_depend_on_how_many_there_are(method):
+    options = {"method": method, "optimizer": METHODS[method], "epochs": 2, "batch_size": 8}
+    two, three, one = (sigmoid_net(6, 5, 4, 3, replicas=r) for r in (2, 3, None))
+    stacks = [pretraining.pretrain(net, data(), **options) for net in (two, three, one)]
+    for a, b, c in zip(*(net.weights for net in (two, three, one)), strict=True):
+        np.testing.assert_allclose(a, b[:2], rtol=1e-12)
+        np.testing.assert_allclose(a[0], c, rtol=1e-12)
+    assert not np.allclose(two.weights[0][0], two.weights[0][1])
+    assert stacks[2].errors[0].shape == (3,)
+
+
+def test_each_replica_can_have_data_of_its_own():
+    options = {"method": "rbm", "optimizer": SGD(0.1), "epochs": 1}
+    x = np.stack([data(seed=1), data(seed=2)])
+    both = sigmoid_net(6, 5, 3, replicas=2)
+    pretraining.pretrain(both, x, **options)
+    shared = sigmoid_net(6, 5, 3, replicas=2)
+    pretraining.pretrain(shared, x[1], **options)
+    np.testing.assert_allclose(both.weights[0][1], shared.weights[0][1], rtol=1e-12)
+    assert not np.allclose(both.weights[0][0], shared.weights[0][0])
+
+
+@pytest.mark.parametrize("seed", [7, np.random.default_rng(7), None])
+def test_seeds(seed):
+    options = {"method": "rbm", "optimizer": Adam(0.01), "epochs": 1}
+    nets = [sigmoid_net(6, 5, 3) for _ in range(2)]
+    for net in nets:
+        pretraining.pretrain(net, data(), seed=seed, **options)
+    same = np.array_equal(nets[0].weights[0], nets[1].weights[0])
+    assert same == isinstance(seed, int)  # a Generator goes on
+
+
+def test_the_callers_optimizer_keeps_no_state():
+    optimizer = SGD(0.1, momentum=0.9)
+    pretraining.pretrain(sigmoid_net(6, 5, 3), data(), method="rbm", optimizer=optimizer)
+    assert optimizer == SGD(0.1, momentum=0.9)
+
+
+def test_float32_stays_float32():
+    net = sigmoid_net(6, 5, 3, replicas=2, dtype="float32")
+    stack = pretraining.pretrain(net, data(), method="rbm", optimizer=SGD(0.1), epochs=1)
+    arrays = [*net.parameters(), *stack.decoder_weights, *stack.decoder_biases, *stack.errors]
+    assert {a.dtype.name for a in arrays} == {"float32"}
+
+
+def test_an_unrolled_stack_goes_the_way_back():
+    net = sigmoid_net(6, 5, 2, 5, 6, output_activation="sigmoid")
+    x = data()
+    options = {"method": "autoencoder", "optimizer": SGD(0.5), "epochs": 3}
+    stack = pretraining.pretrain(net, x, layers=2, **options)
+    pretraining.unroll(net, stack)
+    a = x
+    for W, b in [
+        (stack.weights[0], stack.biases[0]),
+        (stack.weights[1], stack.biases[1]),
+        (stack.decoder_weights[1], stack.decoder_biases[1]),
+        (stack.decoder_weights[0], stack.decoder_biases[0]),
+    ]:
+        a = 1 / (1 + np.exp(-(a @ W + b)))
+    np.testing.assert_allclose(net.predict(x), a, rtol=1e-12)
+    history = training.fit(
+        net, x, x, loss="squared_error", optimizer=SGD(0.1), epochs=1, batch_size=8
+    )
+    assert history.loss[1] < history.loss[0]
+    kept = stack.weights[0].copy()
+    assert not np.array_equal(net.weights[0], kept)  # fine-tuned; the stack is a copy
+
+
+# --- what it refuses ----------------------------------------------------------------------------
+
+
+def refused(message, net=None, x=None, error=ValueError, **options):
+    net = sigmoid_net(6, 5, 4, 3) if net is None else net
+    before = [p.copy() for p in net.parameters()] if isinstance(net, network.MLP) else []
+    options = {"method": "rbm", "optimizer": SGD(0.1)} | options
+    with pytest.raises(error, match=message):
+        pretraining.pretrain(net, data() if x is None else x, **options)
+    for p, b in zip(net.parameters() if before else [], before, strict=True):
+        np.testing.assert_array_equal(p, b)
+
+
+def test_wrong_arguments_change_nothing():
+    refused("`net` must be an initcore.network.MLP", net="net", error=TypeError)
+    refused("`method` must be one of 'autoencoder', 'rbm'", method="pca")
+    refused("`x` must be from 0 to 1", x=data() * 2)
+    refused("`x` must be from 0 to 1", x=data() - 0.5)
+    refused(r"`x` must be an array of shape \(batch, 6\)", x=data(pixels=5))
+    refused("`optimizer` must be", optimizer=0.1, error=TypeError)
+    refused("`epochs` must be an integer at least 1", epochs=0)
+    refused("`batch_size` must be an integer at least 1 and at most 40", batch_size=41)
+    refused("`layers` must be an integer at least 1 and at most 3", layers=4)
+    refused("`probe` must be a function of the network", probe=1, error=TypeError)
+    tanh = network.MLP((6, 5, 3), "tanh", weights="glorot_uniform")
+    refused("`net` must be a sigmoid network", net=tanh)
+    refused("`seed` must be", seed=-1)
+
+
+def test_activations_outside_the_unit_interval_are_refused_where_they_are_data():
+    tanh = network.MLP((6, 5, 4, 3), "tanh", weights="glorot_uniform")
+    with pytest.raises(ValueError, match="`activations of layer 1` must be from 0 to 1"):
+        pretraining.pretrain(tanh, data(), method="autoencoder", optimizer=SGD(0.1), epochs=1)
+    pretraining.pretrain(tanh, data(), method="autoencoder", optimizer=SGD(0.1), epochs=1, layers=1)
+
+
+class Explosion:
+    """An optimizer that leaves nothing finite."""
+
+    def start(self, parameters):
+        pass
+
+    def step(self, parameters, gradients):
+        for p in parameters:
+            p += np.inf
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_layer_that_diverges_is_named(method):
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="layer 1 does not diverge"):
+        pretraining.pretrain(sigmoid_net(6, 5, 3), data(), method=method, optimizer=Explosion())
+
+
+def test_unroll_wants_a_mirrored_network():
+    net = sigmoid_net(6, 5, 4, 3)
+    stack = pretraining.pretrain(net, data(), method="rbm", optimizer=SGD(0.1), epochs=1)
+    with pytest.raises(ValueError, match="`stack` must be one of the first half of"):
+        pretraining.unroll(net, stack)
+    with pytest.raises(ValueError, match="`stack` must be one of the first half of"):
+        pretraining.unroll(sigmoid_net(6, 5, 4, 5, 7), stack)
+
+
+def test_energy_wants_arrays_that_fit():
+    with pytest.raises(ValueError, match="`h` must be an array whose last axis has 3 entries"):
+        pretraining.energy(np.ones(4), np.ones(4), *small_rbm())
