@@ -124,7 +124,11 @@ def test_fans_that_keras_reads(layer, read, right):
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: experiments.convolve(np.ones((1, 3, 3)), np.ones((1, 1, 1, 1))), ValueError, "`x`"),
+        (
+            lambda: experiments.convolve(np.ones((1, 3, 3)), np.ones((1, 1, 1, 1))),
+            ValueError,
+            "`x`",
+        ),
         (
             lambda: experiments.convolve(np.ones((1, 3, 3, 2)), np.ones((1, 1, 3, 1))),
             ValueError,

@@ -150,6 +150,16 @@ def test_accuracy_over_scales_trains_each_scale_as_train_on_digits_does():
         assert not found.diverged[row].any()
 
 
+def test_the_table_of_scales_rounds_what_is_chaotic():
+    found = experiments.accuracy_over_scales("tanh", (0.01, 0.3), hidden=(9,), epochs=1, replicas=3)
+    lines = str(found.table(coarse=(0.3,), title="two")).splitlines()
+    assert lines[0] == "two"
+    assert lines[2].split()[:2] == ["0.01", "0.03"]  # 0.01 √9
+    assert lines[2].count("[") == 2  # the spreads of the first loss and of the accuracy
+    assert lines[3].count("[") == 1
+    assert lines[3].split()[-2:] == [f"{np.median(found.accuracy[1]):.1f}", "0"]
+
+
 def test_accuracy_over_scales_says_which_nets_diverge():
     rate = training.SGD(10.0)
     found = experiments.accuracy_over_scales(
@@ -232,6 +242,7 @@ def test_the_parameters_are_put_back_after_an_error():
 
 START = experiments.classifier_at_start("tanh", 1.0, depth=1, width=2, batch=2, replicas=1)
 ONE = network.MLP((2, 2), replicas=1)
+SCALES = experiments.Scales(np.ones(1), *[np.zeros((1, 2))] * 3, np.zeros((1, 2), bool), [])
 
 
 @pytest.mark.parametrize(
@@ -248,6 +259,7 @@ ONE = network.MLP((2, 2), replicas=1)
         (lambda: experiments.first_losses("tanh", [1.0, 0.0]), ValueError, "`output_sds`"),
         (lambda: experiments.accuracy_over_scales("tanh", [-1.0]), ValueError, "`sds`"),
         (lambda: experiments.curvature_over_scales("tanh", []), ValueError, "`sds`"),
+        (lambda: SCALES.table(coarse=(0.2,)), ValueError, "`coarse`"),
         (
             lambda: experiments.curvature_over_scales("tanh", [1.0], examples=0),
             ValueError,

@@ -52,7 +52,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     package = {name for name in names if name.startswith("initcore/")}
     info = {name for name in names if name.startswith(f"initcore-{PROJECT['version']}.dist-info/")}
     assert names == package | info
-    sources = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("initcore/*.py")}
+    sources = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("initcore/**/*.py")}
     data = {"initcore/data/digits.npz", "initcore/data/README.md"}
     assert package == sources | data
     licences = {name.rsplit("/", 1)[1] for name in info if "/licenses/" in name}

@@ -18,7 +18,7 @@ CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
 def test_the_minutes_to_read_are_those_of_the_chapter(path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-    (minutes,) = re.findall(r"\*\*Time:\*\* (\d+) minutes to read", text)
+    (minutes,) = re.findall(r"\*\*Time:\*\*\s+(\d+)\s+minutes\s+to\s+read", text)
     assert MINUTES[path.stem][0] == int(minutes)
 
 

@@ -734,7 +734,9 @@ def product_spectrum(
     rngs = network.replica_generators(seed, replicas)
     product, found = np.eye(width), {}
     for depth in range(1, depths[-1] + 1):
-        product = product @ np.stack([initializer.draw((width, width), rng, "float64") for rng in rngs])
+        product = product @ np.stack(
+            [initializer.draw((width, width), rng, "float64") for rng in rngs]
+        )
         if depth in depths:
             found[depth] = np.linalg.svd(product, compute_uv=False)
     return np.array([found[depth] for depth in depths])

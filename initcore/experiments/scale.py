@@ -11,6 +11,7 @@ from initcore import _checks, losses, network, probes
 from initcore.experiments._common import counts
 from initcore.experiments.digits import split_digits, train_on_digits
 from initcore.initializers import RandomNormal
+from initcore.tables import Table, fmt, spread
 
 DATA = 1  # a stream of random numbers that no weight is drawn from
 
@@ -208,6 +209,34 @@ class Scales(NamedTuple):
     accuracy: np.ndarray
     diverged: np.ndarray
     runs: list
+
+    def table(self, *, coarse: Sequence[float] = (), title: str | None = None) -> Table:
+        """Return a row a scale: ``s √n``, the first loss, the accuracy, the nets that diverged.
+
+        Parameters
+        ----------
+        coarse : sequence of float
+            The scales whose training is chaotic, so that rounding errors change the nets: of
+            their accuracy only the median is printed, to one digit.
+        title : str, optional
+
+        Raises
+        ------
+        ValueError
+            A coarse scale that was not tried.
+        """
+        for sd in coarse:
+            if sd not in self.sds:
+                _checks.fail("coarse", f"some of {self.sds.tolist()}", coarse)
+        widths = np.array([run.net.widths[1] for run in self.runs])
+        accuracy = [
+            fmt(np.median(row), ".1f") if sd in coarse else str(spread(row, ".2f"))
+            for sd, row in zip(self.sds, self.accuracy)
+        ]
+        columns = {"sd": self.sds, "sd sqrt(n)": self.sds * np.sqrt(widths)}
+        columns |= {"first loss": spread(self.first_loss, ".2g"), "accuracy": accuracy}
+        columns |= {"diverged": self.diverged.sum(axis=1)}
+        return Table(columns, title=title, formats={"sd sqrt(n)": ".2g"})
 
 
 def accuracy_over_scales(activation: Any, sds: Sequence[float], **options: Any) -> Scales:

@@ -472,7 +472,7 @@ def smoothness(weights: np.ndarray) -> np.ndarray:
     --------
     >>> ramp = np.arange(16.0).reshape(1, 16, 1)
     >>> smoothness(ramp).round(2)
-    array([0.95])
+    array([0.93])
     """
     weights = _checks.array("weights", weights, ndim=3)
     side = round(np.sqrt(weights.shape[1]))
