@@ -23,9 +23,9 @@ How a name in a table is written
 --------------------------------
 As code, in a column (or a row) whose head names the library: a call (``HeNormal()``,
 ``kaiming_normal_(w, mode="fan_out")``), a name, alone or with dots (``jax.nn.initializers``), a
-setting (``kernel_init=he_normal()``) or a string that Keras knows (``"he_normal"``). What is
-called or named must exist in the library, and take the settings that it is given. Arguments such
-as ``w``, ``n`` or ``…`` stand for anything.
+setting (``kernel_init=he_normal()``, ``layer.trainable = False``) or a string that Keras knows
+(``"he_normal"``). What is called or named must exist in the library, and take the settings that
+it is given. Words such as ``w``, ``layer`` or ``…`` stand for anything.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ import numpy as np
 from notebook_rules import Chapter, Section
 
 SECTION = "What practitioners do today"
-FEWEST = 100_000  # then the variance of draws is within 2% of its law, but for 1 in 1e5 runs
-TOLERANCE = 0.03  # 6.7 standard errors for normal weights, more for others: false alarm 2e-11
+FEWEST = 100_000
+TOLERANCE = 0.03  # 6.7 standard errors of the variance of normal weights: false alarm 2e-11
 LAST = re.compile(r"(\w+)  # variance (.+)")
 LIBRARIES = ("Keras", "JAX", "Flax", "PyTorch")
 _JAX = ("jax", "jax.nn", "jax.nn.initializers", "jax.numpy", "flax", "flax.linen", "flax.nnx")
@@ -71,21 +71,7 @@ SETTINGS = {  # whose settings may be named without them
     "PyTorch": ("Linear", "kaiming_normal_", "xavier_normal_", "calculate_gain", "BatchNorm2d"),
 }
 SETTINGS["Flax"] = SETTINGS["JAX"]
-ANYTHING = {
-    "w",
-    "b",
-    "W",
-    "x",
-    "n",
-    "m",
-    "layer",
-    "module",
-    "net",
-    "conv",
-    "linear",
-    "params",
-    "key",
-}
+ANYTHING = set("b m n p w x W conv key layer linear module net params".split())
 
 
 class Snippet(NamedTuple):
@@ -217,6 +203,11 @@ def problems(name: Name) -> Iterator[str]:
         value = statement.value
         if name.library == "Keras" and isinstance(value, ast.Constant):
             yield from _of_strings(text, {setting: value})
+    elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute):
+        value = statement.value
+        dotted = ast.unparse(statement.targets[0])
+        if dotted.split(".")[0] not in ANYTHING and find(name.library, dotted) is None:
+            yield f"`{dotted}` is not in {name.library}"
     elif isinstance(statement, ast.Expr):
         value = statement.value
     else:
