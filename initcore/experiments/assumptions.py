@@ -1,4 +1,4 @@
-"""The assumptions of the variance derivation, broken one at a time; real inputs, learned weights."""
+"""The variance derivation's assumptions, broken one at a time; real inputs, learned weights."""
 
 from __future__ import annotations
 

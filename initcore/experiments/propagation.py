@@ -151,9 +151,7 @@ def propagate(
         label: (activations.get(activation), _checks.number(f"gain of {label!r}", gain, above=0.0))
         for label, (activation, gain) in cases.items()
     }
-    depth, width, batch, replicas = counts(
-        depth=depth, width=width, batch=batch, replicas=replicas
-    )
+    depth, width, batch, replicas = counts(depth=depth, width=width, batch=batch, replicas=replicas)
     rng = _checks.generator("seed", seed)
     x = rng.standard_normal((replicas, batch, width))
     q_0 = probes.mean_square(x)
