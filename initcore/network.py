@@ -17,6 +17,7 @@ import numpy as np
 from initcore import _checks, activations, initializers
 
 Rng = int | np.random.Generator | Sequence[np.random.Generator] | None
+MANY = 256  # rows from which on `predict` takes the replicas one by one
 
 
 def replica_generators(
@@ -359,8 +360,19 @@ class MLP:
         return self.activation if layer < self.depth else self.output_activation
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
+        if self.replicas is not None and x.shape[-2] >= MANY:
+            rows = x if x.ndim == 3 else [x] * self.replicas
+            return np.stack([self._predict_one(r, rows[r]) for r in range(self.replicas)])
         for layer in range(self.n_layers):
             x = self._phi(layer)(self._affine(layer, x))
+        return x
+
+    def _predict_one(self, replica: int, x: np.ndarray) -> np.ndarray:
+        """Return one replica's output: on many rows its layers stay in the processor's cache."""
+        for layer in range(self.n_layers):
+            z = x @ self.weights[layer][replica]
+            z += self.biases[layer][replica]
+            x = self._phi(layer)(z)
         return x
 
     def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> Trace:

@@ -57,6 +57,7 @@ import claims  # noqa: E402
 import marks  # noqa: E402
 import notebooks  # noqa: E402
 
+GLOSSARY = "glossary.md"
 SECTIONS = (
     "What you will learn",
     "Predict first",
@@ -679,7 +680,7 @@ def anchors(there: Chapter | Path, root: Path) -> set[str]:
         return set()
     text = there.read_text(encoding="utf-8")
     found = slugs(MARKDOWN.parse(text)) | set(re.findall(r"^\(([\w-]+)\)=", text, re.MULTILINE))
-    found |= book.term_anchors(text)
+    found |= set(book.term_anchors(text).values())
     if "```{bibliography}" in text:
         found |= set(claims.load_sources(root / claims.BIBLIOGRAPHY))
     if "```{claims}" in text:
@@ -761,6 +762,53 @@ def unmarked(tokens: list[Token]) -> Iterator[str]:
 def read_chapter(path: Path) -> Chapter | None:
     """Return the chapter in a file, None where there is none."""
     return Chapter(path) if path.suffix == ".ipynb" and path.is_file() else None
+
+
+def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:
+    """The first time that a chapter's text uses a word of the glossary, it links to it."""
+    pieces = list(prose_of(chapter))
+    for term, anchor in glossary_terms(chapter.root).items():
+        words = r"\s+".join(map(re.escape, term.split()))
+        word = re.compile(rf"(?<![\w-]){words}(?:e?s)?(?![\w-])", re.IGNORECASE)
+        target = f"{GLOSSARY}#{anchor}"
+        for text, href in pieces:
+            if word.search(text) and (href is None or href.endswith(target)):
+                if href is None:
+                    yield f"the first use of “{term}” is no link to the glossary: {text[:60]!r}"
+                break
+
+
+def prose_of(chapter: Chapter) -> Iterator[tuple[str, str | None]]:
+    """Yield the text of paragraphs and lists in pieces, each with the link that it stands in.
+
+    Headings and tables, code and formulas are left out.
+    """
+    for tokens in chapter.markdown:
+        outside = 0
+        for token in tokens:
+            if token.type in ("heading_open", "table_open", "heading_close", "table_close"):
+                outside += 1 if token.type.endswith("open") else -1
+            if token.type != "inline" or outside:
+                continue
+            text, href = "", None
+            for part in token.children or []:
+                if part.type == "text":
+                    text += part.content
+                elif part.type in ("softbreak", "hardbreak"):
+                    text += " "
+                elif part.type in ("link_open", "link_close"):
+                    yield text, href
+                    text, href = "", part.attrGet("href") if part.type == "link_open" else None
+                elif part.type in ("code_inline", "math_inline"):
+                    text += "\0"  # keeps the words around it apart
+            yield text, href
+
+
+@cache
+def glossary_terms(root: Path) -> dict[str, str]:
+    """Return the terms of a course's glossary with their anchors, none if it has no such page."""
+    path = root / "pages" / GLOSSARY
+    return book.term_anchors(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 # --- the parts of a chapter ---------------------------------------------------------------------
@@ -941,6 +989,7 @@ RULES: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     is_plain_markdown,
     has_links_that_lead_somewhere,
     marks_measured_numbers,
+    links_first_uses_to_the_glossary,
     has_a_question_as_its_title,
     has_the_sections_of_a_chapter,
     says_what_the_reader_gets,

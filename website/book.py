@@ -70,17 +70,17 @@ def name_terms(app: Sphinx, env: BuildEnvironment) -> None:
             env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, term)
 
 
-def term_anchors(text: str) -> set[str]:
-    """Return the ids that Sphinx gives to the terms of the glossaries in a page's Markdown.
+def term_anchors(text: str) -> dict[str, str]:
+    """Return the terms of the glossaries in a page's Markdown, with the ids that Sphinx gives them.
 
     Examples
     --------
     >>> term_anchors("```{glossary}\\nfan-in\\n  Inputs of a unit.\\n```")
-    {'term-fan-in'}
+    {'fan-in': 'term-fan-in'}
     """
     blocks = re.findall(r"^```\{glossary\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     terms = re.findall(r"^\w.*$", "\n".join(blocks), re.MULTILINE)
-    return {_make_id(f"term-{term.strip()}") for term in terms}
+    return {term.strip(): _make_id(f"term-{term.strip()}") for term in terms}
 
 
 def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:

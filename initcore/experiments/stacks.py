@@ -43,11 +43,11 @@ PRETRAINING = {
 TUNED = {
     "classifier": {
         "0.01 normal": training.SGD(0.1, momentum=0.9),  # none of those tried learns
-        "autoencoder stack": training.SGD(0.3, momentum=0.9),
+        "autoencoder stack": training.SGD(0.1, momentum=0.9),
         "RBM stack": training.SGD(0.1, momentum=0.9),
         "centred sigmoid, gain 4": training.SGD(0.3, momentum=0.9),
         "tanh, Glorot": training.SGD(0.03, momentum=0.9),
-        "ReLU, He": training.SGD(0.03, momentum=0.9),
+        "ReLU, He": training.SGD(0.01, momentum=0.9),
     },
     "autoencoder": {
         "0.01 normal": training.SGD(0.1, momentum=0.9),  # none of those tried learns
@@ -61,7 +61,7 @@ TUNED = {
         "tanh, Glorot": training.Adam(0.001),
     },
 }
-"""The best optimizer of each start by ``benchmarks/tune_pretraining.py``: SGD alone for 30 epochs
+"""The best optimizer of each start by ``benchmarks/tune_pretraining.py``: SGD alone for 15 epochs
 of the classifier and 40 of the autoencoder, SGD or Adam for 100 epochs of the race."""
 
 
@@ -107,7 +107,7 @@ def deep_classifier(
     *,
     optimizer: Any,
     hidden: Sequence[int] = (64,) * 5,
-    epochs: int = 30,
+    epochs: int = 15,
     batch_size: int = 32,
     pretraining_epochs: int = 10,
     pretraining_optimizer: Any = None,
