@@ -56,13 +56,14 @@ TUNED = {
         "centred sigmoid, gain 4": training.SGD(0.3, momentum=0.9),
     },
     "autoencoder race": {
-        "RBM stack": training.Adam(0.005),
-        "centred sigmoid, gain 4": training.Adam(0.005),
-        "tanh, Glorot": training.Adam(0.001),
+        "RBM stack": training.Adam(0.01),
+        "centred sigmoid, gain 4": training.Adam(0.01),
+        "tanh, Glorot": training.SGD(0.03, momentum=0.9),
     },
 }
 """The best optimizer of each start by ``benchmarks/tune_pretraining.py``: SGD alone for 15 epochs
-of the classifier and 40 of the autoencoder, SGD or Adam for 100 epochs of the race."""
+of the classifier and 40 of the autoencoder, SGD or Adam for 100 epochs of the race,
+in batches of 64."""
 
 
 class StackRun(NamedTuple):
@@ -200,6 +201,7 @@ def deep_autoencoder(
     epochs: int = 40,
     batch_size: int = 32,
     pretraining_epochs: int = 10,
+    pretraining_batch_size: int = 32,
     pretraining_optimizer: Any = None,
     part: str = "test",
     replicas: int = 8,
@@ -216,6 +218,8 @@ def deep_autoencoder(
     ----------
     encoder : sequence of int
         Widths from the first hidden layer to the code.
+    pretraining_batch_size : int
+        Of the pretraining, whatever that of the fine-tuning is.
     start, optimizer, epochs, batch_size, pretraining_epochs, pretraining_optimizer, part, \
 replicas, seed, dtype
         As for `deep_classifier`.
@@ -255,7 +259,7 @@ replicas, seed, dtype
             method=how.method,
             optimizer=pretraining_optimizer or PRETRAINING[how.method],
             epochs=pretraining_epochs,
-            batch_size=batch_size,
+            batch_size=pretraining_batch_size,
             layers=len(encoder),
             seed=seed,
         )
