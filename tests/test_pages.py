@@ -7,7 +7,9 @@ from notebook_rules import ROOT, Chapter
 from test_claims import files_in
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-MAP = re.compile(r"^\| \[[^]]+\]\((chapters/\S+\.ipynb)\) \| .* \| (\d+)\smin \| (\d+)\ss \|$", re.M)
+MAP = re.compile(
+    r"^\| \[[^]]+\]\((chapters/\S+\.ipynb)\) \| .* \| (\d+)\smin \| (\d+)\ss \|$", re.M
+)
 TIME = re.compile(r"\*\*Time:\*\* (\d+) minutes to read, (\d+) seconds to run")
 
 
