@@ -185,7 +185,7 @@ def finish(ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str =
         ax.set_xscale("log")
     if "y" in log:
         ax.set_yscale("log")
-    if "layer" in x and "x" not in log:
+    if ("layer" in x or "epoch" in x) and "x" not in log:  # counts: no ticks between them
         ax.xaxis.get_major_locator().set_params(integer=True)
     if legend == "right":
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -73,6 +73,15 @@ def test_finish_names_everything():
     assert bare.get_legend() is None
 
 
+@pytest.mark.parametrize(("name", "whole"), [("layer", True), ("epoch", True), ("scale", False)])
+def test_what_is_counted_has_no_ticks_between(name, whole):
+    fig, ax = plots.figure()
+    ax.plot([0, 1, 2], [0, 1, 2])
+    plots.finish(ax, title="It grows", x=name, y="loss", legend="none")
+    fig.draw_without_rendering()
+    assert all(float(tick).is_integer() for tick in ax.get_xticks()) is whole
+
+
 def test_layer_histograms_pool_everything_and_mark_the_ends():
     layers = [np.linspace(-1, 1, 24).reshape(2, 3, 4), np.linspace(-0.001, 0.001, 24).reshape(6, 4)]
     fig = plots.layer_histograms(layers, title="Shrinking", bins=8)
