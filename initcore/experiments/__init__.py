@@ -22,27 +22,29 @@ from initcore.experiments.compromise import (
 )
 from initcore.experiments.convolutions import convolution_q, convolve
 from initcore.experiments.depth import disagreement, epochs_to, kept_share, signals
-from initcore.experiments.digits import DigitsRun, split_digits, train_on_digits
-from initcore.experiments.modern import (
+from initcore.experiments.digits import DigitsRun, fit_on_digits, split_digits, train_on_digits
+from initcore.experiments.normalisation import (
     DEEP_STARTS,
-    RESIDUAL_STARTS,
     DeepRun,
     ScaleRun,
-    first_steps,
-    gpt2_branch,
     lsuv,
     normalised_spread,
     one_step,
-    product_spectrum,
-    residual_net,
-    residual_stream,
     scaled_weights,
     train_constant,
     train_deep,
-    train_residual,
     train_scales,
 )
 from initcore.experiments.propagation import Run, normal_network, one_layer_gain, propagate
+from initcore.experiments.residual import (
+    RESIDUAL_STARTS,
+    first_steps,
+    gpt2_branch,
+    product_spectrum,
+    residual_net,
+    residual_stream,
+    train_residual,
+)
 from initcore.experiments.scale import (
     Scales,
     Start,
@@ -117,6 +119,7 @@ __all__ = [
     "epochs_to",
     "first_losses",
     "first_steps",
+    "fit_on_digits",
     "full_batch_steps",
     "gpt2_branch",
     "input_layer_on",

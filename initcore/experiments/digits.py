@@ -99,6 +99,43 @@ def train_on_digits(
     return DigitsRun(net, history, train, test)
 
 
+def fit_on_digits(
+    net: network.MLP, *, rate: float, epochs: int, part: str, seed: int
+) -> training.History:
+    """Train a network that is not a plain `MLP`, such as those of `initcore.blocks`, on the digits.
+
+    Parameters
+    ----------
+    net : MLP
+        With 64 inputs and 10 outputs; changed in place.
+    rate : float
+        Learning rate of SGD with momentum 0.9, for batches of 32.
+    epochs, part, seed
+        As for `train_on_digits`.
+
+    Returns
+    -------
+    History
+        With the accuracy on the test (or validation) digits.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit` raises them.
+    """
+    train, test = split_digits(part)
+    return training.fit(
+        net,
+        train.x,
+        train.y,
+        optimizer=training.SGD(rate, momentum=0.9),
+        epochs=epochs,
+        batch_size=32,
+        seed=seed,
+        validation=(test.x, test.y),
+    )
+
+
 def split_digits(part: str = "test", *, standardize: bool = True) -> datasets.Split:
     """Return the digits to train on and those to judge by, the same split in every chapter.
 
