@@ -114,6 +114,9 @@ def run(row: Row, workers: int) -> tuple[bool, str]:
     if row.feature and not has(python, row.feature):
         return False, f"cannot run here: this processor has no {row.feature}"
     variables = {name: value for name, value in os.environ.items() if name not in CLEARED}
+    # Two processes of two threads each on two cores would wait for each other most of the time.
+    threads = int((PLAIN | row.variables)["OMP_NUM_THREADS"])
+    workers = max(1, workers // threads)
     command = [python, "-m", "pytest", "--nbval", "chapters", "-q", "-p", "no:cacheprovider"]
     command += ["-n", str(workers), "--dist", "loadfile"]
     start = time.monotonic()
