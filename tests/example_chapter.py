@@ -32,7 +32,11 @@ SHRINKING = """\
 Each layer multiplies the spread by $\\sigma\\sqrt{n}$, here to [0.32](#cell-id=cell-4), see
 [Glorot and Bengio (2010)](../pages/references.md#glorot2010).
 """
-BREAKS = "## When it breaks\n\nA single net scatters around the mean.\n"
+BREAKS = """\
+## When it breaks
+
+A single net [scatters](../pages/glossary.md#term-scatter) around the mean.
+"""
 END = """\
 ## Takeaway
 
@@ -148,6 +152,7 @@ root: intro
 chapters:
   - file: chapters/03_small
   - file: pages/claims
+  - file: pages/glossary
   - file: pages/references
 """
 
@@ -199,6 +204,7 @@ def make_course(folder: Path, chapter=None) -> Path:
         "_toc.yml": CONTENTS,
         "intro.md": "# The course\n\n[The claim](pages/claims.md#claim-S1).\n",
         "pages/claims.md": f"# The claims\n\n```{{claims}}\n```\n\n[S1](../{NAME}#claim-S1)\n",
+        "pages/glossary.md": "# Glossary\n\n```{glossary}\nscatter\n  From net to net.\n```\n",
         "pages/references.md": "# References\n\n```{bibliography}\n:all:\n:list: bullet\n```\n",
     }
     for name, text in files.items():

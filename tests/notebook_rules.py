@@ -766,7 +766,7 @@ def read_chapter(path: Path) -> Chapter | None:
 
 def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:
     """The first time that a chapter's text uses a word of the glossary, it links to it."""
-    pieces = list(prose_of(chapter))
+    pieces = list(prose_of(chapter.markdown))
     for term, anchor in glossary_terms(chapter.root).items():
         words = r"\s+".join(map(re.escape, term.split()))
         word = re.compile(rf"(?<![\w-]){words}(?:e?s)?(?![\w-])", re.IGNORECASE)
@@ -778,12 +778,12 @@ def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:
                 break
 
 
-def prose_of(chapter: Chapter) -> Iterator[tuple[str, str | None]]:
+def prose_of(markdown: list[list[Token]]) -> Iterator[tuple[str, str | None]]:
     """Yield the text of paragraphs and lists in pieces, each with the link that it stands in.
 
     Headings and tables, code and formulas are left out.
     """
-    for tokens in chapter.markdown:
+    for tokens in markdown:
         outside = 0
         for token in tokens:
             if token.type in ("heading_open", "table_open", "heading_close", "table_close"):

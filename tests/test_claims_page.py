@@ -38,7 +38,9 @@ def prepare(folder, change=None):
     (folder / "conf.py").write_text(CONFIGURATION, encoding="utf-8")
     (folder / "mathjax/es5").mkdir(parents=True)
     (folder / "mathjax/es5/tex-chtml.js").write_text("/* maths */", encoding="utf-8")
-    contents = "```{toctree}\nchapters/03_small\npages/claims\npages/references\n```\n"
+    contents = (
+        "```{toctree}\nchapters/03_small\npages/claims\npages/glossary\npages/references\n```\n"
+    )
     (folder / "index.md").write_text(f"{OTHER}\n{contents}", encoding="utf-8")
     (folder / "intro.md").unlink()
 

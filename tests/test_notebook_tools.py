@@ -317,6 +317,16 @@ BAD = [
     ("asks_what_was_learnt", change(END, "Right. Of $n$", "No. Of $n$"), "0 of them right"),
     ("asks_what_was_learnt", change(END, "No. It takes", "It takes"), "question 3 has 2 options"),
     ("asks_what_was_learnt", change(END, "chapter on symmetry", "beginning"), "another chapter"),
+    (
+        "links_first_uses_to_the_glossary",
+        change(6, "[scatters](../pages/glossary.md#term-scatter)", "scatters"),
+        "the first use of “scatter”",
+    ),
+    (
+        "links_first_uses_to_the_glossary",
+        change(TEXT, "Each layer multiplies", "Nets scatter. Each layer multiplies"),
+        "the first use of “scatter”",
+    ),
     ("marks_measured_numbers", change(TEXT, "[0.32]", "[0.33]"), "does not print 0.33"),
     ("marks_measured_numbers", change(TEXT, "[0.32]", "[a third]"), "holds no number"),
     ("marks_measured_numbers", change(TEXT, "id=cell-4", "id=cell-9"), "names no code cell"),
