@@ -72,10 +72,8 @@ def train_on_digits(
     ValueError, TypeError
         As `MLP` and `fit` raise them.
     """
-    train, test = split_digits(part)
-    widths = (64, *hidden, 10)
     net = network.MLP(
-        widths,
+        (64, *hidden, 10),
         activation,
         weights=weights,
         biases=biases,
@@ -84,11 +82,58 @@ def train_on_digits(
         seed=seed,
         dtype=dtype,
     )
+    return fit_on_digits(
+        net,
+        optimizer=optimizer or training.SGD(0.02, momentum=0.9),
+        epochs=epochs,
+        batch_size=batch_size,
+        part=part,
+        seed=seed,
+        probe=probe,
+        probe_every=probe_every,
+    )
+
+
+def fit_on_digits(
+    net: network.MLP,
+    *,
+    optimizer: Any,
+    epochs: int,
+    batch_size: int = 32,
+    part: str = "test",
+    seed: int = 0,
+    probe: Callable[[network.MLP], Any] | None = None,
+    probe_every: int = 1,
+) -> DigitsRun:
+    """Train a network on the digits that is there already: of another kind, or with set weights.
+
+    Parameters
+    ----------
+    net : MLP
+        With 64 inputs and 10 outputs; changed in place.
+    optimizer : SGD or Adam
+        As for `fit`.
+    epochs, batch_size, part, probe, probe_every
+        As for `train_on_digits`.
+    seed : int
+        Of the order of the digits.
+
+    Returns
+    -------
+    DigitsRun
+        As `train_on_digits` returns it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `fit` raises them.
+    """
+    train, test = split_digits(part)
     history = training.fit(
         net,
         train.x,
         train.y,
-        optimizer=optimizer or training.SGD(0.02, momentum=0.9),
+        optimizer=optimizer,
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
@@ -97,43 +142,6 @@ def train_on_digits(
         probe_every=probe_every,
     )
     return DigitsRun(net, history, train, test)
-
-
-def fit_on_digits(
-    net: network.MLP, *, rate: float, epochs: int, part: str, seed: int
-) -> training.History:
-    """Train a network that is not a plain `MLP`, such as those of `initcore.blocks`, on the digits.
-
-    Parameters
-    ----------
-    net : MLP
-        With 64 inputs and 10 outputs; changed in place.
-    rate : float
-        Learning rate of SGD with momentum 0.9, for batches of 32.
-    epochs, part, seed
-        As for `train_on_digits`.
-
-    Returns
-    -------
-    History
-        With the accuracy on the test (or validation) digits.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `fit` raises them.
-    """
-    train, test = split_digits(part)
-    return training.fit(
-        net,
-        train.x,
-        train.y,
-        optimizer=training.SGD(rate, momentum=0.9),
-        epochs=epochs,
-        batch_size=32,
-        seed=seed,
-        validation=(test.x, test.y),
-    )
 
 
 def split_digits(part: str = "test", *, standardize: bool = True) -> datasets.Split:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from initcore import _checks, initializers, losses, network, probes
+from initcore import _checks, initializers, losses, network, probes, training
 from initcore.blocks import BatchNormMLP
 from initcore.experiments._common import counts
 from initcore.experiments.digits import fit_on_digits, split_digits
@@ -276,7 +276,9 @@ def train_scales(
         return np.sqrt(sum(squares) / sum(W[0].size for W in net.weights[:-1]))
 
     before = rms()
-    history = fit_on_digits(net, rate=rate, epochs=epochs, part=part, seed=seed)
+    history = fit_on_digits(
+        net, optimizer=training.SGD(rate, momentum=0.9), epochs=epochs, part=part, seed=seed
+    ).history
     columns = (
         history.validation_accuracy[-1],
         history.loss[0],
@@ -320,7 +322,9 @@ def train_constant(
     else:
         weights = initializers.Constant(value)
     net = BatchNormMLP((64, *HIDDEN, 10), weights=weights, replicas=replicas, seed=seed)
-    history = fit_on_digits(net, rate=0.02, epochs=epochs, part="test", seed=seed)
+    history = fit_on_digits(
+        net, optimizer=training.SGD(0.02, momentum=0.9), epochs=epochs, seed=seed
+    ).history
     pairs = zip(net.weights[:-1], net.biases)
     return np.array([probes.distinct_units(W, b) for W, b in pairs]), history.validation_accuracy[
         -1
@@ -419,7 +423,9 @@ def train_deep(
         lsuv(net, train.x)
     trace = net.forward(test.x)
     z = trace.pre_activations[:-1]
-    history = fit_on_digits(net, rate=rate, epochs=epochs, part=part, seed=seed)
+    history = fit_on_digits(
+        net, optimizer=training.SGD(rate, momentum=0.9), epochs=epochs, part=part, seed=seed
+    ).history
     return DeepRun(
         trace,
         np.array([probes.pooled_std(layer) for layer in z]),

@@ -218,7 +218,9 @@ def train_residual(
         As `residual_net` and `fit`.
     """
     net = residual_net(start, blocks=blocks, width=width, replicas=replicas, seed=seed)
-    return fit_on_digits(net, rate=rate, epochs=epochs, part=part, seed=seed)
+    return fit_on_digits(
+        net, optimizer=training.SGD(rate, momentum=0.9), epochs=epochs, part=part, seed=seed
+    ).history
 
 
 def gpt2_branch(

@@ -10,7 +10,7 @@ import numpy as np
 
 from initcore import _checks, losses, network, probes, training
 from initcore.experiments._common import counts
-from initcore.experiments.digits import DigitsRun, split_digits, train_on_digits
+from initcore.experiments.digits import DigitsRun, fit_on_digits, split_digits, train_on_digits
 from initcore.initializers import Constant, GlorotUniform, RandomNormal, Zeros
 
 LEVELS = ("zero", "constant", "random")
@@ -445,17 +445,8 @@ def two_branches(
                 second = first
             halves = [first(shape, "float64"), sign * second(shape, "float64")]
             net.weights[layer][r] = np.concatenate(halves, axis=1 - layer)
-    train, test = split_digits()
-    history = training.fit(
-        net,
-        train.x,
-        train.y,
-        optimizer=training.SGD(learning_rate, momentum=0.9),
-        epochs=epochs,
-        batch_size=32,
-        seed=seed,
-        validation=(test.x, test.y),
-    )
+    sgd = training.SGD(learning_rate, momentum=0.9)
+    history = fit_on_digits(net, optimizer=sgd, epochs=epochs, seed=seed).history
     units_in_rows = [net.weights[0].swapaxes(1, 2), net.biases[0][..., None], net.weights[1]]
     unit = np.concatenate(units_in_rows, axis=-1)  # (replicas, 2 units, all its parameters)
     apart = np.abs(unit[:, units:] - sign * unit[:, :units]).max(axis=(1, 2))
