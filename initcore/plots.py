@@ -122,7 +122,36 @@ def measured(
     values = _checks.array("values", values, ndim=2)
     if len(x) != len(values):
         _checks.fail("values", f"an array of shape ({len(x)}, replicas)", values)
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=1)
+    banded(
+        ax, x, np.quantile(values, [0.05, 0.5, 0.95], axis=1), label=label, series=series, line=line
+    )
+
+
+@styled
+def banded(
+    ax: Axes, x: Any, quantiles: Any, *, label: str, series: int = 0, line: bool = False
+) -> None:
+    """Draw measured values of which only the quantiles are known, as `measured` draws them.
+
+    Parameters
+    ----------
+    ax : Axes
+    x : array_like, shape (points,)
+    quantiles : array_like, shape (3, points)
+        5%, 50% and 95% over seeds.
+    label, series, line
+        As in `measured`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `quantiles` are not three numbers a point, or not finite.
+    """
+    x = _checks.array("x", x, ndim=1)
+    quantiles = _checks.array("quantiles", quantiles, ndim=2)
+    if quantiles.shape != (3, len(x)):
+        _checks.fail("quantiles", f"an array of shape (3, {len(x)})", quantiles)
+    low, middle, high = quantiles
     colour, marker = _colour(series), MARKERS[series % len(MARKERS)]
     ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     joined = DASHES[series % len(DASHES)] if line else "none"

@@ -1,0 +1,279 @@
+"""What all live figures share (floor 8): traits that Python and the page know, data, a still.
+
+A live figure is an anywidget. Python measured its numbers once (`Explorer.compute`, stored as JSON
+in ``data/``) and a small ES module draws them: ``kit.js``, which all share, and one of its own. So
+it works in a notebook, in the browser's kernel, and with no kernel at all on a built page. Nothing
+here draws on the screen or measures when it is shown.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from importlib import resources
+from itertools import product
+from typing import Any, ClassVar
+
+import anywidget
+import matplotlib
+import numpy as np
+import traitlets
+from matplotlib.figure import Figure
+
+from initcore import _checks, plots
+from initcore.tables import Table, fmt
+
+FILES = resources.files("initcore.explorers")
+
+
+def control(
+    label: str,
+    values: Any,
+    start: Any,
+    *,
+    kind: str = "range",
+    texts: Any = None,
+) -> traitlets.TraitType:
+    """Return a trait that the reader sets by a control, for the body of an `Explorer`.
+
+    Parameters
+    ----------
+    label : str
+        What stands beside the control.
+    values : sequence
+        The values that it can take, in order; for a check box ``(False, True)``.
+    start : object
+        The value at first.
+    kind : {"range", "radio", "list", "check"}
+        A slider, radio buttons, a list to choose from, or a check box.
+    texts : sequence of str, optional
+        How the values are shown and spoken; default: as ``format(value, "g")`` writes them.
+
+    Raises
+    ------
+    ValueError
+        `start` is not one of `values`, or `texts` are not as many.
+
+    Examples
+    --------
+    >>> control("Depth", (5, 10), 5).metadata["control"]["texts"]
+    ['5', '10']
+    """
+    values = list(values)
+    _checks.choice("kind", kind, ("range", "radio", "list", "check"))
+    if start not in values:
+        _checks.fail("start", f"one of {values}", start)
+    texts = [key(value) for value in values] if texts is None else list(texts)
+    if len(texts) != len(values):
+        _checks.fail("texts", f"a sequence of {len(values)} texts", texts)
+    about = {"label": label, "kind": kind, "values": values, "texts": texts, "start": start}
+    return traitlets.Enum(values, start).tag(sync=True, control=about)
+
+
+def key(*values: Any) -> str:
+    """Return the name of a case: its values as JavaScript writes them, with spaces between.
+
+    Examples
+    --------
+    >>> key("tanh", 1.0, 0.05, True)
+    'tanh 1 0.05 true'
+    """
+    return " ".join(_plain(value) for value in values)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+
+
+def rounded(values: Any, digits: int = 3) -> Any:
+    """Return numbers as nested lists, rounded to significant digits; what is not finite is None.
+
+    Examples
+    --------
+    >>> rounded(np.array([[0.123456, 0.0], [np.inf, 98765.0]]))
+    [[0.123, 0.0], [None, 98800.0]]
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim:
+        return [rounded(value, digits) for value in values]
+    return float(f"{values:.{digits - 1}e}") if np.isfinite(values) else None
+
+
+def band(values: Any, digits: int = 3) -> dict[str, list]:
+    """Return the 5%, 50% and 95% quantiles over the last axis: the replicas.
+
+    Examples
+    --------
+    >>> band([[1.0, 2.0, 3.0]])
+    {'low': [1.1], 'mid': [2.0], 'high': [2.9]}
+    """
+    low, mid, high = np.quantile(np.asarray(values, dtype=float), [0.05, 0.5, 0.95], axis=-1)
+    # the ends of a band need fewer digits than its middle
+    return {
+        "low": rounded(low, digits - 1),
+        "mid": rounded(mid, digits),
+        "high": rounded(high, digits - 1),
+    }
+
+
+class Explorer(anywidget.AnyWidget):
+    """A live figure. A child names itself, lists its controls as traits, and measures.
+
+    Parameters
+    ----------
+    **state
+        Values of the controls.
+
+    Raises
+    ------
+    TypeError
+        There is no control of that name.
+    ValueError
+        A control cannot take that value.
+
+    Attributes
+    ----------
+    NAME : str
+        Of its files ``NAME.js`` and ``data/NAME.json``, and of its own page on the site.
+    TITLE : str
+        What it is about, in one line.
+    data : str
+        Python's numbers as JSON, which a notebook stores in one line: `load` returns them.
+    controls : list of dict
+        The controls in their order: key, label, kind, values, texts and start.
+    """
+
+    NAME: ClassVar[str] = ""
+    TITLE: ClassVar[str] = ""
+
+    name = traitlets.Unicode().tag(sync=True)
+    title = traitlets.Unicode().tag(sync=True)
+    data = traitlets.Unicode().tag(sync=True)
+    controls = traitlets.List().tag(sync=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.NAME and "_esm" not in vars(cls):
+            kit, own = (FILES.joinpath(f"{n}.js").read_text("utf-8") for n in ("kit", cls.NAME))
+            cls._esm = f"{kit}\n{own}"
+            styles = [FILES.joinpath(f"{n}.css") for n in ("kit", cls.NAME)]
+            cls._css = "\n".join(s.read_text("utf-8") for s in styles if s.is_file())
+
+    def __init__(self, **state: Any) -> None:
+        known = self.traits_with_controls()
+        for name, value in state.items():
+            if name not in known:
+                _checks.fail("state", f"of the controls {', '.join(known)}", name, TypeError)
+            if value not in known[name]["values"]:
+                _checks.fail(name, f"one of {known[name]['values']}", value)
+        super().__init__(
+            name=self.NAME,
+            title=self.TITLE,
+            data=self.stored(),
+            controls=[{"key": name, **about} for name, about in known.items()],
+            **state,
+        )
+
+    @classmethod
+    def traits_with_controls(cls) -> dict[str, dict[str, Any]]:
+        """Return what each control is, by its name, in the order of the class."""
+        return {
+            name: trait.metadata["control"]
+            for parent in reversed(cls.__mro__)
+            for name, trait in vars(parent).items()
+            if isinstance(trait, traitlets.TraitType) and "control" in trait.metadata
+        }
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The values of the controls."""
+        return {control["key"]: getattr(self, control["key"]) for control in self.controls}
+
+    def __repr__(self) -> str:
+        state = ", ".join(f"{name}={value!r}" for name, value in self.state.items())
+        return f"{type(self).__name__}({state})"
+
+    # --- the numbers ----------------------------------------------------------------------------
+
+    #: The controls whose values make a case of their own: one measurement each.
+    MEASURED: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def cases(cls) -> Iterator[tuple]:
+        """Yield the arguments of `measure` for every case."""
+        known = cls.traits_with_controls()
+        yield from product(*(known[name]["values"] for name in cls.MEASURED))
+
+    @classmethod
+    def shared(cls) -> dict[str, Any]:
+        """Return what all cases share, such as the names of an axis."""
+        return {}
+
+    @classmethod
+    def measure(cls, *case: Any) -> dict[str, Any]:
+        """Return the numbers of one case, rounded, ready for JSON."""
+        raise NotImplementedError
+
+    @classmethod
+    def compute(cls, progress: Any = iter) -> dict[str, Any]:
+        """Measure all cases; `progress` wraps the list of them (`tqdm.tqdm`, for example)."""
+        measured = {key(*case): cls.measure(*case) for case in progress(list(cls.cases()))}
+        return {"shared": cls.shared(), "cases": measured}
+
+    @classmethod
+    def stored(cls) -> str:
+        """Return the stored numbers as text: JSON without line breaks."""
+        return FILES.joinpath("data", f"{cls.NAME}.json").read_text("utf-8").replace("\n", "")
+
+    @classmethod
+    def load(cls) -> dict[str, Any]:
+        """Return the stored numbers, ``{"shared": {…}, "cases": {key: {…}}}``."""
+        return json.loads(cls.stored())
+
+    def case(self) -> dict[str, Any]:
+        """Return the numbers of the present case."""
+        return self.load()["cases"][key(*(getattr(self, name) for name in self.MEASURED))]
+
+    # --- without a kernel or a screen -----------------------------------------------------------
+
+    def reading(self) -> Table:
+        """Return the numbers in the picture as it is now: what the page shows as a table."""
+        raise NotImplementedError
+
+    def still(self) -> Figure:
+        """Return the picture as it is now, for print and for readers without JavaScript."""
+        raise NotImplementedError
+
+    def alt(self) -> str:
+        """Return what is to be seen in the still picture."""
+        raise NotImplementedError
+
+    def show(self) -> None:
+        """Show the live figure in a notebook, and its still picture where there is no kernel."""
+        from IPython.display import display
+
+        display(self)
+
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
+        data, *_ = super()._repr_mimebundle_(**options)
+        picture = io.BytesIO()
+        with matplotlib.rc_context(plots.STYLE):
+            self.still().savefig(picture, format="png", dpi=plots.DPI, metadata={"Software": None})
+        alt = " ".join(self.alt().split())
+        about = {"image/png": {"alt": alt, "width": plots.PIXELS}}
+        # as bytes, which IPython's machinery encodes
+        return data | {"image/png": picture.getvalue()}, about
+
+
+def numbers(values: Any, spec: str = ".3g") -> list[str]:
+    """Return numbers as text for a table, a dash where there is none.
+
+    Examples
+    --------
+    >>> numbers([0.12345, None])
+    ['0.123', '-']
+    """
+    return ["-" if value is None else fmt(value, spec) for value in values]

@@ -1,0 +1,344 @@
+// What all explorers share: controls, charts, the numbers as a table. No library, no network.
+//
+// An anywidget's module must be one file, so initcore.explorers puts this file in front of the
+// explorer's own, which ends with `export default explorer({ build, update, note })`:
+//
+//   build(ui)         makes the picture once: ui.data holds Python's numbers, ui.figure is the
+//                     element to fill, ui.chart(…) makes a chart in it
+//   update(ui, read)  draws the present state, read("name") of each control, and returns
+//                     { says: "a sentence", head: ["layer", …], rows: [[1, …], …] }
+//
+// `note`, if there is one, says how to read the marks. The sentence and the table say in words and numbers what the picture shows.
+
+const SVG = "http://www.w3.org/2000/svg";
+let count = 0; // for ids: several explorers may share a page
+
+/** An HTML element with its attributes and children (texts or elements). */
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** An SVG element with its attributes. */
+function shape(tag, attributes = {}) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+/** A number as people write it: 0.0707, 1.2e-5, 3,200 → "0.0707", "1.2e−5", "3200". */
+function number(value, digits = 3) {
+  if (value === null || value === undefined) return "–";
+  if (typeof value !== "number") return String(value);
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  const far = size < 1e-3 || size >= 1e5;
+  const text = far ? value.toExponential(digits - 1) : Number(value.toPrecision(digits)).toString();
+  return text.replace("e+", "e").replaceAll("-", "−");
+}
+
+/** A number at an axis: powers of ten where it is far from 1. */
+function tick(value, { log }) {
+  const power = Math.round(Math.log10(Math.abs(value)));
+  if (!log || Math.abs(power) < 3) return number(value);
+  const raised = [...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]);
+  return `10${raised.join("")}`;
+}
+
+/** The place of values on an axis from `start` to `end`, in pixels. */
+function scale({ domain: [low, high], log }, start, end) {
+  const of = log ? Math.log10 : (value) => value;
+  const factor = (end - start) / (of(high) - of(low));
+  return (value) => start + (of(value) - of(low)) * factor;
+}
+
+/** Round numbers to write at an axis: about `most` of them. */
+function ticks({ domain: [low, high], log }, most) {
+  const found = [];
+  if (log) {
+    const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
+    const step = Math.max(1, Math.ceil((last - first) / most));
+    for (let power = first; power <= last; power += step) found.push(Number(`1e${power}`));
+    return found;
+  }
+  const rough = (high - low) / most;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough * 0.999);
+  for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n += 1)
+    found.push(Number((n * step).toPrecision(12)));
+  return found;
+}
+
+const MARKS = {
+  // around (x, y), one for each series, as no figure may depend on colour alone
+  circle: (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z`,
+  square: (x, y) => `M${x - 3.5} ${y - 3.5}h7v7h-7Z`,
+  diamond: (x, y) => `M${x} ${y - 5}l5 5l-5 5l-5 -5Z`,
+  triangle: (x, y) => `M${x} ${y - 5}l5 9h-10Z`,
+};
+
+/**
+ * A chart of series over a common x axis.
+ *
+ * x and y: { label, domain: [low, high], log }. What is off the y axis stands at its edge.
+ * series: [{ key, label, kind, colour, mark, dash }], kind "points" (measured: a marker, and a band
+ * if there is one) or "line" (theory). draw({ key: { x: […], y: […], low: […], high: […] } })
+ * draws; null is left out. chart.axes({ x, y }) changes the axes.
+ */
+function makeChart(parent, { title, x, y, series, height = 250, level = null }) {
+  const box = element("figure", { class: "ie-chart" });
+  const caption = element("figcaption", {}, element("span", { class: "ie-chart-title" }, title));
+  const svg = shape("svg", { height, role: "img", "aria-label": title });
+  const [axes, plot] = [shape("g", { class: "ie-axes" }), shape("g")];
+  svg.append(axes, plot);
+  const keys = element("span", { class: "ie-keys" });
+  const parts = {};
+  series.forEach((one, index) => {
+    const colour = `ie-colour-${one.colour ?? index}`;
+    const mark = MARKS[one.mark ?? Object.keys(MARKS)[(one.colour ?? index) % 4]];
+    const band = shape("path", { class: `ie-band ${colour}` });
+    const kind = one.kind === "line" ? "ie-line" : "ie-points";
+    const path = shape("path", { class: `${kind} ${colour}`, "data-series": one.key });
+    if (one.dash) path.setAttribute("stroke-dasharray", one.dash);
+    plot.append(band, path);
+    parts[one.key] = { ...one, mark, band, path };
+    if (!one.label) return;
+    const sample = shape("svg", { width: 26, height: 12, "aria-hidden": "true" });
+    const drawn = shape("path", { class: path.getAttribute("class") });
+    drawn.setAttribute("d", one.kind === "line" ? "M1 6H25" : mark(13, 6));
+    if (one.dash) drawn.setAttribute("stroke-dasharray", one.dash);
+    sample.append(drawn);
+    keys.append(element("span", { class: "ie-key" }, sample, one.label));
+  });
+  caption.append(keys);
+  box.append(caption, svg);
+  parent.append(box);
+
+  let shown = {};
+  let width = 0;
+  let places = null;
+  const edge = { top: 8, right: 14, bottom: 40, left: 58 };
+
+  function layOut() {
+    const [right, bottom] = [Math.max(width - edge.right, edge.left + 40), height - edge.bottom];
+    places = { x: scale(x, edge.left, right), y: scale(y, bottom, edge.top) };
+    svg.setAttribute("width", width);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    for (const [name, axis] of Object.entries({ x, y }))
+      svg.setAttribute(`data-${name}`, JSON.stringify([axis.domain, !!axis.log]));
+    axes.replaceChildren();
+    const write = (text, attributes) => {
+      const label = shape("text", attributes);
+      label.textContent = text;
+      axes.append(label);
+    };
+    for (const value of x.ticks ?? ticks(x, Math.max(3, Math.floor(width / 90)))) {
+      const at = places.x(value);
+      axes.append(shape("path", { d: `M${at} ${bottom}v4` }));
+      write(x.text?.(value) ?? tick(value, x), { x: at, y: bottom + 17, "text-anchor": "middle" });
+    }
+    for (const value of y.ticks ?? ticks(y, 6)) {
+      const at = places.y(value);
+      axes.append(shape("path", { class: "ie-grid", d: `M${edge.left} ${at}H${right}` }));
+      write(y.text?.(value) ?? tick(value, y), { x: edge.left - 6, y: at + 4, "text-anchor": "end" });
+    }
+    axes.append(shape("path", { d: `M${edge.left} ${edge.top}V${bottom}H${right}` }));
+    if (level !== null && level >= y.domain[0] && level <= y.domain[1])
+      axes.append(shape("path", { class: "ie-level", d: `M${edge.left} ${places.y(level)}H${right}` }));
+    const middle = (edge.left + right) / 2;
+    write(x.label, { x: middle, y: height - 6, "text-anchor": "middle" });
+    const turned = `translate(12 ${(edge.top + bottom) / 2}) rotate(-90)`;
+    write(y.label, { transform: turned, "text-anchor": "middle" });
+    show();
+  }
+
+  function show() {
+    if (!places) return;
+    const inside = (value) => Math.min(Math.max(value, y.domain[0]), y.domain[1]);
+    const at = (value) => places.y(inside(value)).toFixed(1);
+    for (const [key, { kind, mark, band, path }] of Object.entries(parts)) {
+      const values = shown[key];
+      if (!values) {
+        path.setAttribute("d", "");
+        band.setAttribute("d", "");
+        continue;
+      }
+      const there = values.x.map((_, i) => i).filter((i) => Number.isFinite(values.y[i]));
+      const xs = values.x.map((value) => places.x(value).toFixed(1));
+      const join = (list, ys) => list.map((i) => `${xs[i]} ${at(ys[i])}`).join("L");
+      if (kind === "line") path.setAttribute("d", there.length ? `M${join(there, values.y)}` : "");
+      else path.setAttribute("d", there.map((i) => mark(+xs[i], +at(values.y[i]))).join(""));
+      const banded = values.low && there.length;
+      const back = banded ? [...there].reverse() : [];
+      const outline = banded ? `M${join(there, values.low)}L${join(back, values.high)}Z` : "";
+      band.setAttribute("d", outline);
+    }
+  }
+
+  new ResizeObserver(([entry]) => {
+    const now = Math.round(entry.contentRect.width);
+    if (now === width || now === 0) return;
+    width = now;
+    layOut();
+  }).observe(box);
+
+  return {
+    svg,
+    draw(values) {
+      shown = values;
+      show();
+    },
+    axes(changed) {
+      const before = JSON.stringify([x, y]);
+      x = { ...x, ...changed.x };
+      y = { ...y, ...changed.y };
+      if (places && JSON.stringify([x, y]) !== before) layOut();
+    },
+    title(text) {
+      caption.firstChild.textContent = text;
+      svg.setAttribute("aria-label", text);
+    },
+  };
+}
+
+/** A labelled native control: a slider, radio buttons, a list or a check box. */
+function makeControl(model, { key, label, kind, values, texts }) {
+  const id = `ie-${(count += 1)}`;
+  const write = (value) => {
+    model.set(key, value);
+    model.save_changes();
+  };
+  const place = () => Math.max(0, values.indexOf(model.get(key)));
+  if (kind === "range") {
+    const output = element("output", { for: id });
+    const attributes = { type: "range", id, min: 0, max: values.length - 1, step: 1 };
+    const input = element("input", { ...attributes, name: key });
+    input.addEventListener("input", () => write(values[+input.value]));
+    const show = () => {
+      input.value = place();
+      output.textContent = texts[place()];
+      input.setAttribute("aria-valuetext", texts[place()]);
+    };
+    const named = element("label", { for: id }, label);
+    return [element("div", { class: "ie-control" }, named, " ", output, input), show];
+  }
+  if (kind === "check") {
+    const input = element("input", { type: "checkbox", id, name: key });
+    input.addEventListener("change", () => write(input.checked));
+    const show = () => (input.checked = model.get(key));
+    const named = element("label", { for: id }, input, " ", label);
+    return [element("div", { class: "ie-control ie-check" }, named), show];
+  }
+  if (kind === "list") {
+    const options = texts.map((text, i) => element("option", { value: i }, text));
+    const input = element("select", { id, name: key }, ...options);
+    input.addEventListener("change", () => write(values[+input.value]));
+    const show = () => (input.value = place());
+    const named = element("label", { for: id }, label);
+    return [element("div", { class: "ie-control" }, named, " ", input), show];
+  }
+  const radios = texts.map((text, i) => {
+    const input = element("input", { type: "radio", name: id, value: i, "data-key": key });
+    input.addEventListener("change", () => input.checked && write(values[i]));
+    return [input, element("label", {}, input, " ", text)];
+  });
+  const labels = radios.map(([, named]) => named);
+  const group = element("fieldset", { class: "ie-control" }, element("legend", {}, label), ...labels);
+  const show = () => radios.forEach(([input], i) => (input.checked = i === place()));
+  return [group, show];
+}
+
+/** The numbers behind the picture, folded, and made when they are looked at. */
+function makeTable(title) {
+  const table = element("table");
+  const box = element("div", { class: "ie-scroll", tabindex: "0", role: "group" }, table);
+  box.setAttribute("aria-label", title);
+  const details = element("details", { class: "ie-numbers" }, element("summary", {}, title), box);
+  let latest = { head: [], rows: [] };
+  const show = () => {
+    if (!details.open) return;
+    const cell = (value, tag, extra = {}) => element(tag, extra, number(value));
+    const head = latest.head.map((name) => cell(name, "th", { scope: "col" }));
+    const rows = latest.rows.map(([first, ...rest]) => {
+      const cells = rest.map((value) => cell(value, "td"));
+      return element("tr", {}, cell(first, "th", { scope: "row" }), ...cells);
+    });
+    const body = element("tbody", {}, ...rows);
+    table.replaceChildren(element("thead", {}, element("tr", {}, ...head)), body);
+  };
+  details.addEventListener("toggle", show);
+  const write = (now) => {
+    latest = now;
+    show();
+  };
+  return [details, write];
+}
+
+/** An anywidget module of an explorer. */
+function explorer({ build, update, note }) {
+  function render({ model, el }) {
+    const title = model.get("title");
+    const root = element("section", { class: "initcore-explorer", "aria-label": title });
+    root.append(element("p", { class: "ie-title" }, title));
+    const controls = model.get("controls");
+    const panel = element("div", { class: "ie-controls" });
+    const shows = controls.map((control) => {
+      const [box, show] = makeControl(model, control);
+      panel.append(box);
+      return show;
+    });
+    const figure = element("div", { class: "ie-figure" });
+    const says = element("p", { class: "ie-says" });
+    // Said aloud when the reader has stopped moving, and not at every step of a slider.
+    const aloud = element("p", { class: "ie-hidden", role: "status" });
+    const [numbers, writeNumbers] = makeTable("The numbers in this picture");
+    const buttons = element("p", { class: "ie-buttons" });
+    root.append(panel, figure, says, aloud, numbers, buttons);
+    el.append(root);
+
+    const ui = {
+      model,
+      figure,
+      panel,
+      data: JSON.parse(model.get("data")),
+      chart: (options) => makeChart(options.parent ?? figure, options),
+    };
+    build(ui);
+    if (note) root.insertBefore(element("p", { class: "ie-note" }, note), says);
+
+    let timer = 0;
+    let first = true;
+    function draw() {
+      shows.forEach((show) => show());
+      const { says: sentence, head, rows } = update(ui, (key) => model.get(key));
+      says.textContent = sentence;
+      writeNumbers({ head, rows });
+      clearTimeout(timer);
+      if (!first) timer = setTimeout(() => (aloud.textContent = sentence), 700);
+      first = false;
+    }
+    for (const { key } of controls) model.on(`change:${key}`, draw);
+
+    const reset = element("button", { type: "button" }, "Reset");
+    reset.addEventListener("click", () => {
+      for (const { key, start } of controls) model.set(key, start);
+      model.save_changes();
+    });
+    buttons.append(reset);
+    if (model.share) {
+      // on a page: the host (website/assets/explorers/host.js) knows the address
+      const share = element("button", { type: "button" }, "Copy a link to this view");
+      const done = element("span", { role: "status" });
+      share.addEventListener("click", async () => (done.textContent = await model.share()));
+      buttons.append(share, done);
+    }
+    draw();
+    return () => {
+      clearTimeout(timer);
+      for (const { key } of controls) model.off(`change:${key}`, draw);
+    };
+  }
+  return { render };
+}

@@ -1,0 +1,178 @@
+"""The scale dial: what the scale of the weights does to signals and gradients, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from initcore import experiments, plots, theory
+from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.tables import Table
+
+WIDTH, INPUTS, CLASSES = 50, 100, 10
+SDS = (0.01, 0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5, 1.0, 3.0)
+MEANING = {0.14: " = 1/√50", 0.2: " = √(2/50)"}
+DEPTHS = (5, 10, 20)
+SETTINGS = {"width": WIDTH, "inputs": INPUTS, "classes": CLASSES, "batch": 100, "replicas": 20}
+
+
+class Scale(Explorer):
+    """The scale dial, of the chapters on small and on large weights.
+
+    Classifiers of 100 inputs and layers of 50 units, before training, with standard normal inputs:
+    20 nets a case. The pooled spread, the spread across inputs and the saturated fraction of each
+    layer's activations, and the median and RMS gradient by its pre-activations.
+
+    Examples
+    --------
+    >>> dial = Scale(activation="tanh", sd=0.01, depth=5)
+    >>> dial.reading()["pooled spread"].tolist()[0]
+    0.0971
+    """
+
+    NAME: ClassVar[str] = "scale"
+    TITLE: ClassVar[str] = "The scale dial: turn the standard deviation of the weights"
+    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "sd")
+
+    activation = control(
+        "Activation",
+        ("tanh", "sigmoid", "relu"),
+        "tanh",
+        kind="radio",
+        texts=("tanh", "sigmoid", "ReLU"),
+    )
+    sd = control(
+        "Standard deviation of the weights",
+        SDS,
+        0.14,
+        texts=[f"{sd:g}{MEANING.get(sd, '')}" for sd in SDS],
+    )
+    depth = control("Hidden layers", DEPTHS, 5)
+
+    @classmethod
+    def measure(cls, activation: str, sd: float) -> dict[str, Any]:
+        """Measure the nets of all depths; signals in those of the deepest, of which the others
+        are the first layers.
+        """
+        starts = {
+            depth: experiments.classifier_at_start(activation, sd, depth=depth, **SETTINGS)
+            for depth in DEPTHS
+        }
+        deepest = starts[DEPTHS[-1]].statistics
+        q, apart = predict(activation, sd, DEPTHS[-1])
+        spread = np.array(
+            [
+                theory.second_moment(activation, value)
+                - theory.mean_activation(activation, value) ** 2
+                for value in q
+            ]
+        )
+        found = {
+            "pooled": band(deepest["std"][:-1]) | {"theory": rounded(np.sqrt(spread))},
+            "across": band(deepest["std across inputs"][:-1]) | {"theory": rounded(apart)},
+        }
+        if activation != "relu":
+            bound = math.atanh(0.99) if activation == "tanh" else math.log(99)
+            share = [math.erfc(bound / math.sqrt(2 * value)) for value in q]
+            found["saturated"] = band(deepest["saturated"][:-1]) | {"theory": rounded(share)}
+        for depth, start in starts.items():
+            rms, median = (start.statistics[f"delta {name}"] for name in ("rms", "median"))
+            expected = gradients(activation, sd, q[:depth], float(np.median(rms[-1])))
+            found[f"gradient {depth}"] = {
+                "rms": band(rms[:-1]) | {"theory": rounded(expected)},
+                "median": band(median[:-1]),
+            }
+        return found
+
+    def _columns(self) -> dict[str, dict[str, list]]:
+        """Return low, mid, high and theory of what is shown, by its name."""
+        case, layers = self.case(), slice(self.depth)
+        shown = {
+            "pooled spread": case["pooled"],
+            "spread across inputs": case["across"],
+            "saturated": case.get("saturated"),
+            "RMS gradient": case[f"gradient {self.depth}"]["rms"],
+            "median gradient": case[f"gradient {self.depth}"]["median"],
+        }
+        return {
+            name: {end: values[layers] for end, values in series.items()}
+            for name, series in shown.items()
+            if series
+        }
+
+    def reading(self) -> Table:
+        """Return the medians and the theory by layer."""
+        columns: dict[str, list] = {"layer": list(range(1, self.depth + 1))}
+        for name, series in self._columns().items():
+            columns[name] = series["mid"]
+            if "theory" in series:
+                columns[f"{name}, theory"] = series["theory"]
+        return Table(columns, formats={name: ".3g" for name in columns if name != "layer"})
+
+    def still(self) -> Figure:
+        """Draw the spreads and the gradients."""
+        layers = np.arange(1, self.depth + 1)
+        columns = self._columns()
+        fig, (left, right) = plots.figure(2, height=3.4)
+        for ax, names in (
+            (left, ("pooled spread", "spread across inputs")),
+            (right, ("RMS gradient", "median gradient")),
+        ):
+            for series, name in enumerate(names):
+                ends = columns[name]
+                quantiles = [ends[end] for end in ("low", "mid", "high")]
+                plots.banded(ax, layers, quantiles, label=name, series=series)
+                if "theory" in ends:
+                    plots.theory(ax, layers, ends["theory"], series=series)
+        title = f"{self.activation}, sd {self.sd:g}"
+        plots.finish(left, title=f"{title}: signals", x="layer", y="spread", log="y")
+        plots.finish(right, title="gradients", x="layer", y="gradient", log="y")
+        return fig
+
+    def alt(self) -> str:
+        """Say what the spreads and gradients do from the first to the last layer."""
+        columns = self._columns()
+        ends = {name: (series["mid"][0], series["mid"][-1]) for name, series in columns.items()}
+        said = "; ".join(
+            f"the {name} goes from {first:.2g} in layer 1 to {last:.2g} in layer {self.depth}"
+            for name, (first, last) in ends.items()
+        )
+        return f"{self.activation} with weights of standard deviation {self.sd:g}: {said}."
+
+
+def predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return q by layer, and the spread across inputs of the activations.
+
+    Two inputs of independent standard normals are uncorrelated. ``d = q (1 - c)`` is half the mean
+    squared difference of their pre-activations, and is followed instead of ``c``, which is 1 to
+    sixteen digits where a net forgets its input: there the map of d is its slope.
+    """
+    q, d = INPUTS * sd**2, INPUTS * sd**2
+    sigma_w2 = WIDTH * sd**2
+    levels, apart = [], []
+    for _ in range(depth):
+        following = theory.variance_map(activation, q, sigma_w2)
+        if d > 1e-5 * q:
+            d = following * (1 - theory.correlation_map(activation, 1 - d / q, q, sigma_w2))
+        else:
+            d *= sigma_w2 * theory.slope_moment(activation, q)
+        levels.append(q)
+        apart.append(math.sqrt(d / sigma_w2))
+        q = following
+    return np.array(levels), np.array(apart)
+
+
+def gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.ndarray:
+    """Return the RMS gradient by the pre-activations of each layer, from that at the output.
+
+    ``E[δ_l²] = fan_out Var(w) E[φ′(z_l)²] E[δ_{l+1}²]``.
+    """
+    square, found = output**2, []
+    fan_outs = [WIDTH] * (len(q) - 1) + [CLASSES]
+    for level, fan_out in zip(q[::-1], fan_outs[::-1]):
+        square *= fan_out * sd**2 * theory.slope_moment(activation, level)
+        found.append(math.sqrt(square))
+    return np.array(found[::-1])

@@ -1,0 +1,129 @@
+// Makes the live figures of a page work without a kernel: explorers.py put them there as
+//
+//   <div class="explorer" id="explorer-scale" data-name="scale" data-esm="HASH.js" …>a still</div>
+//
+// An anywidget's module needs only a model that it can read, write and listen to. This one keeps
+// the state in the page. The module, its style and its data are files beside this one, asked for
+// when the figure comes near the view. Nothing is evaluated and no other host is asked.
+
+const here = (name) => new URL(name, import.meta.url).href;
+const loaded = new Map(); // what was asked for, by address: figures may share it
+
+/** Ask once, also when several figures want the same. */
+function once(address, ask) {
+  if (!loaded.has(address)) loaded.set(address, ask(address));
+  return loaded.get(address);
+}
+
+const data = (address) =>
+  fetch(address).then((answer) => {
+    if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+    return answer.json();
+  });
+
+const style = (address) =>
+  new Promise((resolve, reject) => {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address });
+    link.addEventListener("load", resolve);
+    link.addEventListener("error", () => reject(new Error(address)));
+    document.head.append(link);
+  });
+
+/** A model as anywidget gives it to a module, without a kernel behind it. */
+function plainModel(state) {
+  const values = { ...state };
+  const listeners = new Map();
+  const fire = (name, ...words) => [...(listeners.get(name) ?? [])].forEach((f) => f(...words));
+  const model = {
+    get: (key) => values[key],
+    set(key, value) {
+      const changes = typeof key === "string" ? { [key]: value } : key;
+      const moved = Object.keys(changes).filter((name) => !Object.is(values[name], changes[name]));
+      for (const name of moved) values[name] = changes[name];
+      for (const name of moved) fire(`change:${name}`, model, values[name]);
+      if (moved.length) fire("change", model);
+    },
+    on: (name, f) => listeners.set(name, (listeners.get(name) ?? new Set()).add(f)),
+    off: (name, f) => (f ? listeners.get(name)?.delete(f) : listeners.delete(name)),
+    save_changes() {}, // there is no kernel to save to
+    send() {},
+    widget_manager: null,
+  };
+  return model;
+}
+
+/** Set the controls as the address asks, ?sd=0.5&depth=10; return what it asks in vain. */
+function readAddress(model) {
+  const asked = new URLSearchParams(location.search);
+  const problems = [];
+  for (const { key, values, label } of model.get("controls") ?? []) {
+    if (!asked.has(key)) continue;
+    const text = asked.get(key);
+    const value = values.find((one) => String(one) === text || (text !== "" && one === Number(text)));
+    if (value !== undefined) model.set(key, value);
+    else problems.push(`The address asks for ${key}=${text}. ${label} can be ${values.join(", ")}.`);
+  }
+  return problems;
+}
+
+/** The address of this view, into the clipboard and the address bar; return what to tell. */
+async function share(model, id) {
+  const address = new URL(location.href);
+  for (const { key } of model.get("controls")) address.searchParams.set(key, model.get(key));
+  address.hash = id; // a name, and never key=value: the theme takes it for a selector
+  history.replaceState(null, "", address);
+  try {
+    await navigator.clipboard.writeText(address.href);
+    return "The link is copied.";
+  } catch {
+    return "The link is in the address bar.";
+  }
+}
+
+async function mount(box) {
+  const { name, esm, css, state } = box.dataset;
+  const live = document.createElement("div");
+  live.className = "explorer-live";
+  try {
+    const [code, stored] = await Promise.all([
+      import(here(esm)),
+      once(here(state), data),
+      css && once(here(css), style),
+    ]);
+    const model = plainModel(stored);
+    const problems = readAddress(model);
+    if (model.get("controls")) model.share = () => share(model, box.id);
+    const widget = typeof code.default === "function" ? await code.default() : code.default;
+    await widget.initialize?.({ model });
+    for (const problem of problems) {
+      live.append(Object.assign(document.createElement("p"), { textContent: problem }));
+    }
+    box.append(live);
+    box.classList.add("is-live"); // the style sheet hides the still, and shows it in print
+    await widget.render({ model, el: live });
+  } catch (error) {
+    live.remove();
+    box.classList.remove("is-live"); // the still stays
+    console.error(`The live figure ${name} does not work:`, error);
+  }
+}
+
+if (document.documentElement.classList.contains("explorer-page")) {
+  // a page of its own, without the theme's switch: as the reader's system is
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => (document.documentElement.dataset.theme = dark.matches ? "dark" : "light");
+  dark.addEventListener("change", follow);
+  follow();
+}
+
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      mount(target);
+    }
+  },
+  { rootMargin: "600px" },
+);
+document.querySelectorAll(".explorer[data-esm]").forEach((box) => near.observe(box));
