@@ -95,7 +95,8 @@ def test_reading_and_alternative_text_follow_the_state():
     table = blocks.reading()
     assert table["step"].tolist() == list(STEPS) == DATA["shared"]["steps"]
     assert "After step 45: 1 distinct unit of 16, effective rank 0.0" in blocks.alt()
-    assert blocks.still().axes[0].get_title(loc="left").startswith("ReLU: zero, random, zero")
+    titles = [ax.get_title(loc="left") for ax in blocks.still().axes]
+    assert titles == ["1 distinct, effective rank 0.0", "accuracy 0.08"]
 
 
 def test_ends_round_to_decimals():

@@ -9,6 +9,7 @@ function decades(values) {
 }
 
 function build(ui) {
+  ui.figure.closest(".initcore-explorer").classList.add("ie-residual");
   ui.stream = ui.chart({
     title: "Mean square of the stream, over that of the input",
     x: { label: "block" },
@@ -24,11 +25,11 @@ function build(ui) {
 
 /** What the numbers say: the reason, and where the exact mean ends. */
 function because(scale, normalise, blocks, end) {
-  const exact = number(end);
-  if (scale === "0") return "The branches add nothing: every block is the identity, and it stays 1.";
+  const exact = number(end, 5);
+  if (scale === "0") return "The branches add nothing: every block is the identity.";
   if (scale === "1")
     return normalise
-      ? `Each branch adds 1: the exact mean is a straight line up to 1 + ${blocks} = ${exact}.`
+      ? `Each branch adds the same 1, so the exact mean ends at 1 + ${blocks} = ${exact}: a sum, not a power.`
       : `Each branch adds as much as is there: the exact mean doubles, up to 2^${blocks} = ${exact}.`;
   const added = scale === "1/L" ? "1/L²" : "1/L";
   if (normalise) {
@@ -56,7 +57,7 @@ function update(ui, read) {
   });
   const says =
     `${blocks} blocks, ${normalise ? "normalised branches" : "branches"} times ${SCALES[scale]}: ` +
-    `the mean square goes from 1 to ${number(one.mid.at(-1), 2)}. ` +
+    `the mean square ${scale === "0" ? "stays" : "goes from 1 to"} ${number(one.mid.at(-1), 2)}. ` +
     because(scale, normalise, blocks, one.theory.at(-1));
   const head = ["block", "mean square", "5%", "95%", "exact mean"];
   const rows = x.map((block, i) => [block, one.mid[i], one.low[i], one.high[i], one.theory[i]]);
@@ -65,6 +66,6 @@ function update(ui, read) {
 
 const note =
   "Markers: the median of 50 nets before training, with a band from 5% to 95%. Line: the exact mean over all " +
-  "weights; few nets grow much, so a median falls behind it. The dotted line is at e. The axis follows the stream.";
+  "weights; a few nets grow far above it, so the median is lower. Dotted: e. The axis follows the stream.";
 
 export default explorer({ build, update, note });
