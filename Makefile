@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-all matrix notebooks students lint format clean
+.PHONY: help book serve lab test test-all matrix notebooks explorers students lint format clean
 
 BIN := .venv/bin
 ENVIRONMENT := sh website/environment.sh requirements.txt
@@ -54,6 +54,10 @@ notebooks: ## run all notebooks and store their outputs (ARGS="chapters/03….ip
 	@$(ENVIRONMENT)
 	@$(BIN)/python website/notebooks.py $(ARGS)
 	@$(BIN)/python website/picture.py
+
+explorers: ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
+	@$(ENVIRONMENT)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python website/explorer_data.py $(ARGS)
 
 students: ## write the course without solutions, and an answer key, into _build
 	@$(ENVIRONMENT)

@@ -2,9 +2,9 @@
 
 The floors, bottom up; a module imports only from those before it:
 ``_checks, tables`` → ``activations, initializers, datasets`` → ``theory, network, blocks``
-→ ``probes`` → ``training`` → ``pretraining`` → ``experiments`` → ``plots``. Only ``plots`` needs
-Matplotlib. The modules are imported when they are first used, so ``import initcore`` costs next to
-nothing.
+→ ``probes`` → ``training`` → ``pretraining`` → ``experiments`` → ``plots`` → ``explorers``. Only
+the last two need more than NumPy: Matplotlib, and anywidget. The modules are imported when they are
+first used, so ``import initcore`` costs next to nothing.
 
 Examples
 --------
@@ -24,6 +24,7 @@ __all__ = [
     "blocks",
     "datasets",
     "experiments",
+    "explorers",
     "initializers",
     "losses",
     "network",

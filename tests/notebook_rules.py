@@ -57,6 +57,8 @@ import claims  # noqa: E402
 import marks  # noqa: E402
 import notebooks  # noqa: E402
 
+from initcore.explorers import EXPLORERS  # noqa: E402
+
 GLOSSARY = "glossary.md"
 SECTIONS = (
     "What you will learn",
@@ -497,6 +499,19 @@ def draws_one_figure_a_cell(chapter: Chapter) -> Iterator[str]:
         count = len(notebooks.pictures(code.cell))
         if count > 1:
             yield f"code cell {code.number} draws {count} figures"
+
+
+def stores_live_figures_as_they_are(chapter: Chapter) -> Iterator[str]:
+    """What the page runs, a figure's module and its numbers, is that of the package."""
+    stored = chapter.notebook.metadata.get("widgets", {}).get(notebooks.WIDGET_STATE, {})
+    for model in stored.get("state", {}).values():
+        state, name = model["state"], model["state"].get("name")
+        if model["model_module"] != "anywidget" or name not in EXPLORERS:
+            continue
+        now = EXPLORERS[name]
+        for trait, fresh in {"_esm": now._esm, "_css": now._css, "data": now.stored()}.items():
+            if state[trait] != fresh:
+                yield f"the figure {name} has another {trait} than initcore: run `make notebooks`"
 
 
 def says_what_a_figure_shows(chapter: Chapter) -> Iterator[str]:
@@ -980,6 +995,7 @@ RULES: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     checks_what_it_computes,
     prints_what_is_stable,
     draws_one_figure_a_cell,
+    stores_live_figures_as_they_are,
     says_what_a_figure_shows,
     gives_the_numbers_of_a_figure,
     is_short,

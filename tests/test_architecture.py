@@ -36,12 +36,18 @@ ORDER = (
     "explorers",
 )
 # What a module may use beside the standard library, NumPy and the package itself.
-EXTRA = {"plots": {"matplotlib", "IPython"}, "training": {"tqdm"}, "_keras": {"keras", "ml_dtypes"}}
+EXTRA = {
+    "plots": {"matplotlib", "IPython"},
+    "explorers": {"anywidget", "traitlets", "matplotlib", "IPython"},
+    "training": {"tqdm"},
+    "_keras": {"keras", "ml_dtypes"},
+}
+OPTIONAL = {"plots", "explorers"}  # may do so at the top: they need more than NumPy
 # Of numpy.random: what makes a stream of its own. The rest shares one hidden state.
 OWN_STREAM = {"BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng"}
 
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "__init__.py")
-MODULES += sorted(PACKAGE.glob("*/*.py"))  # the experiments, which share one floor
+MODULES += sorted(PACKAGE.glob("*/*.py"))  # experiments and explorers, a floor each
 
 
 def floor(path):
@@ -84,7 +90,9 @@ def test_a_module_imports_only_from_lower_floors(path):
     assert used <= lower, f"{path.name} imports {sorted(used - lower)}"
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*/[!_]*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.glob("experiments/[!_]*.py")), ids=lambda path: path.stem
+)
 def test_an_experiment_imports_no_other_but_the_shared_ones(path):
     used = {name for name, _ in imports(path) if name.startswith("initcore.experiments")}
     shared = {f"initcore.experiments.{name}" for name in ("_common", "digits")}
@@ -93,13 +101,13 @@ def test_an_experiment_imports_no_other_but_the_shared_ones(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_a_module_needs_numpy_alone(path):
-    extra = EXTRA.get(path.stem, set())
+    extra = EXTRA.get(floor(path), set())
     for name, at_top in imports(path):
         package = name.split(".")[0]
         if package in sys.stdlib_module_names or package in {"numpy", "initcore"}:
             continue
         assert package in extra, f"{path.name} imports {name}"
-        assert not at_top or path.stem == "plots", f"{path.name} imports {name} at its top"
+        assert not at_top or floor(path) in OPTIONAL, f"{path.name} imports {name} at its top"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
@@ -126,7 +134,17 @@ def test_importing_the_package_is_light():
         run("import initcore; print(*{name.split('.')[0] for name in sys.modules})").split()
     )
     assert "initcore" in loaded
-    heavy = {"IPython", "ipywidgets", "jax", "keras", "matplotlib", "scipy", "sklearn", "tqdm"}
+    heavy = {
+        "IPython",
+        "anywidget",
+        "ipywidgets",
+        "jax",
+        "keras",
+        "matplotlib",
+        "scipy",
+        "sklearn",
+        "tqdm",
+    }
     assert not loaded & heavy
 
 
@@ -140,9 +158,9 @@ def test_every_public_module_is_an_attribute_of_the_package():
         initcore.initializer  # noqa: B018
 
 
-def test_all_modules_but_plots_do_without_matplotlib():
+def test_all_modules_but_the_optional_do_without_matplotlib():
     """Each is imported with nothing but NumPy and the standard library to be had."""
-    names = [f"initcore.{name(path)}" for path in MODULES if path.stem != "plots"]
+    names = [f"initcore.{name(path)}" for path in MODULES if floor(path) not in OPTIONAL]
     run(f"""
 import importlib, importlib.abc
 

@@ -17,6 +17,8 @@ from nbformat.v4 import (
 )
 from notebook_rules import ROOT, RULES, notebooks
 
+from initcore.explorers import Scale
+
 SETUP, FIGURE, TABLE, DECIDING, BROKEN = 1, 3, 4, 5, 7  # the code cells of the example
 INTRODUCTION, TEXT, END = 0, 2, 8  # its Markdown cells
 
@@ -113,7 +115,16 @@ ANOTHER_FIGURE = new_output(
 LONG = "\n".join(f"x{n} = {n}" for n in range(12))
 LONG_TEXT = "text = (\n" + '    "words"\n' * 20 + ")"
 
+
 # rule, what is done to the example, what the rule says of it
+def old_figure(chapter):
+    """Store a live figure with other numbers than the package has."""
+    figure = Scale()
+    state = figure.get_state() | {"data": "{}"}
+    models = {"1": {"model_module": "anywidget", "state": state}}
+    chapter.metadata["widgets"] = {notebooks.WIDGET_STATE: {"state": models}}
+
+
 BAD = [
     ("is_executed_from_top_to_bottom", put(SETUP, execution_count=None), "execution count None"),
     ("is_executed_from_top_to_bottom", put(TABLE, execution_count=7), "count 7"),
@@ -199,6 +210,7 @@ BAD = [
         lambda chapter: chapter.cells[FIGURE].outputs.append(ANOTHER_FIGURE),
         "draws 2 figures",
     ),
+    ("stores_live_figures_as_they_are", old_figure, "another data than initcore"),
     ("says_what_a_figure_shows", new_alt(""), "no alternative text: ''"),
     ("says_what_a_figure_shows", new_alt("a figure"), "no alternative text: 'a figure'"),
     ("says_what_a_figure_shows", new_alt(ALT, on_page=ALT + " No."), "another alternative text"),

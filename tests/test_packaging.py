@@ -54,7 +54,12 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert names == package | info
     sources = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("initcore/**/*.py")}
     data = {"initcore/data/digits.npz", "initcore/data/README.md"}
-    assert package == sources | data
+    kinds = ("js", "css", "json")
+    figures = {
+        p.relative_to(ROOT).as_posix() for k in kinds for p in ROOT.glob(f"initcore/**/*.{k}")
+    }
+    assert "initcore/explorers/kit.js" in figures
+    assert package == sources | data | figures
     licences = {name.rsplit("/", 1)[1] for name in info if "/licenses/" in name}
     assert licences == {"LICENSE", "LICENSE-CC-BY-4.0"}
 
@@ -91,7 +96,7 @@ def test_building_and_testing_never_need_pytorch():
 def test_the_runtime_pins_satisfy_the_package():
     pins = dict(line.split("==") for line in requirements("requirements.txt") if "==" in line)
     extras = PROJECT["optional-dependencies"]
-    for line in [*PROJECT["dependencies"], *extras["plots"], *extras["progress"]]:
+    for line in [*PROJECT["dependencies"], *(line for extra in extras.values() for line in extra)]:
         name, lowest = line.split(">=")
         as_numbers = [tuple(map(int, text.split("."))) for text in (pins[name], lowest)]
         assert as_numbers[0] >= as_numbers[1], line

@@ -213,3 +213,15 @@ def test_signed_images_have_white_at_zero():
 def test_images_refuse_what_they_cannot_show(rows, options, message):
     with pytest.raises(ValueError, match=message):
         plots.images(rows, title="none", **options)
+
+
+def test_banded_draws_as_measured_does():
+    _, ax = plots.figure()
+    plots.measured(ax, [1, 2, 3], values(), label="measured", series=1)
+    quantiles = np.quantile(values(), [0.05, 0.5, 0.95], axis=1)
+    plots.banded(ax, [1, 2, 3], quantiles, label="banded", series=1)
+    (one, other), (band, again) = ax.lines, ax.collections
+    np.testing.assert_array_equal(one.get_ydata(), other.get_ydata())
+    np.testing.assert_array_equal(band.get_paths()[0].vertices, again.get_paths()[0].vertices)
+    with pytest.raises(ValueError, match=r"`quantiles` must be an array of shape \(3, 2\)"):
+        plots.banded(ax, [1, 2], quantiles, label="too many")

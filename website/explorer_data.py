@@ -39,12 +39,13 @@ def to_text(data: dict) -> str:
 
 
 def _whole(value: object) -> object:
-    """Write whole numbers without their ``.0``."""
+    """Write whole numbers without their ``.0``, unless they would become long."""
     if isinstance(value, dict):
         return {name: _whole(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_whole(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    short = isinstance(value, float) and value.is_integer() and abs(value) < 1e6
+    return int(value) if short else value
 
 
 def write(name: str) -> None:

@@ -23,11 +23,12 @@ from typing import Any
 import matplotlib
 from claims import element, title_of
 from docutils import nodes
-from initcore import plots
-from initcore.explorers import EXPLORERS, Explorer
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
+
+from initcore import plots
+from initcore.explorers import EXPLORERS, Explorer
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"

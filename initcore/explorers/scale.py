@@ -30,7 +30,7 @@ class Scale(Explorer):
     --------
     >>> dial = Scale(activation="tanh", sd=0.01, depth=5)
     >>> dial.reading()["pooled spread"].tolist()[0]
-    0.0971
+    0.0998
     """
 
     NAME: ClassVar[str] = "scale"
@@ -62,16 +62,13 @@ class Scale(Explorer):
             for depth in DEPTHS
         }
         deepest = starts[DEPTHS[-1]].statistics
-        q, apart = predict(activation, sd, DEPTHS[-1])
-        spread = np.array(
-            [
-                theory.second_moment(activation, value)
-                - theory.mean_activation(activation, value) ** 2
-                for value in q
-            ]
+        q, apart = _predict(activation, sd, DEPTHS[-1])
+        means, squares = (
+            np.array([moment(activation, level) for level in q])
+            for moment in (theory.mean_activation, theory.second_moment)
         )
         found = {
-            "pooled": band(deepest["std"][:-1]) | {"theory": rounded(np.sqrt(spread))},
+            "pooled": band(deepest["std"][:-1]) | {"theory": rounded(np.sqrt(squares - means**2))},
             "across": band(deepest["std across inputs"][:-1]) | {"theory": rounded(apart)},
         }
         if activation != "relu":
@@ -80,7 +77,7 @@ class Scale(Explorer):
             found["saturated"] = band(deepest["saturated"][:-1]) | {"theory": rounded(share)}
         for depth, start in starts.items():
             rms, median = (start.statistics[f"delta {name}"] for name in ("rms", "median"))
-            expected = gradients(activation, sd, q[:depth], float(np.median(rms[-1])))
+            expected = _gradients(activation, sd, q[:depth], float(np.median(rms[-1])))
             found[f"gradient {depth}"] = {
                 "rms": band(rms[:-1]) | {"theory": rounded(expected)},
                 "median": band(median[:-1]),
@@ -143,7 +140,7 @@ class Scale(Explorer):
         return f"{self.activation} with weights of standard deviation {self.sd:g}: {said}."
 
 
-def predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.ndarray]:
+def _predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """Return q by layer, and the spread across inputs of the activations.
 
     Two inputs of independent standard normals are uncorrelated. ``d = q (1 - c)`` is half the mean
@@ -165,7 +162,7 @@ def predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.ndar
     return np.array(levels), np.array(apart)
 
 
-def gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.ndarray:
+def _gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.ndarray:
     """Return the RMS gradient by the pre-activations of each layer, from that at the output.
 
     ``E[δ_l²] = fan_out Var(w) E[φ′(z_l)²] E[δ_{l+1}²]``.
