@@ -72,7 +72,6 @@ from initcore.experiments.stacks import (
     smoothness,
 )
 from initcore.experiments.symmetry import (
-    BlockRuns,
     Branches,
     NarrowTwin,
     RankRun,
@@ -80,12 +79,18 @@ from initcore.experiments.symmetry import (
     narrow_twin,
     rank_over_training,
     two_branches,
+)
+from initcore.experiments.which_zero import (
+    BlockRuns,
+    BlockSteps,
+    block_steps,
     which_zero_is_fatal,
 )
 
 __all__ = [
     "BROKEN",
     "BlockRuns",
+    "BlockSteps",
     "Branches",
     "DEEP_STARTS",
     "DeepRun",
@@ -104,6 +109,7 @@ __all__ = [
     "Start",
     "TUNED",
     "accuracy_over_scales",
+    "block_steps",
     "both_ways",
     "broken_assumptions",
     "cd1_cosines",

@@ -17,6 +17,7 @@ def residual_stream(
     branch_scales: Mapping[str, float],
     *,
     blocks: int,
+    normalise: bool = False,
     width: int = 100,
     activation: Any = "relu",
     replicas: int = 50,
@@ -33,6 +34,8 @@ def residual_stream(
         α of each case.
     blocks, width : int
         Blocks, and units of stream and branch (n).
+    normalise : bool
+        Whether a branch sees the stream divided by its root mean square.
     activation : str, Activation or callable
         φ of the branches.
     replicas, seed : int
@@ -58,14 +61,17 @@ def residual_stream(
         _checks.fail("branch_scales", "a mapping with at least one case", branch_scales)
     scales = {name: _checks.number(f"scale of {name!r}", a) for name, a in branch_scales.items()}
     count, width, replicas = counts(blocks=blocks, width=width, replicas=replicas)
-    phi = activations.get(activation)
+    phi, normalise = activations.get(activation), _checks.flag("normalise", normalise)
     rng = _checks.generator("seed", seed)
     h = dict.fromkeys(scales, rng.standard_normal((replicas, 1, width)))
     q = {name: [probes.mean_square(h[name])] for name in scales}
     for _ in range(count):
         W = rng.standard_normal((2, replicas, width, width)) / np.sqrt(width)
         for name, alpha in scales.items():
-            h[name] = h[name] + alpha * (phi(np.sqrt(2) * (h[name] @ W[0])) @ W[1])
+            seen = h[name]
+            if normalise:
+                seen = seen / np.sqrt(np.square(seen).mean(axis=-1, keepdims=True))
+            h[name] = h[name] + alpha * (phi(np.sqrt(2) * (seen @ W[0])) @ W[1])
             q[name].append(probes.mean_square(h[name]))
     return {name: np.array(rows) / rows[0] for name, rows in q.items()}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,127 +9,9 @@ import numpy as np
 from initcore import _checks, losses, network, probes, training
 from initcore.experiments._common import counts
 from initcore.experiments.digits import DigitsRun, fit_on_digits, split_digits, train_on_digits
-from initcore.initializers import Constant, GlorotUniform, RandomNormal, Zeros
+from initcore.initializers import Constant, GlorotUniform
 
-LEVELS = ("zero", "constant", "random")
-LAST_LEVELS = ("zero", "random")  # with a softmax, constant last weights are as good as zero
 BRANCHES = 2  # a stream of random numbers that no weight and no order is drawn from
-
-
-class BlockRuns(NamedTuple):
-    """Nets with one hidden layer, trained from combinations of starts of their blocks.
-
-    Attributes
-    ----------
-    starts : list of (str, str, str)
-        What the first weights, the last weights and the hidden biases were.
-    accuracy : ndarray, shape (starts, replicas)
-        On the digits that `part` names.
-    distinct : ndarray of int, shape (starts, replicas)
-        Distinct hidden units after training.
-    effective_rank : ndarray, shape (starts, replicas)
-        Of the first weights after training.
-    """
-
-    starts: list[tuple[str, str, str]]
-    accuracy: np.ndarray
-    distinct: np.ndarray
-    effective_rank: np.ndarray
-
-    def where(self, first: str, last: str, biases: str) -> int:
-        """Return the row of one start.
-
-        Raises
-        ------
-        ValueError, TypeError
-            A level that does not occur.
-        """
-        for name, level, levels in zip(
-            ("first", "last", "biases"), (first, last, biases), zip(*self.starts)
-        ):
-            _checks.choice(name, level, sorted(set(levels)))
-        return self.starts.index((first, last, biases))
-
-    def median(self, first: str, last: str, biases: str) -> float:
-        """Return the median accuracy from one start; errors as `where`."""
-        return float(np.median(self.accuracy[self.where(first, last, biases)]))
-
-
-def which_zero_is_fatal(
-    activation: Any,
-    learning_rate: float = 0.05,
-    *,
-    last_levels: Sequence[str] = LAST_LEVELS,
-    units: int = 16,
-    constant: float = 0.05,
-    bias_sd: float = 0.5,
-    epochs: int = 4,
-    part: str = "test",
-    replicas: int = 8,
-    seed: int = 0,
-) -> BlockRuns:
-    """Train digit classifiers from every combination of zero, constant and random blocks.
-
-    The net is 64-`units`-10. Its blocks are the first weights, the last weights and the hidden
-    biases; the output biases are zero. *Random* means Glorot's uniform distribution for weights
-    and a normal one for biases. Constant last weights are left out unless asked for: they add
-    the same number to all outputs, which a softmax does not see, so that in exact arithmetic
-    they train as zero ones do.
-
-    Parameters
-    ----------
-    activation : str, Activation or callable
-        φ of the hidden layer.
-    learning_rate : float
-        Of SGD with momentum 0.9 and 32 images a step.
-    last_levels : sequence of str
-        Of `LEVELS`: how the last weights start.
-    units : int
-        Of the hidden layer.
-    constant : float
-        What every number of a constant block is.
-    bias_sd : float
-        Standard deviation of random biases.
-    epochs, part, replicas, seed
-        As for `train_on_digits`.
-
-    Returns
-    -------
-    BlockRuns
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `train_on_digits` raises them.
-
-    Examples
-    --------
-    >>> runs = which_zero_is_fatal("tanh", 0.1, epochs=1, units=4, replicas=1)
-    >>> int(runs.distinct[runs.where("zero", "zero", "zero"), 0])
-    1
-    """
-    weights = dict(zip(LEVELS, (Zeros(), Constant(constant), GlorotUniform())))
-    biases = dict(zip(LEVELS, (Zeros(), Constant(constant), RandomNormal(stddev=bias_sd))))
-    for level in last_levels:
-        _checks.choice("last_levels", level, LEVELS)
-    starts = list(product(LEVELS, last_levels, LEVELS))
-    rows = []
-    for first, last, bias in starts:
-        run = train_on_digits(
-            activation,
-            [weights[first], weights[last]],
-            biases=[biases[bias], Zeros()],
-            hidden=(units,),
-            optimizer=training.SGD(learning_rate, momentum=0.9),
-            epochs=epochs,
-            part=part,
-            replicas=replicas,
-            seed=seed,
-        )
-        W, b = run.net.weights[0], run.net.biases[0]
-        accuracy = run.history.validation_accuracy[-1]
-        rows.append((accuracy, probes.distinct_units(W, b), probes.effective_rank(W)))
-    return BlockRuns(starts, *map(np.array, zip(*rows)))
 
 
 class RankRun(NamedTuple):

@@ -6,9 +6,11 @@ figure. Needs anywidget and Matplotlib (``pip install "initcore[widgets,plots]"`
 """
 
 from initcore.explorers._base import Explorer
+from initcore.explorers.residual import Residual
 from initcore.explorers.scale import Scale
+from initcore.explorers.zeros import Zeros
 
-__all__ = ["Explorer", "Scale"]
+__all__ = ["Explorer", "Residual", "Scale", "Zeros"]
 
 #: By the name of its files and of its page on the site.
-EXPLORERS = {cls.NAME: cls for cls in (Scale,)}
+EXPLORERS = {cls.NAME: cls for cls in (Zeros, Scale, Residual)}

@@ -1,0 +1,113 @@
+"""The residual stream: how the mean square grows, block by block, and what tames it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from initcore import experiments, plots
+from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.tables import Table, fmt
+
+BLOCKS = (4, 8, 16, 32, 64)
+SCALES = ("1", "1/sqrt(L)", "1/L", "0")
+SHOWN = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
+SETTINGS = {"width": 100, "replicas": 50, "seed": 0}
+
+
+class Residual(Explorer):
+    """The residual stream, of the chapter on normalisation and residual branches.
+
+    ReLU branches of 100 units that hand on the mean square of what they see, times α, are added
+    to a stream, before training: 50 nets with one standard normal input each. The mean square of
+    the stream after each block, and its exact mean.
+
+    Examples
+    --------
+    >>> plain = Residual(scale="1", normalise=False, blocks=4)
+    >>> plain.reading()["exact mean"].tolist()
+    [1.0, 2.0, 4.0, 8.0, 16.0]
+    """
+
+    NAME: ClassVar[str] = "residual"
+    TITLE: ClassVar[str] = "The residual stream: how much may each branch add?"
+    MEASURED: ClassVar[tuple[str, ...]] = ("scale", "normalise", "blocks")
+
+    scale = control(
+        "Scale of the branches, α", SCALES, "1", kind="radio", texts=list(SHOWN.values())
+    )
+    normalise = control(
+        "Normalise what a branch sees", (False, True), False, kind="check", texts=("no", "yes")
+    )
+    blocks = control("Blocks, L", BLOCKS, 16)
+
+    @classmethod
+    def measure(cls, scale: str, normalise: bool, blocks: int) -> dict[str, Any]:
+        """Measure the stream of all blocks."""
+        alpha = factor(scale, blocks)
+        found = experiments.residual_stream(
+            {scale: alpha}, blocks=blocks, normalise=normalise, **SETTINGS
+        )[scale]
+        return band(found) | {"theory": rounded(mean_square(alpha, normalise, blocks), 5)}
+
+    def case(self) -> dict[str, np.ndarray]:
+        """Return the numbers of the present case, as floats: 2^64 is too large for an integer."""
+        return {name: np.array(values, dtype=float) for name, values in super().case().items()}
+
+    @property
+    def _name(self) -> str:
+        """What is shown, in a few words."""
+        seen = ", normalised" if self.normalise else ""
+        return f"{self.blocks} blocks{seen}, α = {SHOWN[self.scale]}"
+
+    def reading(self) -> Table:
+        """Return the median, the band and the exact mean by block."""
+        case = self.case()
+        columns = {
+            "block": list(range(self.blocks + 1)),
+            "mean square": case["mid"],
+            "5%": case["low"],
+            "95%": case["high"],
+            "exact mean": case["theory"],
+        }
+        return Table(columns, formats=dict.fromkeys(list(columns)[1:], ".3g"))
+
+    def still(self) -> Figure:
+        """Draw the stream and its exact mean."""
+        case, layers = self.case(), np.arange(self.blocks + 1)
+        fig, ax = plots.figure()
+        plots.banded(ax, layers, [case[e] for e in ("low", "mid", "high")], label="50 nets")
+        plots.theory(ax, layers, case["theory"], label="exact mean")
+        end = fmt(case["mid"][-1], ".2g")
+        title = f"{self._name}: from 1 to {end}"
+        plots.finish(ax, title=title, x="block", y="mean square of the stream", log="y")
+        low, high = ax.get_ylim()
+        ax.set_ylim(min(low, 0.5), max(high, 10))
+        return fig
+
+    def alt(self) -> str:
+        """Say where the stream starts and ends."""
+        case = self.case()
+        return (
+            f"Mean square of a residual stream over its blocks, logarithmic. {self._name}: it goes "
+            f"from 1 to {case['mid'][-1]:.2g} (median of 50 nets); its exact mean ends at "
+            f"{case['theory'][-1]:.2g}."
+        )
+
+
+def factor(scale: str, blocks: int) -> float:
+    """Return α, given its name and the number of blocks."""
+    return {"1": 1.0, "1/sqrt(L)": blocks**-0.5, "1/L": 1 / blocks, "0": 0.0}[scale]
+
+
+def mean_square(alpha: float, normalise: bool, blocks: int) -> np.ndarray:
+    """Return the exact mean of ``q_l / q_0``, for l from 0 to the number of blocks.
+
+    A branch of mean square 1 adds α²; one of the stream's own mean square multiplies it by
+    ``1 + α²``. (The mean is over the weights; cross terms vanish, as those of W' are independent
+    of the stream and have mean zero.)
+    """
+    layers = np.arange(blocks + 1)
+    return 1 + layers * alpha**2 if normalise else (1 + alpha**2) ** layers

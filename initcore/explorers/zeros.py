@@ -1,0 +1,185 @@
+"""Which zero is fatal: the reader sets the blocks of a net, and scrubs through its training."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from initcore import experiments, plots, training
+from initcore.explorers._base import Explorer, control
+from initcore.tables import Table, fmt
+
+LEVELS = ("zero", "constant", "random")
+# No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
+# arithmetic, but within ten epochs rounding errors grow large enough to free them.
+STEPS = (0, 1, 2, 3, 5, 10, 20, 45, 90, 180)
+UNITS, EPOCHS, REPLICAS = 16, 4, 8
+RATES = {"tanh": 0.05, "sigmoid": 0.2, "relu": 0.05}
+SHOWN = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
+
+#: What happens in training, by the name that `reason` gives it. It holds at every step.
+REASONS = {
+    "dead ReLU": "Every z is exactly 0, and ReLU's slope there is taken as 0. So no gradient "
+    "reaches a weight: only the output biases learn.",
+    "dead": "tanh(0) is 0 and the last weights are 0, so every gradient has a factor 0: only the "
+    "output biases learn.",
+    "cancelled": "A softmax's errors add up to 0, so equal last weights hand nothing back but "
+    "rounding errors, and tanh(0) is 0: only the output biases learn.",
+    "equal": "No block is random: the units start equal, and equal units stay equal. The net is "
+    "one unit wide.",
+    "first": "The first weights are random. So the units answer differently and get different "
+    "gradients, whatever the other blocks are.",
+    "last": "Different last weights send equal units different gradients: they part in the first "
+    "step.",
+    "last and biases": "The biases make the units differ from the start, and different last "
+    "weights send each its own gradient.",
+    "half dead": "A ReLU whose bias is below 0 answers 0 to every input and stays dead. The others "
+    "differ, and the last weights send each its own gradient.",
+    "biases": "Only the biases are random. That is enough: the units answer differently, so their "
+    "last weights part, and then their first weights.",
+    "multiples": "ReLUs with a bias below 0 are dead. The others are positive multiples of one "
+    "unit and stay so: different units, but never of a rank above 1.",
+}
+
+
+class Zeros(Explorer):
+    """Which zero is fatal, of the chapter on symmetry.
+
+    Classifiers of the digits with one hidden layer of 16, trained for four epochs from every
+    combination of zero, constant (0.05) and random first weights, last weights and hidden biases,
+    8 nets a case. They are those of `initcore.experiments.which_zero_is_fatal`.
+
+    Examples
+    --------
+    >>> blocks = Zeros(activation="relu", first="zero", last="random", biases="zero", step=180)
+    >>> blocks.reading()["distinct units"].tolist()
+    [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    """
+
+    NAME: ClassVar[str] = "zeros"
+    TITLE: ClassVar[str] = "Which zero is fatal? Set the blocks, then go through training"
+    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "first", "last", "biases")
+
+    activation = control(
+        "Activation", list(SHOWN), "tanh", kind="radio", texts=list(SHOWN.values())
+    )
+    first = control("First weights", LEVELS, "zero", kind="radio")
+    last = control("Last weights", LEVELS, "zero", kind="radio")
+    biases = control("Hidden biases", LEVELS, "zero", kind="radio")
+    step = control("Training step (45 make an epoch)", STEPS, STEPS[-1])
+
+    @classmethod
+    def measure(cls, activation: str, first: str, last: str, biases: str) -> dict[str, Any]:
+        """Measure the nets of one start at all steps."""
+        found = experiments.block_steps(
+            activation, first, last, biases, RATES[activation], steps=STEPS, replicas=REPLICAS
+        )
+        return {
+            "units": ends(found.distinct),
+            "rank": ends(found.effective_rank, 1),
+            "accuracy": ends(found.accuracy, 2),
+            "reason": reason(activation, first, last, biases),
+        }
+
+    @classmethod
+    def shared(cls) -> dict[str, Any]:
+        """Return the steps, the reasons, and how good a net without a hidden layer is."""
+        linear = experiments.train_on_digits(
+            "tanh",
+            "glorot_uniform",
+            hidden=(),
+            epochs=EPOCHS,
+            optimizer=training.SGD(RATES["tanh"], momentum=0.9),
+            replicas=REPLICAS,
+        )
+        middle = np.median(linear.history.validation_accuracy[-1])
+        return {"steps": list(STEPS), "linear": round(float(middle), 2), "reasons": REASONS}
+
+    def reading(self) -> Table:
+        """Return the medians by step."""
+        case = self.case()
+        columns = {
+            "step": list(STEPS),
+            "distinct units": case["units"]["mid"],
+            "effective rank": case["rank"]["mid"],
+            "test accuracy": case["accuracy"]["mid"],
+        }
+        return Table(columns, formats={"effective rank": ".1f", "test accuracy": ".2f"})
+
+    def still(self) -> Figure:
+        """Draw units and rank, and the accuracy, over the steps."""
+        case, places, now = self.case(), np.arange(len(STEPS)), STEPS.index(self.step)
+        fig, (left, right) = plots.figure(2, height=3.4)
+        for ax, names in (
+            (left, {"units": "distinct units", "rank": "effective rank"}),
+            (right, {"accuracy": "test accuracy"}),
+        ):
+            for series, (name, label) in enumerate(names.items()):
+                quantiles = [case[name][end] for end in ("low", "mid", "high")]
+                series = 2 if name == "accuracy" else series
+                plots.banded(ax, places, quantiles, label=label, series=series, line=True)
+            ax.axvline(now, color="0.4", lw=1.0)
+            ax.set_xticks(places, STEPS)
+        linear = self.load()["shared"]["linear"]
+        plots.theory(right, places, np.full(len(places), linear), label="no hidden layer", series=3)
+        left.set_ylim(-0.5, UNITS + 1)
+        right.set_ylim(0, 1)
+        units, rank, accuracy = (case[n]["mid"][now] for n in ("units", "rank", "accuracy"))
+        title = f"{units:g} distinct, effective rank {rank:.1f}"
+        plots.finish(left, title=title, x="step", y="units")
+        plots.finish(right, title=f"accuracy {fmt(accuracy, '.2f')}", x="step", y="test accuracy")
+        starts = f"first weights {self.first}, last {self.last}, biases {self.biases}"
+        fig.suptitle(f"{SHOWN[self.activation]}, {starts}: step {self.step}", fontweight="bold")
+        return fig
+
+    def alt(self) -> str:
+        """Say where the units, the rank and the accuracy are at the present step."""
+        case, now = self.case(), STEPS.index(self.step)
+        units, rank, accuracy = (case[n]["mid"][now] for n in ("units", "rank", "accuracy"))
+        plural = "" if units == 1 else "s"
+        return (
+            f"{SHOWN[self.activation]} net with {self.first} first weights, {self.last} last "
+            f"weights and {self.biases} hidden biases, over the steps of training. After step "
+            f"{self.step}: {units:g} distinct unit{plural} of {UNITS}, effective rank {rank:.1f}, "
+            f"test accuracy {accuracy:.2f}. {REASONS[case['reason']]}"
+        )
+
+
+def ends(values: Any, decimals: int = 0) -> dict[str, list]:
+    """Return the 5%, 50% and 95% quantiles over the replicas, rounded to decimals.
+
+    Not to significant digits: an accuracy over 359 digits has no third decimal to speak of.
+
+    Examples
+    --------
+    >>> ends([[0.11, 0.123, 0.13]], 2)
+    {'low': [0.11], 'mid': [0.12], 'high': [0.13]}
+    """
+    quantiles = np.quantile(np.asarray(values, dtype=float), [0.05, 0.5, 0.95], axis=-1)
+    low, mid, high = (np.round(q, decimals).tolist() for q in quantiles)
+    return {"low": low, "mid": mid, "high": high}
+
+
+def reason(activation: str, first: str, last: str, biases: str) -> str:
+    """Return which of `REASONS` holds: it follows from the start alone.
+
+    Examples
+    --------
+    >>> reason("relu", "zero", "random", "zero"), reason("tanh", "zero", "random", "zero")
+    ('dead ReLU', 'last')
+    """
+    if first == "random":
+        return "first"
+    zero_sums = first == "zero" and biases == "zero"  # every pre-activation is 0
+    if activation == "relu" and zero_sums:
+        return "dead ReLU"
+    if activation == "tanh" and zero_sums and last != "random":
+        return "dead" if last == "zero" else "cancelled"
+    if biases == "random":
+        unfed = activation == "relu" and first == "zero"  # z = b, whatever the input
+        if last == "random":
+            return "half dead" if unfed else "last and biases"
+        return "multiples" if unfed else "biases"
+    return "last" if last == "random" else "equal"

@@ -1,0 +1,120 @@
+"""Which zero is fatal: the runs are the chapter's, and each stated reason is what happens."""
+
+import numpy as np
+import pytest
+
+from initcore import experiments
+from initcore.explorers import Zeros
+from initcore.explorers.zeros import RATES, REASONS, STEPS, ends, reason
+
+CASES = list(Zeros.cases())
+DATA = Zeros.load()
+DEAD = ("dead ReLU", "dead", "cancelled")
+
+
+def stored(case):
+    return DATA["cases"][" ".join(case)]
+
+
+def test_the_ends_are_those_of_the_chapters_experiment():
+    """Its nets are the same ones, so their numbers are too, at every epoch that both know."""
+    runs = experiments.which_zero_is_fatal("relu", epochs=1, replicas=2)
+    for start in [("zero", "zero", "random"), ("zero", "random", "zero")]:
+        found = experiments.block_steps("relu", *start, steps=(45,), replicas=2)
+        row = runs.where(*start)
+        np.testing.assert_array_equal(found.distinct[0], runs.distinct[row])
+        np.testing.assert_array_equal(found.accuracy[0], runs.accuracy[row])
+        np.testing.assert_array_equal(found.effective_rank[0], runs.effective_rank[row])
+
+
+@pytest.mark.parametrize("case", CASES, ids=" ".join)
+def test_the_reason_is_what_happens(case):
+    """The sentence of each of the 81 starts, against the runs from it."""
+    one = stored(case)
+    units, rank, accuracy = (one[name] for name in ("units", "rank", "accuracy"))
+    why = one["reason"]
+    assert why == reason(*case) and DATA["shared"]["reasons"][why] == REASONS[why]
+    all_different = units["low"][-1] == 16
+    if why in (*DEAD, "equal"):
+        assert set(units["low"] + units["high"]) == {1} and max(rank["high"]) <= 1
+        # guessing, or what one unit a layer is worth
+        low, high = (0, 0.15) if why in DEAD else (0.2, 0.45)
+        assert low <= accuracy["low"][-1] <= accuracy["high"][-1] <= high
+        if why in ("dead", "dead ReLU"):
+            assert set(rank["high"]) <= ({1} if case[1] == "constant" else {0})
+    elif why == "multiples":
+        assert all_different and max(rank["high"]) <= 1 and accuracy["high"][-1] < 0.5
+    else:
+        assert all_different and rank["low"][-1] > 2 and accuracy["mid"][-1] > 0.9
+    if why == "last":
+        assert units["high"][0] == 1 and units["low"][1] == 16
+    if why in ("first", "biases", "multiples", "half dead", "last and biases"):
+        assert units["low"][0] == 16
+
+
+def test_as_many_starts_learn_as_the_chapter_counts():
+    """Of the 18 without constant last weights, which are nine more that act as zero ones."""
+    learn = {
+        activation: sum(
+            stored(case)["accuracy"]["mid"][-1] > 0.9
+            for case in CASES
+            if case[0] == activation and case[2] != "constant"
+        )
+        for activation in RATES
+    }
+    assert learn == {"tanh": 14, "sigmoid": 14, "relu": 12}
+
+
+def test_constant_last_weights_act_as_zero_ones():
+    """Equal to a unit of the last stored digit; the rank of zero weights is rounding alone."""
+    for case in CASES:
+        if case[2] == "zero":
+            other = stored((*case[:2], "constant", case[3]))
+            for name, step in (("accuracy", 0.011), ("rank", 0.11)):
+                if name == "rank" and case[1] == "zero":
+                    continue
+                np.testing.assert_allclose(
+                    stored(case)[name]["mid"][1:], other[name]["mid"][1:], atol=step
+                )
+
+
+def test_a_few_cases_measured_again():
+    for case in [("relu", "zero", "zero", "random"), ("sigmoid", "constant", "random", "zero")]:
+        again = Zeros.measure(*case)
+        for name, step in (("units", 0), ("rank", 0.11), ("accuracy", 0.011)):
+            for end in ("low", "mid", "high"):
+                np.testing.assert_allclose(again[name][end], stored(case)[name][end], atol=step)
+
+
+def test_a_linear_classifier_is_the_level():
+    assert 0.94 < DATA["shared"]["linear"] < 0.99
+
+
+def test_reading_and_alternative_text_follow_the_state():
+    blocks = Zeros(activation="relu", first="zero", last="random", biases="zero", step=45)
+    table = blocks.reading()
+    assert table["step"].tolist() == list(STEPS) == DATA["shared"]["steps"]
+    assert "After step 45: 1 distinct unit of 16, effective rank 0.0" in blocks.alt()
+    titles = [ax.get_title(loc="left") for ax in blocks.still().axes]
+    assert titles == ["1 distinct, effective rank 0.0", "accuracy 0.08"]
+
+
+def test_ends_round_to_decimals():
+    assert ends(np.full((1, 8), 0.956), 2) == {"low": [0.96], "mid": [0.96], "high": [0.96]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "words"),
+    [
+        (("none", "zero", "zero"), {}, "`first` must be one of"),
+        (("zero", "none", "zero"), {}, "`last` must be one of"),
+        (("zero", "zero", "none"), {}, "`biases` must be one of"),
+        (("zero",) * 3, {"steps": (3, 3)}, "`steps` must be a rising sequence"),
+        (("zero",) * 3, {"steps": ()}, "`steps` must be a rising sequence"),
+        (("zero",) * 3, {"steps": (-1,)}, r"`steps\[0\]` must be"),
+        (("zero",) * 3, {"units": 0}, "`units` must be"),
+    ],
+)
+def test_bad_input_is_named(arguments, options, words):
+    with pytest.raises(ValueError, match=words):
+        experiments.block_steps("tanh", *arguments, **options)
