@@ -6,9 +6,10 @@ figure. Needs anywidget and Matplotlib (``pip install "initcore[widgets,plots]"`
 """
 
 from initcore.explorers._base import Explorer
+from initcore.explorers.opening import Opening
 from initcore.explorers.scale import Scale
 
-__all__ = ["Explorer", "Scale"]
+__all__ = ["Explorer", "Opening", "Scale"]
 
 #: By the name of its files and of its page on the site.
-EXPLORERS = {cls.NAME: cls for cls in (Scale,)}
+EXPLORERS = {cls.NAME: cls for cls in (Opening, Scale)}
