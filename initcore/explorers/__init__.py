@@ -7,9 +7,10 @@ figure. Needs anywidget and Matplotlib (``pip install "initcore[widgets,plots]"`
 
 from initcore.explorers._base import Explorer
 from initcore.explorers.opening import Opening
+from initcore.explorers.pretraining import Pretraining
 from initcore.explorers.scale import Scale
 
-__all__ = ["Explorer", "Opening", "Scale"]
+__all__ = ["Explorer", "Opening", "Pretraining", "Scale"]
 
 #: By the name of its files and of its page on the site.
-EXPLORERS = {cls.NAME: cls for cls in (Opening, Scale)}
+EXPLORERS = {cls.NAME: cls for cls in (Opening, Pretraining, Scale)}

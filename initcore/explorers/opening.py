@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from initcore import experiments, plots, probes
 from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.explorers._digits import examples, to_image, to_text
 from initcore.initializers import RandomNormal
 from initcore.network import MLP
 from initcore.tables import Table
@@ -59,10 +60,9 @@ class Opening(Explorer):
     @classmethod
     def shared(cls) -> dict[str, Any]:
         """Return the pixels of the ten digits, 0 to 16 as one character each (base 17)."""
-        pixels = experiments.split_digits(standardize=False).test
-        images = pixels.x[examples(pixels.y)].round().astype(int)
-        digits = ["".join("0123456789abcdefg"[value] for value in image) for image in images]
-        return {"digits": digits, "full": FULL, "shown": SHOWN, "inputs": len(pixels.y)}
+        pixels = experiments.pixels().test
+        digits = to_text(pixels.x[examples(pixels.y)])
+        return {"digits": digits, "shown": SHOWN}
 
     @classmethod
     def measure(cls, weights: str, activation: str) -> dict[str, Any]:
@@ -125,8 +125,8 @@ class Opening(Explorer):
             face = {"facecolors": colour if fill else "none", "edgecolors": colour}
             dots.scatter(x[there], y[there], s=size, label=("negative", "positive")[fill], **face)
         picture = dots.inset_axes((-0.13, 0.3, 0.1, 0.4))
-        digit = [int(pixel, 17) for pixel in self.load()["shared"]["digits"][self.digit]]
-        picture.imshow(np.reshape(digit, (8, 8)), cmap="gray_r", vmin=0, vmax=16)
+        digit = to_image(self.load()["shared"]["digits"][self.digit]).reshape(8, 8)
+        picture.imshow(digit, cmap="gray_r", vmin=0, vmax=1)
         for ax in (picture, dots):
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
@@ -154,14 +154,3 @@ class Opening(Explorer):
             f"layer 1 to layer {DEPTH} the RMS activation goes from {rms[0]:.2g} to {rms[-1]:.2g}, "
             f"the spread across inputs from {across[0]:.2g} to {across[-1]:.2g}."
         )
-
-
-def examples(y: np.ndarray) -> list[int]:
-    """Return where the first digit of each class stands.
-
-    Examples
-    --------
-    >>> examples(np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 0]))
-    [10, 8, 7, 6, 5, 4, 3, 2, 1, 0]
-    """
-    return [int(np.flatnonzero(y == digit)[0]) for digit in range(10)]
