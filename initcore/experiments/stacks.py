@@ -336,7 +336,7 @@ def pca_reconstruction(train: np.ndarray, images: np.ndarray, components: int) -
 
 
 def noisy_readout(
-    activations: np.ndarray, images: np.ndarray, noise: float = 0.0
+    activations: np.ndarray, images: np.ndarray, noise: Any = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the linear map that brings images back from activations seen with noise.
 
@@ -350,13 +350,13 @@ def noisy_readout(
     activations : array_like, shape ([replicas,] n, units)
         Of one layer, for n images.
     images : array_like, shape (n, pixels)
-    noise : float
-        At least 0.
+    noise : float or sequence of float
+        At least 0; several share most of the work.
 
     Returns
     -------
-    B : ndarray, shape ([replicas,] units, pixels)
-    c : ndarray, shape ([replicas,] 1, pixels)
+    B : ndarray, shape ([noises,] [replicas,] units, pixels)
+    c : ndarray, shape ([noises,] [replicas,] 1, pixels)
 
     Raises
     ------
@@ -375,12 +375,14 @@ def noisy_readout(
     a = np.asarray(activations, dtype=np.float64)
     if a.ndim < 2 or a.shape[-2] != len(images):
         _checks.fail("activations", f"an array with {len(images)} rows", activations)
-    noise = _checks.number("noise", noise, at_least=0.0)
+    noise = _checks.array("noise", noise, dtype=np.float64)
+    if noise.min() < 0:
+        _checks.fail("noise", "at least 0", noise)
     mean, target = a.mean(axis=-2, keepdims=True), images.mean(axis=0)
     u, s, vt = np.linalg.svd(a - mean, full_matrices=False)
     seen = s > s[..., :1] * len(images) * np.finfo(float).eps  # the rest is rounding
-    square = s**2 + len(images) * noise**2
-    factor = np.divide(s, square, out=np.zeros_like(s), where=seen)
+    square = s**2 + len(images) * noise.reshape(noise.shape + (1,) * s.ndim) ** 2
+    factor = np.divide(s, square, out=np.zeros_like(square), where=seen)
     B = vt.swapaxes(-1, -2) @ (factor[..., None] * (u.swapaxes(-1, -2) @ (images - target)))
     return B, target - mean @ B
 

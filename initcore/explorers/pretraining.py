@@ -69,20 +69,22 @@ class Pretraining(Explorer):
         train, test = run.train.x, run.test.x
         shown = examples(run.test.y)
         seen, tested = (run.start.forward(x).activations[:LAYERS] for x in (train, test))
-        found = {}
-        for noise in NOISES:
-            rng = np.random.default_rng(0)
-            errors, pictures = [], []
-            for a, b in zip(seen, tested):
-                B, c = experiments.noisy_readout(a, train, noise)
+        rngs = [np.random.default_rng(0) for _ in NOISES]
+        errors, pictures = np.zeros((len(NOISES), LAYERS, REPLICAS)), [[] for _ in NOISES]
+        for layer, (a, b) in enumerate(zip(seen, tested)):
+            for i, (noise, B, c) in enumerate(
+                zip(NOISES, *experiments.noisy_readout(a, train, NOISES))
+            ):
                 missing = np.square(b @ B + c - test).sum(axis=-1).mean(axis=-1)
-                errors.append(missing + noise**2 * np.square(B).sum(axis=(-2, -1)))
-                draw = b[0, shown] + noise * rng.standard_normal((len(shown), b.shape[-1]))
-                pictures.append(to_text(draw @ B[0] + c[0]))
-            ends = np.quantile(errors, [0.05, 0.5, 0.95], axis=-1).round(2) + 0.0
-            found[key(noise)] = dict(zip(("low", "mid", "high"), ends.tolist())) | {
-                "pictures": [list(of_digit) for of_digit in zip(*pictures)]
-            }
+                errors[i, layer] = missing + noise**2 * np.square(B).sum(axis=(-2, -1))
+                draw = b[0, shown] + noise * rngs[i].standard_normal((len(shown), b.shape[-1]))
+                pictures[i].append(to_text(draw @ B[0] + c[0]))
+        found = {}
+        for noise, error, texts in zip(NOISES, errors, pictures):
+            ends = np.quantile(error, [0.05, 0.5, 0.95], axis=-1).round(2) + 0.0
+            of_digits = [list(layers) for layers in zip(*texts)]
+            bands = dict(zip(("low", "mid", "high"), ends.tolist()))
+            found[key(noise)] = bands | {"pictures": of_digits}
         return found
 
     def _both(self) -> tuple[dict[str, Any], dict[str, Any]]:
