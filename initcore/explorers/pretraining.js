@@ -32,7 +32,7 @@ function build(ui) {
   ui.rows = [0, 1].map(() => {
     const name = element("p", { class: "ie-pretraining-name" });
     const pictures = [0, ...LAYERS].map(makePicture);
-    grid.append(...pictures.map(({ svg }) => svg), name);
+    grid.append(name, ...pictures.map(({ svg }) => svg));
     return { name, pictures };
   });
   ui.figure.append(grid);
@@ -56,7 +56,7 @@ function update(ui, read) {
   const names = [stack, "0.01 normal, no pretraining"];
   Object.values(both).forEach((one, i) => {
     const { name, pictures } = ui.rows[i];
-    name.textContent = `↑ ${names[i]}`;
+    name.textContent = names[i];
     drawPicture(pictures[0], shared.digits[digit], `the digit ${digit}`);
     LAYERS.forEach((layer, l) =>
       drawPicture(pictures[layer], one.pictures[digit][l], `rebuilt from layer ${layer}, ${names[i]}`),
@@ -77,7 +77,7 @@ function update(ui, read) {
     noise === 0
       ? "A layer of small weights makes the differences tiny, and loses none of them."
       : without.mid[4] > 0.95 * shared["mean image"]
-        ? "Of the net without pretraining nothing can be read but the mean image."
+        ? "Nothing but the mean image can be read from the latter."
         : "";
   const says =
     `${seen}, layer 5 of the start “${stack}” rebuilds a test digit up to an error of ${last(chosen)}, ` +
@@ -89,7 +89,7 @@ function update(ui, read) {
 
 const note =
   "No label has been seen. For each layer the best linear map back to the pixels is fitted on the training digits, " +
-  "for activations with this noise. Pictures: one net and one draw of the noise, cut off at paper and ink. " +
+  "for activations with this noise (those of tanh range over 2, of the sigmoids over 1). Pictures: one net and one draw of the noise, cut off at paper and ink. " +
   "Markers: the median of 8 nets over 359 test digits, with a band from 5% to 95%.";
 
 export default explorer({ build, update, note });
