@@ -144,6 +144,7 @@ function tell(one, depth) {
   const varies = across === 0 ? "by less than 1e−13" : `by ${last(one.across)}`;
   const told = `across the test digits its units vary ${varies}`;
   const first = number(one.rms.mid[0], 2);
+  if (one.rms.mid[0] === 0) return "All layers are dark: every unit answers 0 to every digit.";
   if (rms < 1e-3)
     return `The layers go dark: the RMS activation falls from ${first} in layer 1 to ` +
       `${rms === 0 ? "less than 1e−13" : last(one.rms)} in layer ${depth}, and ${told}.`;

@@ -77,7 +77,7 @@ function update(ui, read) {
     noise === 0
       ? "A layer of small weights makes the differences tiny, and loses none of them."
       : without.mid[4] > 0.95 * shared["mean image"]
-        ? "Nothing but the mean image can be read from the latter."
+        ? "From layer 5 of the small weights nothing more can be read."
         : "";
   const says =
     `${seen}, layer 5 of the start “${stack}” rebuilds a test digit up to an error of ${last(chosen)}, ` +

@@ -38,10 +38,10 @@ class Pretraining(Explorer):
 
     stack = control("Start", STACKS, "autoencoder stack", kind="radio")
     noise = control(
-        "Noise on the activations",
+        "Noise on the activations (standard deviation)",
         NOISES,
         0.01,
-        texts=["none", *(f"standard deviation {noise:g}" for noise in NOISES[1:])],
+        texts=["none", *(f"{noise:g}" for noise in NOISES[1:])],
     )
     digit = control("Digit", tuple(range(10)), 3, kind="radio")
 
