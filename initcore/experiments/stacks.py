@@ -335,6 +335,58 @@ def pca_reconstruction(train: np.ndarray, images: np.ndarray, components: int) -
     return mean + (images - mean) @ directions.T @ directions
 
 
+def noisy_readout(
+    activations: np.ndarray, images: np.ndarray, noise: Any = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the linear map that brings images back from activations seen with noise.
+
+    ``B, c`` minimise ``mean ‖x - (a + ε) B - c‖²`` over the images and over ε, independent normals
+    of standard deviation `noise`: least squares, and with noise a ridge regression with the
+    penalty ``n noise²`` for n images. What is far below the noise cannot be read; without noise
+    it can, however small.
+
+    Parameters
+    ----------
+    activations : array_like, shape ([replicas,] n, units)
+        Of one layer, for n images.
+    images : array_like, shape (n, pixels)
+    noise : float or sequence of float
+        At least 0; several share most of the work.
+
+    Returns
+    -------
+    B : ndarray, shape ([noises,] [replicas,] units, pixels)
+    c : ndarray, shape ([noises,] [replicas,] 1, pixels)
+
+    Raises
+    ------
+    ValueError, TypeError
+        Not as many activations as images, or negative noise.
+
+    Examples
+    --------
+    >>> a, x = np.array([[1.0], [3.0]]), np.array([[10.0], [30.0]])
+    >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x)]
+    [10.0, 0.0]
+    >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x, noise=1.0)]
+    [5.0, 10.0]
+    """
+    images = _checks.array("images", images, ndim=2, dtype=np.float64)
+    a = np.asarray(activations, dtype=np.float64)
+    if a.ndim < 2 or a.shape[-2] != len(images):
+        _checks.fail("activations", f"an array with {len(images)} rows", activations)
+    noise = _checks.array("noise", noise, dtype=np.float64)
+    if noise.min() < 0:
+        _checks.fail("noise", "at least 0", noise)
+    mean, target = a.mean(axis=-2, keepdims=True), images.mean(axis=0)
+    u, s, vt = np.linalg.svd(a - mean, full_matrices=False)
+    seen = s > s[..., :1] * len(images) * np.finfo(float).eps  # the rest is rounding
+    square = s**2 + len(images) * noise.reshape(noise.shape + (1,) * s.ndim) ** 2
+    factor = np.divide(s, square, out=np.zeros_like(square), where=seen)
+    B = vt.swapaxes(-1, -2) @ (factor[..., None] * (u.swapaxes(-1, -2) @ (images - target)))
+    return B, target - mean @ B
+
+
 def second_layer_errors(
     *,
     widths: Sequence[int] = (64, 100, 50),

@@ -316,7 +316,9 @@ function explorer({ build, update, note }) {
       says.textContent = sentence;
       writeNumbers({ head, rows });
       clearTimeout(timer);
-      if (!first) timer = setTimeout(() => (aloud.textContent = sentence), 700);
+      // not again what was said already: some figures move by themselves
+      const speak = () => aloud.textContent === sentence || (aloud.textContent = sentence);
+      if (!first) timer = setTimeout(speak, 700);
       first = false;
     }
     for (const { key } of controls) model.on(`change:${key}`, draw);

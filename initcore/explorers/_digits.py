@@ -1,0 +1,43 @@
+"""The handwritten digits of the live figures, as text: one character a pixel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+LEVELS = "0123456789abcdefg"  # 0 (paper) to 16 (ink): digits to base 17
+
+
+def examples(y: np.ndarray) -> list[int]:
+    """Return where the first digit of each class stands.
+
+    Examples
+    --------
+    >>> examples(np.array([9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 0]))
+    [10, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    """
+    return [int(np.flatnonzero(y == digit)[0]) for digit in range(10)]
+
+
+def to_text(images: Any) -> list[str]:
+    """Return images with pixels from 0 to 1 as a text each; what is outside is cut off.
+
+    Examples
+    --------
+    >>> to_text([[0.0, 0.5, 1.0, -0.2]])
+    ['08g0']
+    """
+    levels = np.rint(16 * np.clip(images, 0, 1)).astype(int)
+    return ["".join(LEVELS[level] for level in image) for image in levels]
+
+
+def to_image(text: str) -> np.ndarray:
+    """Return the pixels of a text, from 0 to 1.
+
+    Examples
+    --------
+    >>> to_image("08g")
+    array([0. , 0.5, 1. ])
+    """
+    return np.array([int(pixel, 17) for pixel in text]) / 16

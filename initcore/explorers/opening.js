@@ -1,0 +1,201 @@
+// The opening picture: digits travel through a deep net, whose layers light up or die.
+
+const [DEPTH, ROWS, HEIGHT] = [10, 8, 196];
+const EDGE = { left: 58, right: 14, top: 13, row: 22 }; // left and right: as the chart below has it
+const [STEP, HOLD, ROUNDS] = [110, 700, 2]; // milliseconds a layer, and at the end; rounds of digits
+const LAYERS = Array.from({ length: DEPTH }, (_, i) => i + 1);
+const CALLED = { tanh: "tanh", relu: "ReLU", sigmoid: "sigmoid" };
+
+/** The axis that holds all initializers, for one activation. */
+function axis(ui, activation) {
+  const ends = Object.entries(ui.data.cases)
+    .filter(([name]) => name.endsWith(` ${activation}`))
+    .flatMap(([, one]) => [...one.across.low, ...one.across.high])
+    .filter((value) => value > 0)
+    .map(Math.log10);
+  return [10 ** Math.floor(Math.min(...ends)), 10 ** Math.ceil(Math.max(...ends))];
+}
+
+/** The picture of a digit and the dots, made once; a dot is one unit. */
+function makeDots(ui, parent) {
+  const svg = shape("svg", { height: HEIGHT, role: "img", class: "ie-opening-dots" });
+  const front = shape("rect", { class: "ie-opening-front", y: 0, height: HEIGHT, rx: 4 });
+  const pixels = Array.from({ length: 64 }, (_, i) => {
+    const place = { x: 1 + 6 * (i % 8), y: 74 + 6 * Math.floor(i / 8), width: 6, height: 6 };
+    return shape("rect", { class: "ie-opening-pixel", ...place });
+  });
+  const frame = shape("rect", { class: "ie-opening-frame", x: 0.5, y: 73.5, width: 49, height: 49 });
+  const [sockets, dots] = [1.2, 0].map((r) =>
+    LAYERS.map(() => Array.from({ length: ui.data.shared.shown }, () => shape("circle", { r }))),
+  );
+  sockets.flat().forEach((socket) => socket.setAttribute("class", "ie-opening-socket"));
+  svg.append(front, ...pixels, frame, ...sockets.flat(), ...dots.flat());
+  parent.append(svg);
+  Object.assign(ui, { svg, front, pixels, dots });
+
+  new ResizeObserver(([entry]) => {
+    const width = Math.round(entry.contentRect.width);
+    if (!width || width === ui.width) return;
+    ui.width = width;
+    svg.setAttribute("width", width);
+    ui.column = (width - EDGE.left - EDGE.right) / DEPTH;
+    ui.radius = Math.min(10, ui.column / 4 - 0.6);
+    front.setAttribute("width", ui.column);
+    LAYERS.forEach((layer, l) =>
+      dots[l].forEach((dot, unit) => {
+        const middle = EDGE.left + (l + 0.5) * ui.column;
+        const cx = middle + (unit % 2 ? 1 : -1) * (ui.radius + 0.8);
+        const cy = EDGE.top + EDGE.row * Math.floor(unit / 2);
+        for (const one of [sockets[l][unit], dot]) {
+          one.setAttribute("cx", cx.toFixed(1));
+          one.setAttribute("cy", cy);
+        }
+      }),
+    );
+    if (ui.one) LAYERS.forEach((_, l) => drawLayer(ui, l));
+  }).observe(parent);
+}
+
+/** Show what the units of a layer answer to the digit: the area of a dot is the activation. */
+function drawLayer(ui, l) {
+  const codes = ui.one.units[ui.digit][l];
+  ui.dots[l].forEach((dot, unit) => {
+    const value = (Number(codes.slice(2 * unit, 2 * unit + 2)) - 50) / 49;
+    dot.setAttribute("r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
+    dot.setAttribute("class", value < 0 ? "ie-opening-negative" : "ie-opening-positive");
+    dot.setAttribute("data-value", value.toFixed(3));
+  });
+}
+
+function drawDigit(ui) {
+  const codes = ui.data.shared.digits[ui.digit];
+  ui.pixels.forEach((pixel, i) => pixel.setAttribute("fill-opacity", parseInt(codes[i], 17) / 16));
+}
+
+/** Let the present digit travel: its picture, then layer by layer; then the next digit. */
+function step(ui) {
+  clearTimeout(ui.timer);
+  if (!ui.playing || !ui.inView) return;
+  if (ui.at < DEPTH) {
+    drawLayer(ui, ui.at);
+    ui.front.setAttribute("x", EDGE.left + ui.at * ui.column);
+    ui.front.classList.add("is-moving");
+    ui.at += 1;
+    ui.timer = setTimeout(() => step(ui), ui.at < DEPTH ? STEP : HOLD);
+    return;
+  }
+  ui.left -= 1;
+  if (ui.left <= 0) return play(ui, false);
+  ui.byItself = true;
+  ui.model.set("digit", (ui.model.get("digit") + 1) % 10); // draws the picture, by update
+  ui.byItself = false;
+  ui.timer = setTimeout(() => step(ui), STEP);
+}
+
+function play(ui, playing) {
+  ui.playing = playing;
+  ui.button.textContent = playing ? "Pause the digits" : "Play the digits";
+  ui.left = 10 * ROUNDS;
+  if (playing) return step(ui);
+  clearTimeout(ui.timer);
+  ui.front.classList.remove("is-moving");
+  for (; ui.at < DEPTH; ui.at += 1) drawLayer(ui, ui.at); // a digit on its way arrives at once
+}
+
+function build(ui) {
+  const box = element("div", { class: "ie-opening" });
+  const sample = (kind, text) => {
+    const drawn = shape("svg", { width: 16, height: 14, "aria-hidden": "true" });
+    drawn.append(shape("circle", { class: `ie-opening-${kind}`, cx: 8, cy: 7, r: 5 }));
+    return element("span", { class: "ie-key" }, drawn, text);
+  };
+  const keys = [sample("positive", " positive"), sample("negative", " negative")];
+  const title = element("span", { class: "ie-chart-title" }, "Activations of one net, layer by layer");
+  box.append(element("p", { class: "ie-opening-keys" }, title, ...keys));
+  ui.figure.append(box);
+  makeDots(ui, box);
+  ui.spread = ui.chart({
+    parent: box,
+    title: "How much a unit's answer varies from digit to digit",
+    x: { label: "hidden layer", domain: [0.5, DEPTH + 0.5], ticks: LAYERS },
+    y: { label: "spread", log: true, domain: [0.1, 1] },
+    height: 140,
+    series: [{ key: "across", label: "", kind: "points", colour: 0 }],
+  });
+
+  ui.button = element("button", { type: "button" });
+  ui.button.addEventListener("click", () => play(ui, !ui.playing));
+  ui.panel.classList.add("ie-opening-panel");
+  ui.panel.append(element("div", { class: "ie-control ie-buttons" }, ui.button));
+  ui.at = DEPTH; // the layers that show the present digit
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  play(ui, !still.matches);
+  still.addEventListener("change", () => still.matches && play(ui, false));
+  new IntersectionObserver(([entry]) => {
+    ui.inView = entry.isIntersecting;
+    step(ui);
+  }, { threshold: 0.6 }).observe(ui.svg);
+}
+
+/** What the numbers mean, in a sentence. */
+function tell(one, depth) {
+  const last = (series) => number(series.mid.at(-1), 2);
+  const [rms, across] = [one.rms.mid.at(-1), one.across.mid.at(-1)];
+  const varies = across === 0 ? "by less than 1e−13" : `by ${last(one.across)}`;
+  const told = `across the test digits its units vary ${varies}`;
+  const first = number(one.rms.mid[0], 2);
+  if (one.rms.mid[0] === 0) return "All layers are dark: every unit answers 0 to every digit.";
+  if (rms < 1e-3)
+    return `The layers go dark: the RMS activation falls from ${first} in layer 1 to ` +
+      `${rms === 0 ? "less than 1e−13" : last(one.rms)} in layer ${depth}, and ${told}.`;
+  if (across < 0.01 * rms)
+    return `Lit but blind: layer ${depth} answers the same to every digit; ${told}, with an RMS ` +
+      `activation of ${last(one.rms)}.`;
+  if (rms > 100)
+    return `The layers explode: the RMS activation grows from ${first} in layer 1 to ` +
+      `${last(one.rms)} in layer ${depth}.`;
+  if (one.saturated > 0.5)
+    return `Layer ${depth} still tells the digits apart (${told}), but ` +
+      `${Math.round(100 * one.saturated)}% of its activations are saturated.`;
+  return `The digits get through: in layer ${depth} the RMS activation is ${last(one.rms)}, and ${told}.`;
+}
+
+function update(ui, read) {
+  const [weights, activation, digit] = [read("weights"), read("activation"), read("digit")];
+  const one = ui.data.cases[`${weights} ${activation}`];
+  const moved = digit !== ui.digit;
+  const changed = one !== ui.one;
+  Object.assign(ui, { one, digit });
+  if (moved) drawDigit(ui);
+  if (ui.byItself) ui.at = 0;
+  else {
+    // the reader's choice shows at once
+    if (moved && ui.at !== undefined && ui.chosen) play(ui, false);
+    if (ui.width) LAYERS.forEach((_, l) => drawLayer(ui, l));
+    ui.at = DEPTH;
+  }
+  ui.chosen = true;
+  const called = ui.model.get("controls")[0];
+  const name = called.texts[called.values.indexOf(weights)];
+  ui.svg.setAttribute(
+    "aria-label",
+    `${ui.data.shared.shown} units in each of ${DEPTH} layers of a ${CALLED[activation]} net, ` +
+      `weights ${name}, with the digit ${digit} as input`,
+  );
+  if (changed) {
+    ui.spread.axes({ y: { domain: axis(ui, activation) } });
+    const across = { x: LAYERS, y: one.across.mid, low: one.across.low, high: one.across.high };
+    ui.spread.draw({ across });
+  }
+  const { mid, low, high } = one.across;
+  const rows = LAYERS.map((layer, i) => [layer, one.rms.mid[i], mid[i], low[i], high[i]]);
+  const head = ["layer", "RMS activation", "spread across inputs", "spread, 5%", "spread, 95%"];
+  return { says: `${CALLED[activation]}, ${name}. ${tell(one, DEPTH)}`, head, rows };
+}
+
+const note =
+  "Dots: 16 of the 64 units of each layer of one untrained net; the area is the activation, full at 1 (ReLU: 3 " +
+  "or more). Chart: the spread across inputs over 359 digits, the median of 20 nets with a band from 5% to " +
+  "95%; less than 1e−13 counts as 0 and stands at the edge.";
+
+export default explorer({ build, update, note });

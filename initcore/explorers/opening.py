@@ -1,0 +1,156 @@
+"""The opening picture: digits travel through a deep net, whose layers light up or die."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from initcore import experiments, plots, probes
+from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.explorers._digits import examples, to_image, to_text
+from initcore.initializers import RandomNormal
+from initcore.network import MLP
+from initcore.tables import Table
+
+DEPTH, WIDTH, SHOWN, REPLICAS = 10, 64, 16, 20
+WEIGHTS = {
+    "zeros": ("zeros", "zeros"),
+    "normal_0.01": ("0.01 × normal", RandomNormal(stddev=0.01)),
+    "glorot_uniform": ("Glorot", "glorot_uniform"),
+    "he_normal": ("He", "he_normal"),
+    "normal_1": ("1.0 × normal", RandomNormal(stddev=1.0)),
+}
+ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU", "sigmoid": "sigmoid"}
+FULL = {"tanh": 1.0, "relu": 3.0, "sigmoid": 1.0}  # the activation of a dot of full size
+FLOOR = 1e-13  # the sigmoid's rounding errors are not far below: less counts as 0
+
+
+class Opening(Explorer):
+    """The picture of the opening page: digits travel through a deep net.
+
+    Nets of 64 pixels, ten hidden layers of 64 units without biases, before training. The dots are
+    16 units a layer of one net, with the first test digit of each class as input. The RMS
+    activation and the spread across inputs are over all 359 test digits, 20 nets a case.
+
+    Examples
+    --------
+    >>> start = Opening(weights="normal_0.01", activation="tanh")
+    >>> start.reading()["spread across inputs"].tolist()[:2]
+    [0.0811, 0.0064]
+    """
+
+    NAME: ClassVar[str] = "opening"
+    TITLE: ClassVar[str] = "Choose how the weights start: does a digit get through ten layers?"
+    MEASURED: ClassVar[tuple[str, ...]] = ("weights", "activation")
+
+    weights = control(
+        "Weights",
+        tuple(WEIGHTS),
+        "glorot_uniform",
+        kind="radio",
+        texts=[text for text, _ in WEIGHTS.values()],
+    )
+    activation = control(
+        "Activation", tuple(ACTIVATIONS), "tanh", kind="radio", texts=list(ACTIVATIONS.values())
+    )
+    digit = control("Digit", tuple(range(10)), 0, kind="radio")
+
+    @classmethod
+    def shared(cls) -> dict[str, Any]:
+        """Return the pixels of the ten digits, 0 to 16 as one character each (base 17)."""
+        pixels = experiments.pixels().test
+        digits = to_text(pixels.x[examples(pixels.y)])
+        return {"digits": digits, "shown": SHOWN}
+
+    @classmethod
+    def measure(cls, weights: str, activation: str) -> dict[str, Any]:
+        """Send the test digits through 20 nets, and write down one of them.
+
+        ``units[digit][layer]`` has two characters a unit: 50 is an activation of 0, 99 and 01 are
+        those of a dot of full size.
+        """
+        test = experiments.split_digits().test
+        net = MLP(
+            (64, *[WIDTH] * DEPTH, 10), activation, weights=WEIGHTS[weights][1], replicas=REPLICAS
+        )
+        layers = net.forward(test.x).activations[:-1]
+        spreads = np.array([probes.std_across_inputs(a) for a in layers])
+        rms = np.array([np.sqrt(probes.mean_square(a)) for a in layers])
+        found = {
+            name: band(np.where(values < FLOOR, 0.0, values))
+            for name, values in (("rms", rms), ("across", spreads))
+        }
+        if activation != "relu":
+            share = probes.saturated_fraction(layers[-1], activation)
+            found["saturated"] = rounded(np.median(share), 2)
+        one = np.array([a[0, examples(test.y), :SHOWN] for a in layers]).swapaxes(0, 1)
+        levels = 50 + np.rint(49 * np.clip(one / FULL[activation], -1, 1)).astype(int)
+        found["units"] = [["".join(f"{v:02d}" for v in layer) for layer in d] for d in levels]
+        return found
+
+    def reading(self) -> Table:
+        """Return the medians by layer, and the ends of the band of the spread across inputs."""
+        case = self.case()
+        columns = {
+            "layer": list(range(1, DEPTH + 1)),
+            "RMS activation": case["rms"]["mid"],
+            "spread across inputs": case["across"]["mid"],
+            "spread, 5%": case["across"]["low"],
+            "spread, 95%": case["across"]["high"],
+        }
+        return Table(columns, formats={name: ".3g" for name in columns if name != "layer"})
+
+    def values(self) -> np.ndarray:
+        """Return the activations in the picture, as shares of full size: layers by units."""
+        codes = self.case()["units"][self.digit]
+        pairs = [[int(row[i : i + 2]) for i in range(0, len(row), 2)] for row in codes]
+        return (np.array(pairs) - 50) / 49
+
+    def still(self) -> Figure:
+        """Draw the digit, the dots, and the spread by layer under them."""
+        case, values = self.case(), self.values()
+        layers = np.arange(1, DEPTH + 1)
+        fig, axes = plots.figure(1, height=4.6)
+        axes.remove()
+        dots, spread = fig.subplots(2, 1, height_ratios=(3, 2))
+        unit = np.arange(SHOWN)
+        x = layers[:, None] + np.where(unit % 2, 0.18, -0.18)
+        y = np.broadcast_to(-(unit // 2), x.shape)
+        dots.scatter(x, y, s=2, c="0.6")
+        for sign, colour, fill in ((1, plots.COLOURS[1], True), (-1, plots.COLOURS[0], False)):
+            there = sign * values > 0
+            size = 110 * np.abs(values[there])
+            face = {"facecolors": colour if fill else "none", "edgecolors": colour}
+            dots.scatter(x[there], y[there], s=size, label=("negative", "positive")[fill], **face)
+        picture = dots.inset_axes((-0.13, 0.3, 0.1, 0.4))
+        digit = to_image(self.load()["shared"]["digits"][self.digit]).reshape(8, 8)
+        picture.imshow(digit, cmap="gray_r", vmin=0, vmax=1)
+        for ax in (picture, dots):
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+        ends = [np.maximum(case["across"][end], FLOOR) for end in ("low", "mid", "high")]
+        plots.banded(spread, layers, ends, label="median of 20 nets, 5% to 95%")
+        plots.finish(dots, title=self._title(), x="", y="")
+        dots.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+        plots.finish(spread, title="", x="hidden layer", y="spread across inputs", log="y")
+        spread.set_xticks(layers)
+        for ax in (dots, spread):
+            ax.set_xlim(0.5, DEPTH + 0.5)
+        return fig
+
+    def _title(self) -> str:
+        text = WEIGHTS[self.weights][0]
+        return f"{ACTIVATIONS[self.activation]}, {text}: the digit {self.digit} on its way up"
+
+    def alt(self) -> str:
+        """Say how large the activations are, and how much they tell of the digit."""
+        case = self.case()
+        rms, across = (case[name]["mid"] for name in ("rms", "across"))
+        return (
+            f"Dots for {SHOWN} units in each of {DEPTH} layers of a {ACTIVATIONS[self.activation]} "
+            f"net, weights {WEIGHTS[self.weights][0]}, with the digit {self.digit} as input. From "
+            f"layer 1 to layer {DEPTH} the RMS activation goes from {rms[0]:.2g} to {rms[-1]:.2g}, "
+            f"the spread across inputs from {across[0]:.2g} to {across[-1]:.2g}."
+        )

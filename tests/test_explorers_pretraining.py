@@ -1,0 +1,111 @@
+"""What a layer can rebuild: the stored numbers against other readers, and the readout itself."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from initcore import experiments
+from initcore.explorers import Pretraining
+from initcore.explorers._digits import examples, to_image
+from initcore.explorers.pretraining import LAYERS, NOISES, STACKS, WITHOUT
+
+DATA = Pretraining.load()
+ALL = DATA["cases"] | {WITHOUT: DATA["shared"]["without"]}
+
+
+def pixels_of(pictures):
+    return np.array([[to_image(text) for text in of_digit] for of_digit in pictures])
+
+
+@pytest.mark.parametrize("stack", [WITHOUT, "tanh, Glorot"])
+def test_stored_numbers_are_those_measured(stack):
+    """To a hundredth; the pictures to one of their 16 steps."""
+    fresh = Pretraining.measure(stack)
+    assert fresh.keys() == ALL[stack].keys()
+    for noise, stored in ALL[stack].items():
+        for end in ("low", "mid", "high"):
+            np.testing.assert_allclose(stored[end], fresh[noise][end], atol=0.0101)
+        apart = pixels_of(stored["pictures"]) - pixels_of(fresh[noise]["pictures"])
+        assert np.abs(apart).max() <= 1 / 16
+
+
+def test_readout_is_that_of_a_ridge_regression():
+    rng = np.random.default_rng(0)
+    a, x = rng.standard_normal((3, 40, 5)), rng.standard_normal((40, 4))
+    B, c = experiments.noisy_readout(a, x, 0.3)
+    for one, weights, offset in zip(a, B, c):
+        ridge = Ridge(alpha=40 * 0.3**2).fit(one, x)
+        np.testing.assert_allclose(weights, ridge.coef_.T, atol=1e-10)
+        np.testing.assert_allclose(offset[0], ridge.intercept_, atol=1e-10)
+
+
+def test_readout_is_the_best_for_noisy_activations():
+    """The same minimum by brute force: least squares on many noisy copies."""
+    rng = np.random.default_rng(1)
+    a, x = rng.standard_normal((30, 3)), rng.standard_normal((30, 2))
+    copies = 4000
+    noisy = np.tile(a, (copies, 1)) + 0.5 * rng.standard_normal((30 * copies, 3))
+    design = np.hstack([noisy, np.ones((len(noisy), 1))])
+    brute = np.linalg.lstsq(design, np.tile(x, (copies, 1)), rcond=None)[0]
+    B, c = experiments.noisy_readout(a, x, 0.5)
+    np.testing.assert_allclose(np.vstack([B, c]), brute, atol=0.02)
+
+
+def test_a_unit_that_never_moves_is_not_read():
+    B, c = experiments.noisy_readout([[1.0, 7.0], [3.0, 7.0]], [[10.0], [30.0]])
+    np.testing.assert_allclose(B.ravel(), [10, 0], atol=1e-12)
+    np.testing.assert_allclose(c.ravel(), [0], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([[1.0]], [[1.0], [2.0]]), "activations"),
+        (([[1.0], [2.0]], [1.0, 2.0]), "images"),
+        (([[1.0], [2.0]], [[1.0], [2.0]], -0.1), "noise"),
+    ],
+)
+def test_readout_refuses_bad_input(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=f"`{message}`"):
+        experiments.noisy_readout(*arguments)
+
+
+def test_the_levels_are_those_of_the_chapter():
+    train, test = experiments.pixels()
+    shared = DATA["shared"]
+    assert shared["mean image"] == pytest.approx(
+        np.square(test.x - train.x.mean(axis=0)).sum(axis=1).mean(), abs=0.006
+    )
+    assert shared["PCA"] == pytest.approx(experiments.pca_error(train.x, test.x, 6), abs=0.006)
+    stored = np.array([to_image(text) for text in shared["digits"]])
+    np.testing.assert_array_equal(stored, test.x[examples(test.y)])
+
+
+def test_small_weights_lose_the_digit_to_noise_and_to_nothing_else():
+    """No noise: all is there. Noise of 0.01 is far above the spread of layer 2 (1e-4)."""
+    assert max(ALL[WITHOUT]["0"]["mid"]) <= 0.01
+    np.testing.assert_allclose(
+        ALL[WITHOUT]["0.01"]["mid"][1:], DATA["shared"]["mean image"], atol=0.02
+    )
+
+
+def test_pretrained_layers_withstand_noise():
+    """Layer 5 rebuilds digits better than six principal components do, at a noise of 0.01."""
+    for stack in STACKS:
+        assert ALL[stack]["0.01"]["high"][-1] < DATA["shared"]["PCA"]
+
+
+@pytest.mark.parametrize("stack", [*STACKS, WITHOUT])
+def test_errors_grow_with_the_layer_and_with_the_noise(stack):
+    mid = np.array([ALL[stack][noise]["mid"] for noise in ("0", "0.001", "0.01", "0.1")])
+    assert mid.shape == (len(NOISES), LAYERS)
+    assert np.all(np.diff(mid, axis=1) >= -0.01) and np.all(np.diff(mid, axis=0) >= -0.01)
+    for case in ALL[stack].values():
+        assert pixels_of(case["pictures"]).shape == (10, LAYERS, 64)
+
+
+def test_errors_name_the_control():
+    with pytest.raises(ValueError, match="`noise` must be one of"):
+        Pretraining(noise=0.5)
+    with pytest.raises(TypeError, match="of the controls stack, noise, digit"):
+        Pretraining(layer=1)
