@@ -7,8 +7,10 @@ no figure and computes no theory. The modules inside are by subject; none import
 """
 
 from initcore.experiments.assumptions import (
+    BREAKS,
     BROKEN,
     broken_assumptions,
+    broken_net,
     input_layer_on,
     prediction_ratio,
 )
@@ -84,6 +86,7 @@ from initcore.experiments.symmetry import (
 )
 
 __all__ = [
+    "BREAKS",
     "BROKEN",
     "BlockRuns",
     "Branches",
@@ -106,6 +109,7 @@ __all__ = [
     "accuracy_over_scales",
     "both_ways",
     "broken_assumptions",
+    "broken_net",
     "cd1_cosines",
     "classifier_at_start",
     "classifier_signals",

@@ -6,9 +6,11 @@ figure. Needs anywidget and Matplotlib (``pip install "initcore[widgets,plots]"`
 """
 
 from initcore.explorers._base import Explorer
+from initcore.explorers.assumptions import Assumptions
+from initcore.explorers.compromise import Compromise
 from initcore.explorers.scale import Scale
 
-__all__ = ["Explorer", "Scale"]
+__all__ = ["Assumptions", "Compromise", "Explorer", "Scale"]
 
 #: By the name of its files and of its page on the site.
-EXPLORERS = {cls.NAME: cls for cls in (Scale,)}
+EXPLORERS = {cls.NAME: cls for cls in (Scale, Assumptions, Compromise)}
