@@ -7,8 +7,10 @@ no figure and computes no theory. The modules inside are by subject; none import
 """
 
 from initcore.experiments.assumptions import (
+    BREAKS,
     BROKEN,
     broken_assumptions,
+    broken_net,
     input_layer_on,
     prediction_ratio,
 )
@@ -89,6 +91,7 @@ from initcore.experiments.which_zero import (
 )
 
 __all__ = [
+    "BREAKS",
     "BROKEN",
     "BlockRuns",
     "BlockSteps",
@@ -113,6 +116,7 @@ __all__ = [
     "block_steps",
     "both_ways",
     "broken_assumptions",
+    "broken_net",
     "cd1_cosines",
     "classifier_at_start",
     "classifier_signals",

@@ -1,8 +1,8 @@
-"""The variance derivation's assumptions, broken one at a time; real inputs, learned weights."""
+"""The variance derivation's assumptions, broken; real inputs, learned weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -114,6 +114,102 @@ def broken_assumptions(
             x, W, b = draw(rng, batch, n, units)
             ratios[name][r] = np.square(x @ W + b).mean() / np.square(x).mean()
     return ratios
+
+
+#: What `broken_net` can break, by a short name.
+BREAKS = {
+    "dependent": "A1: each weight is its input's size times a random sign",
+    "mean": "A2: the weights have the mean 1/√n",
+    "pairs": "A2: a unit's weights are equal in pairs",
+    "unequal": "A3: the first half of the units has larger weights",
+    "biases": "A4: the biases vary (variance 1/2)",
+    "relu": "A5: the activation is a ReLU",
+    "input mean": "not assumed: the inputs have the mean 1",
+}
+
+
+def broken_net(
+    broken: Collection[str],
+    *,
+    n: int = 100,
+    depth: int = 6,
+    batch: int = 20,
+    replicas: int = 40,
+    seed: int = 0,
+) -> np.ndarray:
+    """Return q over q_0 by layer in nets that break any set of the derivation's assumptions.
+
+    Always ``n Var(w) = 1``, so the derivation says 1 in every layer. All sets share their draws.
+
+    Parameters
+    ----------
+    broken : collection of str
+        Keys of `BREAKS`; none is a net that keeps all assumptions.
+    n, depth, batch : int
+        Units of every layer, layers, inputs.
+    replicas : int
+        Independent nets, each with inputs of its own.
+    seed : int
+        Of everything.
+
+    Returns
+    -------
+    ndarray, shape (depth + 1, replicas)
+        The mean of z² over inputs and units, over the mean of x²; 1 at the input.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An unknown name in `broken`, a count below 1.
+
+    Notes
+    -----
+    Weights that depend on the input can know only one, so each input then has weights of its own.
+    Without A3 weight ``w_ij`` has the variance ``c_i c_j / n``, with c = 1.5 in the first half of
+    the units and 0.5 in the second.
+
+    Examples
+    --------
+    >>> broken_net({"dependent"}, depth=1).mean(axis=1).round().tolist()
+    [1.0, 3.0]
+    """
+    n, depth, batch, replicas = counts(n=n, depth=depth, batch=batch, replicas=replicas)
+    if isinstance(broken, str):
+        _checks.fail("broken", "a collection of names", broken, TypeError)
+    for name in broken:
+        _checks.choice("broken", name, tuple(BREAKS))
+    q = np.empty((depth + 1, replicas))
+    for r, rng in enumerate(network.replica_generators(seed, replicas, len(BROKEN) + 1)):
+        for_inputs, for_weights, for_biases = rng.spawn(3)
+        a = for_inputs.standard_normal((batch, n)) + ("input mean" in broken)
+        q[0, r] = np.square(a).mean()
+        for layer in range(1, depth + 1):
+            W = _broken_weights(for_weights, a, broken)
+            z = (a[:, None, :] @ W)[:, 0] if W.ndim == 3 else a @ W
+            b = for_biases.standard_normal(n) * np.sqrt(0.5)
+            if "biases" in broken:
+                z = z + b
+            q[layer, r] = np.square(z).mean()
+            a = np.maximum(z, 0) if "relu" in broken else z
+    return q / q[0]
+
+
+def _broken_weights(rng: np.random.Generator, a: np.ndarray, broken: Collection[str]) -> np.ndarray:
+    """Draw the weights (n, n) of one layer, or (batch, n, n) where each input has its own."""
+    n = a.shape[1]
+    if "dependent" in broken:
+        size = np.sqrt(np.square(a).mean(axis=1, keepdims=True))
+        known = a / np.where(size > 0, size, 1.0)
+        W = rng.choice([-1.0, 1.0], (*a.shape, n)) * known[:, :, None] / np.sqrt(n)
+    else:
+        W = _weights(rng, n, n)
+    if "pairs" in broken:
+        W = np.repeat(W[..., ::2, :], 2, axis=-2)[..., :n, :]
+    if "unequal" in broken:
+        c = np.where(np.arange(n) < n / 2, 1.5, 0.5)
+        c /= c.mean()
+        W = W * np.sqrt(c[:, None] * c)
+    return W + 1 / np.sqrt(n) if "mean" in broken else W
 
 
 def input_layer_on(x: np.ndarray, *, units: int = 100, replicas: int = 200, seed: int = 0):

@@ -6,13 +6,27 @@ figure. Needs anywidget and Matplotlib (``pip install "initcore[widgets,plots]"`
 """
 
 from initcore.explorers._base import Explorer
+from initcore.explorers.assumptions import Assumptions
+from initcore.explorers.compromise import Compromise
 from initcore.explorers.opening import Opening
 from initcore.explorers.pretraining import Pretraining
 from initcore.explorers.residual import Residual
 from initcore.explorers.scale import Scale
 from initcore.explorers.zeros import Zeros
 
-__all__ = ["Explorer", "Opening", "Pretraining", "Residual", "Scale", "Zeros"]
+__all__ = [
+    "Assumptions",
+    "Compromise",
+    "Explorer",
+    "Opening",
+    "Pretraining",
+    "Residual",
+    "Scale",
+    "Zeros",
+]
 
 #: By the name of its files and of its page on the site, in the order of the chapters.
-EXPLORERS = {cls.NAME: cls for cls in (Opening, Pretraining, Zeros, Scale, Residual)}
+EXPLORERS = {
+    cls.NAME: cls
+    for cls in (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Residual)
+}

@@ -1,0 +1,101 @@
+// The compromise: what each mode keeps of the signal and of the gradient.
+
+const WAYS = ["signal", "gradient"];
+const CALLED = {
+  fan_in: "fan_in",
+  fan_out: "fan_out",
+  fan_avg: "Glorot's fan_avg",
+  fan_geo_avg: "The geometric mean",
+};
+
+/** The decades that hold both ways of all modes, so that the modes can be compared. */
+function decades(one) {
+  const values = Object.keys(CALLED).flatMap((mode) =>
+    WAYS.flatMap((way) => [...one[mode][way].low, ...one[mode][way].high]),
+  );
+  const powers = values.map(Math.log10);
+  const low = Math.min(-1, Math.floor(Math.min(...powers)));
+  return [10 ** low, 10 ** Math.max(1, Math.ceil(Math.max(...powers)))];
+}
+
+function build(ui) {
+  ui.units = element("p", { class: "ie-compromise-units" });
+  ui.figure.append(ui.units);
+  const chart = (title, key, colour) =>
+    ui.chart({
+      title,
+      x: { label: "layer (0: the input)", domain: [-0.3, 6.3], ticks: [0, 1, 2, 3, 4, 5, 6] },
+      y: { label: "mean square / at its start", log: true, domain: [0.1, 10] },
+      level: 1,
+      series: [
+        { key: `${key} theory`, label: "theory", kind: "line", colour, dash: colour ? "7 3" : "" },
+        { key, label: "measured", kind: "points", colour },
+      ],
+    });
+  ui.charts = {
+    signal: chart("Signal, from the input on: read to the right", "signal", 0),
+    gradient: chart("Gradient, from the output back: read to the left", "gradient", 1),
+  };
+}
+
+/** Whether a prediction stays at 1: in every layer, at its two ends only, or not at all. */
+function kept(theory) {
+  const near = (value) => Math.abs(Math.log(value)) < 0.05;
+  if (theory.every(near)) return "everywhere";
+  return near(theory[0]) && near(theory.at(-1)) ? "at the ends" : "no";
+}
+
+/** What the mode keeps, in words. */
+function verdict(signal, gradient) {
+  const [forward, backward] = [kept(signal), kept(gradient)];
+  if (forward === "everywhere" && backward === "everywhere") return "It keeps both, in every layer";
+  const between = (way) => `the ${way} from end to end, and not in between`;
+  if (forward === "at the ends" && backward === "at the ends")
+    return "It keeps both from end to end, and neither in between";
+  if (forward === "everywhere")
+    return `It keeps the signal in every layer, ${backward === "no" ? "not the gradient" : between("gradient")}`;
+  if (backward === "everywhere")
+    return `It keeps the gradient in every layer, ${forward === "no" ? "not the signal" : between("signal")}`;
+  const lost = signal.at(-1) < 1 && gradient[0] < 1;
+  return lost ? "It loses some of both" : "It keeps neither: one grows as the other shrinks";
+}
+
+function update(ui, read) {
+  const [shape, first, second] = [read("shape"), read("first"), read("second")];
+  const mode = read("mode");
+  const name = `${shape} ${first} ${second}`;
+  const one = ui.data.cases[name];
+  const layers = one.widths.map((_, layer) => layer);
+  if (ui.for !== name) {
+    ui.for = name;
+    const y = { domain: decades(one) };
+    for (const way of WAYS) ui.charts[way].axes({ y });
+    ui.units.textContent = `Units by layer: ${one.widths.join(", ")}`;
+  }
+  const columns = { units: one.widths };
+  for (const way of WAYS) {
+    const { low, mid, high, theory } = one[mode][way];
+    ui.charts[way].draw({
+      [way]: { x: layers, y: mid, low, high },
+      [`${way} theory`]: { x: layers, y: theory },
+    });
+    columns[way] = mid;
+    columns[`${way}, theory`] = theory;
+  }
+  const { signal, gradient } = one[mode];
+  const square = first === second ? " All layers are square, and all modes are the same." : "";
+  const says =
+    `${CALLED[mode]}: from end to end the signal's mean square is multiplied by ` +
+    `${number(signal.mid.at(-1))} (theory ${number(signal.theory.at(-1))}), the gradient's by ` +
+    `${number(gradient.mid[0])} (theory ${number(gradient.theory[0])}). ` +
+    `${verdict(signal.theory, gradient.theory)}.${square}`;
+  const head = ["layer", ...Object.keys(columns)];
+  const rows = layers.map((layer, i) => [layer, ...Object.values(columns).map((c) => c[i])]);
+  return { says, head, rows };
+}
+
+const note =
+  "Markers: the median of 20 linear nets, with a band from 5% to 95%. Lines: the exact average, a " +
+  "product of fan_in Var(w) forward and of fan_out Var(w) back. The thin line is 1: nothing lost.";
+
+export default explorer({ build, update, note });

@@ -1,0 +1,125 @@
+"""The compromise: fan_in, fan_out or a mean of both, and what each keeps on its way."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from initcore import experiments, plots
+from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.initializers import VarianceScaling
+from initcore.tables import Table
+
+LAYERS = 6
+WIDTHS = (16, 32, 64, 128, 256, 512)
+MODES = {"fan_in": "fan_in", "fan_out": "fan_out", "fan_avg": "Glorot's fan_avg"}
+MODES |= {"fan_geo_avg": "geometric mean"}
+SETTINGS = {"batch": 20, "replicas": 20}
+
+
+class Compromise(Explorer):
+    """The compromise, of the chapter on Glorot's initialization.
+
+    Linear nets of six layers whose weights have the variance 1/n, with n by the mode: 20 nets a
+    case. The mean square of the signal over that of the input, and of the gradient by a layer's
+    activations over that at the output.
+
+    Examples
+    --------
+    >>> figure = Compromise(shape="zigzag", first=64, second=256, mode="fan_avg")
+    >>> figure.reading()["signal, theory"].tolist()[-1]
+    0.262
+    """
+
+    NAME: ClassVar[str] = "compromise"
+    TITLE: ClassVar[str] = "The compromise: which fan keeps the signal, which the gradient?"
+    MEASURED: ClassVar[tuple[str, ...]] = ("shape", "first", "second")
+
+    shape = control(
+        "Shape of the net",
+        ("taper", "zigzag"),
+        "taper",
+        kind="radio",
+        texts=("steadily from A to B units", "A and B units in turn"),
+    )
+    first = control("A, units at the input", WIDTHS, 512)
+    second = control("B, units at the other width", WIDTHS, 32)
+    mode = control(
+        "n in Var(w) = 1/n", tuple(MODES), "fan_in", kind="radio", texts=tuple(MODES.values())
+    )
+
+    @classmethod
+    def measure(cls, shape: str, first: int, second: int) -> dict[str, Any]:
+        """Measure one net with all modes, which share their draws."""
+        sizes = widths(shape, first, second)
+        measured = experiments.both_ways(sizes, modes=tuple(MODES), **SETTINGS)
+        found: dict[str, Any] = {"widths": sizes}
+        for mode, ways in measured.items():
+            expected = predict(sizes, mode)
+            found[mode] = {
+                name: band(ways[way]) | {"theory": rounded(line)}
+                for (name, way), line in zip(
+                    {"signal": "forward", "gradient": "backward"}.items(), expected
+                )
+            }
+        return found
+
+    def reading(self) -> Table:
+        """Return the medians and the theory by layer; layer 0 is the input."""
+        case = self.case()
+        columns: dict[str, list] = {"layer": list(range(LAYERS + 1)), "units": case["widths"]}
+        for name, series in case[self.mode].items():
+            columns |= {name: series["mid"], f"{name}, theory": series["theory"]}
+        return Table(columns, formats=dict.fromkeys(list(columns)[2:], ".3g"))
+
+    def still(self) -> Figure:
+        """Draw both ways side by side."""
+        layers = np.arange(LAYERS + 1)
+        fig, axes = plots.figure(2, height=3.4, sharey=True)
+        label = MODES[self.mode]
+        for series, (ax, (name, ends)) in enumerate(zip(axes, self.case()[self.mode].items())):
+            quantiles = [ends[end] for end in ("low", "mid", "high")]
+            plots.banded(ax, layers, quantiles, label=name, series=series)
+            plots.theory(ax, layers, ends["theory"], series=series)
+            factor = ends["mid"][-1 if name == "signal" else 0]
+            title = f"{label}: {name} × {factor:.2g}"
+            plots.finish(ax, title=title, x="layer", y="mean square / at its start", log="y")
+        return fig
+
+    def alt(self) -> str:
+        """Say what is left of the signal and the gradient at their ends."""
+        case = self.case()
+        signal, gradient = (case[self.mode][name]["mid"] for name in ("signal", "gradient"))
+        units = ", ".join(map(str, case["widths"]))
+        return (
+            f"Layers of {units} units, {MODES[self.mode]}: from the input to layer {LAYERS} the "
+            f"mean square of the signal is multiplied by {signal[-1]:.2g}, from layer {LAYERS} to "
+            f"the input that of the gradient by {gradient[0]:.2g}."
+        )
+
+
+def widths(shape: str, first: int, second: int) -> list[int]:
+    """Return the units of each layer, inputs first.
+
+    Examples
+    --------
+    >>> widths("taper", 512, 128)
+    [512, 406, 323, 256, 203, 161, 128]
+    >>> widths("zigzag", 512, 128)
+    [512, 128, 512, 128, 512, 128, 512]
+    """
+    if shape == "zigzag":
+        return [second if layer % 2 else first for layer in range(LAYERS + 1)]
+    return np.geomspace(first, second, LAYERS + 1).round().astype(int).tolist()
+
+
+def predict(sizes: list[int], mode: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the products of ``fan_in Var(w)`` from the input on, of ``fan_out Var(w)`` back."""
+    fan_in, fan_out = np.array(sizes[:-1]), np.array(sizes[1:])
+    scaling = VarianceScaling(1.0, mode)
+    variance = np.array([scaling.variance(shape) for shape in zip(sizes[:-1], sizes[1:])])
+    signal = np.cumprod([1.0, *(fan_in * variance)])
+    gradient = np.cumprod([1.0, *(fan_out * variance)[::-1]])[::-1]
+    return signal, gradient
