@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-all matrix notebooks explorers students lint format clean
+.PHONY: help book serve lab test test-all matrix notebooks explorers students zip lint format clean
 
 BIN := .venv/bin
 ENVIRONMENT := sh website/environment.sh requirements.txt
@@ -62,6 +62,10 @@ explorers: ## measure the numbers of the live figures (minutes; ARGS="scale" for
 students: ## write the course without solutions, and an answer key, into _build
 	@$(ENVIRONMENT)
 	@$(BIN)/python website/students.py
+
+zip: ## write the offline site with a server of its own, to be run from a stick, into _build
+	@$(MAKE) --no-print-directory book OFFLINE=1
+	@$(BIN)/python website/course_zip.py
 
 lint: ## check style and spelling only
 	@$(TEST_ENVIRONMENT)

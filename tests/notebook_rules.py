@@ -56,6 +56,7 @@ import book  # noqa: E402
 import claims  # noqa: E402
 import marks  # noqa: E402
 import notebooks  # noqa: E402
+import setup_cell  # noqa: E402
 
 from initcore.explorers import EXPLORERS  # noqa: E402
 
@@ -143,7 +144,9 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"]).use(dollarmath_plugin)
 ROLE = re.compile(r"\{[A-Za-z][\w:.+-]*\}$")
-MYST_LINE = re.compile(r"^(:::+|\+\+\+|% |\([\w-]+\)=\s*$)|\{\{.*\}\}|\[\^[^\]]+\]")
+MYST_LINE = re.compile(r":::+|\+\+\+|%|: |\([\w-]+\)=\s*$|\{[.#\w][^{}]*\}$")  # at its start
+MYST = re.compile(r"\{\{.*\}\}|\[\^[^\]]+\]")
+TAKES_ATTRIBUTES = ("image", "code_inline", "link_close")  # MyST's `![…](…){width=50%}`
 HTML_ID = re.compile(r"""\b(?:id|name)=["']([^"']+)["']""")
 HTML_LINK = re.compile(r"""\b(?:href|src)=["']([^"']+)["']""")
 HTML_ALT = re.compile(r"""\balt=["']([^"']*)["']""")
@@ -285,6 +288,15 @@ class Chapter:
         """Return a section of the template, an empty one if it is missing."""
         return next((part for part in self.sections if part.title == title), Section(title))
 
+    @property
+    def own_code(self) -> list[Code]:
+        """The code cells without the setup cell, which may do what no other may."""
+        return [code for code in self.code if not self.is_setup(code.cell)]
+
+    def is_setup(self, cell: NotebookNode) -> bool:
+        """Whether a cell is, to the letter, the setup cell of the course."""
+        return setup_cell.is_setup(cell, self.root / "_config.yml")
+
     @cached_property
     def imported(self) -> set[str]:
         """The names that the chapter's imports bind."""
@@ -380,6 +392,8 @@ def lets_nbval_see_every_cell(chapter: Chapter) -> Iterator[str]:
             yield "a raw cell, which JupyterLab shows and the page does not"
         where = f"a cell ({cell.source[:30]!r})"
         for tag in set(cell.metadata.get("tags", [])) - TAGS:
+            if chapter.is_setup(cell):
+                continue  # not on the page, which does not begin with machinery; run by nbval
             yield f"{where} has the tag {tag}"
         for key in set(cell.metadata) - {"tags", "mystnb"}:
             yield f"{where} has metadata that no chapter needs: {key}"
@@ -580,7 +594,7 @@ def count_lines(source: str) -> tuple[int, int]:
 def imports_initcore(chapter: Chapter) -> Iterator[str]:
     """The machinery is the package's; other imports are few."""
     roots = set()
-    for code in chapter.code:
+    for code in chapter.own_code:
         for node in ast.walk(code.tree):
             if isinstance(node, ast.Import):
                 roots |= {alias.name.split(".")[0] for alias in node.names}
@@ -590,6 +604,17 @@ def imports_initcore(chapter: Chapter) -> Iterator[str]:
         yield "initcore is not imported"
     for root in sorted(roots - IMPORTS):
         yield f"{root} is imported: no chapter may, see IMPORTS in tests/notebook_rules.py"
+
+
+def begins_with_the_setup_cell(chapter: Chapter) -> Iterator[str]:
+    """Wherever the notebook is opened, its first code cell sees to it that initcore is there."""
+    wanted = "website/setup_cell.py: run `make notebooks`"
+    for number, cell in enumerate(chapter.notebook.cells):
+        if cell.get("id") == setup_cell.ID and (number != 1 or not chapter.is_setup(cell)):
+            yield f"cell {number + 1} is called {setup_cell.ID} and is not that of {wanted}"
+    is_there = any(chapter.is_setup(cell) for cell in chapter.notebook.cells)
+    if not is_there and (chapter.root / "_config.yml").is_file():
+        yield f"there is no cell below the title as in {wanted}"
 
 
 def stays_inside(chapter: Chapter) -> Iterator[str]:
@@ -649,19 +674,30 @@ def is_plain_markdown(chapter: Chapter) -> Iterator[str]:
         for token in tokens:
             if token.type == "fence" and token.info.strip().startswith("{"):
                 yield f"a directive, which JupyterLab shows raw: {token.info.strip()}"
+            elif token.type == "math_block_label":
+                yield f"a label of a formula, which JupyterLab shows raw: ({token.info})"
             elif token.type == "inline":
                 yield from _raw_in(token.children or [])
 
 
 def _raw_in(children: list[Token]) -> Iterator[str]:
+    """Yield what is raw in a line or more of text; `before` is what stands left of a token."""
     for before, token in zip([None, *children], children, strict=False):
-        follows_text = before is not None and before.type == "text"
-        if token.type == "code_inline" and follows_text and ROLE.search(before.content):
+        left = before.type if before is not None else "softbreak"
+        if token.type == "code_inline" and left == "text" and ROLE.search(before.content):
             yield f"a role, which JupyterLab shows raw: {ROLE.search(before.content).group()}"
-        elif token.type == "text" and (match := MYST_LINE.search(token.content)):
-            yield f"MyST syntax, which JupyterLab shows raw: {match.group().strip()}"
-        elif token.type == "link_close" and before is not None and before.type == "link_open":
+        elif token.type == "link_close" and left == "link_open":
             yield f"a link without text: {before.attrGet('href')}"
+        elif token.type != "text":
+            continue
+        elif token.content.startswith("{") and left in TAKES_ATTRIBUTES:
+            yield f"attributes, which JupyterLab shows raw: {token.content[:40]}"
+        elif token.content.startswith("^") and left == "link_open":
+            yield f"a footnote, which JupyterLab shows raw: {token.content}"
+        elif left == "softbreak" and (match := MYST_LINE.match(token.content)):
+            yield f"MyST syntax, which JupyterLab shows raw: {match.group().strip()}"
+        elif match := MYST.search(token.content):
+            yield f"MyST syntax, which JupyterLab shows raw: {match.group().strip()}"
 
 
 def has_links_that_lead_somewhere(chapter: Chapter) -> Iterator[str]:
@@ -1000,6 +1036,7 @@ RULES: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     gives_the_numbers_of_a_figure,
     is_short,
     imports_initcore,
+    begins_with_the_setup_cell,
     stays_inside,
     seeds_what_is_random,
     is_plain_markdown,

@@ -15,7 +15,7 @@ Running the command twice leaves the files byte-identical: what changes from run
 machine to machine (times, versions, the random ids of widgets, how a front end folds its cells)
 is not stored. The text of a figure, which `initcore.plots.show` puts beside the picture, is
 copied to ``mystnb.image.alt`` in the cell's metadata, where MyST-NB takes a picture's alternative
-text from.
+text from. A chapter gets the cell of ``setup_cell.py`` below its title.
 
 The exit status is 0 if all went well, 1 if a notebook failed or differs, 2 for a wrong argument.
 """
@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import setup_cell
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -317,8 +318,11 @@ def run(path: Path) -> Run:
     start = time.monotonic()
     try:
         was = path.read_text(encoding="utf-8")
-        text = to_text(execute(read(was), path.resolve().parent))
-    except (NotebookError, OSError, UnicodeDecodeError) as error:
+        notebook, config = read(was), path.resolve().parent.parent / "_config.yml"
+        if config.is_file():  # a chapter of a course
+            setup_cell.put(notebook, config)
+        text = to_text(execute(notebook, path.resolve().parent))
+    except (NotebookError, OSError, ValueError) as error:
         return Run(path, time.monotonic() - start, problem=str(error))
     return Run(path, time.monotonic() - start, was=was, text=text)
 
@@ -338,6 +342,8 @@ def differences(stored: str, new: str) -> str:
     """Say in a few lines how a stored notebook differs from one that was just executed."""
     old_cells, new_cells = (json.loads(text)["cells"] for text in (stored, new))
     lines, number = [], 0
+    if len(old_cells) != len(new_cells):
+        return "the setup cell is missing, or is not the second one"
     for old, cell in zip(old_cells, new_cells, strict=True):
         number += cell["cell_type"] == "code"
         if old != cell:
