@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-all matrix notebooks students lint format clean
+.PHONY: help book serve lab test test-site test-all matrix notebooks students lint format clean
 
 BIN := .venv/bin
 ENVIRONMENT := sh website/environment.sh requirements.txt
@@ -40,11 +40,18 @@ test: ## run everything: lint, doctests, unit and statistical tests, the noteboo
 	@$(TEST_ENVIRONMENT)
 	@$(PYTEST)
 
-test-all: ## the same and the tests against PyTorch (a large download)
+test-site: ## test the built site in a browser, as readers use it (PACKAGED_BROWSER=1: in npm's)
+	@$(TEST_ENVIRONMENT) tests/site/requirements.txt
+	@$(BIN)/python website/javascript.py tests/site $(if $(filter 1,$(PACKAGED_BROWSER)),tests/site/chromium)
+	@$(BIN)/python tests/site/browser.py
+	@$(MAKE) --no-print-directory book OFFLINE=1
+	@$(BIN)/python -m pytest -n $(WORKERS) tests/site $(ARGS)
+
+test-all: ## what make test runs, and the tests against PyTorch (a large download)
 	@$(BIN)/python -c "import torch" 2>/dev/null || \
 		echo "PyTorch is installed for this: up to several gigabytes (a CPU build, on Linux, is smaller)"
 	@$(TEST_ENVIRONMENT) tests/requirements-torch.txt
-	@$(PYTEST) -o "norecursedirs=.* node_modules"
+	@$(PYTEST) -o "norecursedirs=.* node_modules site"
 
 matrix: ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
 	@$(TEST_ENVIRONMENT)
@@ -69,5 +76,6 @@ format: ## rewrite code and notebooks in the project's style
 	@$(BIN)/ruff format .
 
 clean: ## remove all that the other targets made, .venv included
-	rm -rf .venv .matrix _build website/node_modules .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .matrix _build website/node_modules tests/site/node_modules \
+		tests/site/chromium/node_modules .pytest_cache .ruff_cache .hypothesis .coverage*
 	find initcore tests website -name __pycache__ -type d -prune -exec rm -rf {} +
