@@ -47,7 +47,17 @@ def site_folder(config) -> Path:
 
 def page_names(config) -> list[str]:
     """Return the pages that readers see, by their paths within the site."""
-    return [name for name in Site(site_folder(config)).names if not name.startswith(NO_PAGES)]
+    folder = site_folder(config)
+    return [
+        name
+        for name in Site(folder).names
+        if not name.startswith(NO_PAGES) and not leads_on(folder / name)
+    ]
+
+
+def leads_on(page: Path) -> bool:
+    """Tell whether a page only leads to another one, as index.html does."""
+    return 'http-equiv="Refresh"' in page.read_text(encoding="utf-8")[:200]
 
 
 def pytest_generate_tests(metafunc):
@@ -87,3 +97,26 @@ def page(browser):
     """A page of its own profile, on a wide screen."""
     with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
         yield context.new_page()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what the loads of all pages came to."""
+    loads = [
+        {"test": report.nodeid.split("::")[-1], **dict(report.user_properties)}
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call" and dict(report.user_properties).get("page")
+    ]
+    if not loads:
+        return
+    slowest = max(loads, key=lambda load: load["seconds"])
+    rows = {
+        "pages": len({load["page"] for load in loads}),
+        "loads (wide and phone, each in light and dark)": len(loads),
+        "requests to other hosts": sum(load["elsewhere"] for load in loads),
+        "violations that axe-core found": sum(load["violations"] for load in loads),
+        "slowest page to settle": f"{slowest['seconds']:.1f} s, {slowest['page']}",
+    }
+    terminalreporter.section("the pages of the site")
+    for label, value in rows.items():
+        terminalreporter.write_line(f"{label:<48}{value}")
