@@ -14,13 +14,14 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-TOGGLE = re.compile(r'(<a class="reference internal"[^>]*>([^<]*)</a><details[^>]*>)<summary>')
+TOGGLE = re.compile(r'(<a class="[^"]*reference[^>]*>([^<]*)</a><details[^>]*>)<summary>')
 PRINT_HEAD = re.compile(
     r'<div id="jb-print-docs-body" class="onlyprint">.*?(?=<div id="searchbox">)', re.DOTALL
 )
 PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*?</dd>\n)+)</dl>')
 FORMULA_LINK = re.compile(
-    r'(<a class="reference internal" href="[^"]*")(><span class="math[^>]*>\\\(([^<]*)\\\)</span></a>)'
+    r'(<a class="reference[^"]*" href="[^"]*")'
+    r'(>(?:<span class="std[^>]*>)?<span class="math[^>]*>\\\(([^<]*)\\\)(?:</span>)+</a>)'
 )
 
 
@@ -38,7 +39,7 @@ def spoken(tex: str) -> str:
 
 
 def mend(page: str) -> str:
-    """Return a written page with better names, headings and parts; mending twice changes nothing."""
+    """Return a written page with better names and headings; mending twice changes nothing."""
     # The name of a button must hold the words that it shows (WCAG 2.5.3): "Search Ctrl + K".
     page = page.replace(
         'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"',
@@ -46,8 +47,6 @@ def mend(page: str) -> str:
     )
     # The icons' titles become texts within the button, which is named "Color mode".
     page = re.sub(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"', r"\1", page)
-    # The logo keeps its room before it is loaded.
-    page = re.sub(r'(class="logo__image[^>]*")/>', r'\1 width="64" height="64"/>', page)
     # The arrows of the sidebar have no name (4.1.2).
     page = TOGGLE.sub(r'\1<summary aria-label="Pages below \2">', page)
     # Nor has a link that is a formula, to all screen readers (2.4.4).

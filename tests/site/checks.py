@@ -1,4 +1,4 @@
-"""What is asked of a page that is open in a browser. Each check returns its findings, a line each."""
+"""What is asked of a page that is open in a browser. A check returns findings, a line each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from playwright.sync_api import ConsoleMessage, Page, Request, Response
 
 AXE = Path(__file__).resolve().parent / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# The rules that look at colours, which are all that changes between light and dark.
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 SHORTEST_ALT = 15  # letters: what a figure shows cannot be said in fewer
 
 
@@ -145,15 +147,13 @@ def skip_link(page: Page) -> list[str]:
     return [] if inside else ["after the skip link, Tab is not in the content"]
 
 
-def accessibility(page: Page) -> list[str]:
-    """Return the violations of WCAG 2.2, level AA, that axe-core finds."""
+def accessibility(page: Page, rules: list[str] | None = None) -> list[str]:
+    """Return what axe-core finds: violations of WCAG 2.2, level AA, or of these rules alone."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
+    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
     result = page.evaluate(
-        """(tags) => axe.run(document, {
-            runOnly: {type: "tag", values: tags}, resultTypes: ["violations"],
-        })""",
-        WCAG,
+        """(runOnly) => axe.run(document, {runOnly, resultTypes: ["violations"]})""", only
     )
     return [
         f"axe: {violation['id']}: {violation['help']}: {node['target'][0]}: "
