@@ -2,7 +2,7 @@
 
 The written pages are mended, because the theme has most of these words in its templates. Each
 change names the rule that it keeps; ``tests/site`` finds what is still missing, in a browser.
-The looks (contrast, print, narrow pages) are in ``assets/theme.css``.
+The looks (contrast, print, narrow pages) are in ``assets/theme.css`` and ``theme.js``.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def mend_pages(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the hook and the style sheet."""
+    """Register the hook and the files of the looks."""
     app.add_css_file("theme.css")
+    app.add_js_file("theme.js", loading_method="defer")
     app.connect("build-finished", mend_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
