@@ -2,13 +2,18 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-all matrix notebooks explorers students zip lint format clean
+.PHONY: help book serve lab test test-site test-lite test-all matrix notebooks explorers students \
+	zip lint format clean
 
 BIN := .venv/bin
 ENVIRONMENT := sh website/environment.sh requirements.txt
 TEST_ENVIRONMENT := $(ENVIRONMENT) tests/requirements.txt
 PORT ?= 8000
 WORKERS ?= 2
+
+# The site, and the one that carries Pyodide: OFFLINE=1, with its files from PYODIDE_DIR if it is set.
+SITE := $(if $(OFFLINE),_build/offline/_build/html,_build/html)
+export OFFLINE PYODIDE_DIR PACKAGED_PYODIDE
 
 # A Python to build .venv with, where the one on the path is not the one wanted.
 export PYTHON
@@ -21,15 +26,16 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-book: ## build the site and check its links, warnings being errors; print where to open it
+book: ## build the site, warnings being errors, and check its links (OFFLINE=1: with all of Pyodide)
 	@$(ENVIRONMENT)
 	@$(BIN)/python website/javascript.py
-	@$(BIN)/jupyter-book build -W -n --keep-going .
-	@$(BIN)/python website/links.py
-	@echo "The course is built. Open it: make serve, or $(CURDIR)/_build/html/index.html"
+	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) .
+	@$(BIN)/python website/lite.py $(SITE)
+	@$(BIN)/python website/links.py $(SITE)
+	@echo "The course is built. Open it: make serve$(if $(OFFLINE), OFFLINE=$(OFFLINE)), or $(CURDIR)/$(SITE)/index.html"
 
 serve: book ## build the site and serve it on this machine (PORT=8000)
-	@$(BIN)/python website/serve.py _build/html $(PORT)
+	@$(BIN)/python website/serve.py $(SITE) $(PORT)
 
 lab: ## open the chapters in JupyterLab (ARGS="…" are passed on)
 	@$(ENVIRONMENT)
@@ -40,11 +46,18 @@ test: ## run everything: lint, doctests, unit and statistical tests, the noteboo
 	@$(TEST_ENVIRONMENT)
 	@$(PYTEST)
 
-test-all: ## the same and the tests against PyTorch (a large download)
+test-site: ## test the built site in a browser, as readers use it (PACKAGED_BROWSER=1: in npm's)
+	@$(TEST_ENVIRONMENT) tests/site/requirements.txt
+	@$(BIN)/python website/javascript.py tests/site $(if $(filter 1,$(PACKAGED_BROWSER)),tests/site/chromium)
+	@$(BIN)/python tests/site/browser.py
+	@$(MAKE) --no-print-directory book OFFLINE=1
+	@$(BIN)/python -m pytest -n $(WORKERS) tests/site $(ARGS)
+
+test-all: ## what make test runs, and the tests against PyTorch (a large download)
 	@$(BIN)/python -c "import torch" 2>/dev/null || \
 		echo "PyTorch is installed for this: up to several gigabytes (a CPU build, on Linux, is smaller)"
 	@$(TEST_ENVIRONMENT) tests/requirements-torch.txt
-	@$(PYTEST) -o "norecursedirs=.* node_modules"
+	@$(PYTEST) -o "norecursedirs=.* node_modules site"
 
 matrix: ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
 	@$(TEST_ENVIRONMENT)
@@ -65,7 +78,7 @@ students: ## write the course without solutions, and an answer key, into _build
 
 zip: ## write the offline site with a server of its own, to be run from a stick, into _build
 	@$(MAKE) --no-print-directory book OFFLINE=1
-	@$(BIN)/python website/course_zip.py
+	@$(BIN)/python website/course_zip.py _build/offline/_build/html
 
 lint: ## check style and spelling only
 	@$(TEST_ENVIRONMENT)
@@ -77,5 +90,6 @@ format: ## rewrite code and notebooks in the project's style
 	@$(BIN)/ruff format .
 
 clean: ## remove all that the other targets made, .venv included
-	rm -rf .venv .matrix _build website/node_modules .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .matrix _build website/node_modules tests/site/node_modules \
+		tests/site/chromium/node_modules .pytest_cache .ruff_cache .hypothesis .coverage*
 	find initcore tests website -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,13 +10,21 @@ Figures are made without pyplot, so there is no global state and nothing is show
 
 from __future__ import annotations
 
+import base64
 import io
+import logging
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
+
+if sys.platform == "emscripten":
+    # A browser's first start lists the fonts for seconds, and would say so in a cell's output.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -383,7 +391,11 @@ def show(fig: Figure, alt: str) -> None:
     with matplotlib.rc_context(STYLE):
         fig.savefig(picture, format="png", dpi=DPI, metadata={"Software": None})
     display.display(
-        {"image/png": picture.getvalue(), "text/plain": f"Figure: {alt}"},
+        # as text: not every kernel encodes it, and the browser's does not
+        {
+            "image/png": base64.b64encode(picture.getvalue()).decode(),
+            "text/plain": f"Figure: {alt}",
+        },
         raw=True,
         metadata={"image/png": {"alt": alt, "width": PIXELS}},
     )

@@ -1,5 +1,6 @@
 """The live figures: what Python measured is what they hold, and every state can be shown."""
 
+import base64
 import json
 import math
 import re
@@ -99,7 +100,7 @@ def test_the_still_picture_shows_the_present_state(kind):
         data, about = figure._repr_mimebundle_()
         assert data[WIDGET]["model_id"] == figure.model_id
         assert data["text/plain"] == repr(figure) and "0x" not in repr(figure)
-        assert data["image/png"].startswith(b"\x89PNG")
+        assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
         assert about["image/png"]["alt"] == " ".join(figure.alt().split())
 
 

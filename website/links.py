@@ -21,7 +21,7 @@ FOLDER = "_build/html"
 ONE = {"href", "xlink:href", "src", "poster", "action", "formaction"}  # attributes with one link
 MANY = {"srcset", "imagesrcset"}
 ELSEWHERE = {"data", "mailto", "tel"}  # schemes that lead to no page
-FROM_THE_THEME = ("_static", "_sources")  # the pages below are templates, not pages
+FROM_THE_THEME = ("_static", "_sources", "lite/")  # below are templates and programs, not pages
 
 
 class Page(HTMLParser):

@@ -53,7 +53,11 @@ def digest() -> str:
     """Return a digest of all that the browser's kernel is made of."""
     found = hashlib.sha256()
     sources = [*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("initcore/**/*"), *PARTS.glob("*")]
-    sources += [ROOT / "pyproject.toml", *Path(__file__).parent.glob("*.py"), *ROOT.glob("LICENSE*")]
+    sources += [
+        ROOT / "pyproject.toml",
+        *Path(__file__).parent.glob("*.py"),
+        *ROOT.glob("LICENSE*"),
+    ]
     sources += [pyodide_files.HERE / "package-lock.json"]
     for path in sorted(sources):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -157,7 +161,9 @@ def build(site: Path) -> None:
         shutil.copyfile(path, contents / path.name)
     wheels = make_wheels(work / "wheels")
     mark = hashlib.sha256(
-        b"".join(p.read_bytes() for p in sorted([*contents.iterdir(), *(work / "wheels").iterdir()]))
+        b"".join(
+            p.read_bytes() for p in sorted([*contents.iterdir(), *(work / "wheels").iterdir()])
+        )
     ).hexdigest()[:12]
     (work / "jupyter-lite.json").write_text(json.dumps(settings(wheels, mark), indent=1))
     options = {

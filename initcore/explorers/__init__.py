@@ -8,6 +8,7 @@ figure. Needs anywidget and Matplotlib (``pip install "initcore[widgets,plots]"`
 from initcore.explorers._base import Explorer
 from initcore.explorers.assumptions import Assumptions
 from initcore.explorers.compromise import Compromise
+from initcore.explorers.depth import Depth
 from initcore.explorers.opening import Opening
 from initcore.explorers.pretraining import Pretraining
 from initcore.explorers.residual import Residual
@@ -17,6 +18,7 @@ from initcore.explorers.zeros import Zeros
 __all__ = [
     "Assumptions",
     "Compromise",
+    "Depth",
     "Explorer",
     "Opening",
     "Pretraining",
@@ -28,5 +30,5 @@ __all__ = [
 #: By the name of its files and of its page on the site, in the order of the chapters.
 EXPLORERS = {
     cls.NAME: cls
-    for cls in (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Residual)
+    for cls in (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Residual)
 }

@@ -8,6 +8,7 @@ here draws on the screen or measures when it is shown.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Iterator
@@ -264,8 +265,8 @@ class Explorer(anywidget.AnyWidget):
             self.still().savefig(picture, format="png", dpi=plots.DPI, metadata={"Software": None})
         alt = " ".join(self.alt().split())
         about = {"image/png": {"alt": alt, "width": plots.PIXELS}}
-        # as bytes, which IPython's machinery encodes
-        return data | {"image/png": picture.getvalue()}, about
+        # as text: not every kernel encodes it, and the browser's does not
+        return data | {"image/png": base64.b64encode(picture.getvalue()).decode()}, about
 
 
 def numbers(values: Any, spec: str = ".3g") -> list[str]:

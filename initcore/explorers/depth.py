@@ -1,0 +1,164 @@
+"""Depth and gain: which ReLU nets train, over the line that the theory of the signal draws."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from initcore import experiments, initializers, plots, training
+from initcore.explorers._base import Explorer, band, control, key, rounded
+from initcore.tables import Table, fmt
+
+WIDTH, EPOCHS, REPLICAS = 64, 8, 8
+RATES = (0.001, 0.005, 0.02)
+DEPTHS = (2, 4, 8, 12, 16, 22, 30)
+GAINS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
+
+BOUND = 100
+"""The factor by which the RMS of z may change over a net before the line is crossed: a choice."""
+
+
+def train(depth: int, gain: float) -> np.ndarray:
+    """Return the test accuracies at the rate whose median *training* accuracy is best.
+
+    The test digits have no part in the choice. Where two rates are equally good, the smaller one.
+    """
+    best, found = -1.0, np.empty(0)
+    for rate in RATES:
+        history = experiments.train_on_digits(
+            "relu",
+            initializers.VarianceScaling(gain, "fan_in", "truncated_normal"),
+            hidden=(WIDTH,) * depth,
+            optimizer=training.SGD(rate, momentum=0.9),
+            epochs=EPOCHS,
+            batch_size=64,
+            replicas=REPLICAS,
+        ).history
+        reached = float(np.median(history.accuracy[-1]))
+        if reached > best:
+            best, found = reached, history.validation_accuracy[-1]
+    return found
+
+
+class Depth(Explorer):
+    """Depth and gain, of the chapter on He: a map of what trains, and what theory says of it.
+
+    ReLU classifiers of the digits, 64 units a layer, trained for a short while by SGD: eight nets a
+    place, at the best of three rates. Accuracies are stored to a twentieth, as the training of deep
+    nets is chaotic. The root mean square of z, layer L by layer 1, is that of 200 fresh nets.
+
+    Examples
+    --------
+    >>> point = Depth(depth=16, gain=1.0)
+    >>> point.verdict(), Depth(depth=16, gain=2.0).verdict()
+    ('fails', 'trains')
+    """
+
+    NAME: ClassVar[str] = "depth"
+    TITLE: ClassVar[str] = "Depth and gain: which nets train?"
+    MEASURED: ClassVar[tuple[str, ...]] = ("depth", "gain")
+
+    depth = control("Hidden layers", DEPTHS, 16)
+    gain = control(
+        "Gain² = n Var(w)", GAINS, 1.0, texts=[f"{g:g}" + " (He)" * (g == 2) for g in GAINS]
+    )
+
+    @classmethod
+    def shared(cls) -> dict[str, Any]:
+        """Return where theory expects the RMS of z to change by the factor `BOUND` over the net."""
+        depths = np.arange(2.0, DEPTHS[-1] + 0.5, 0.5)
+        reach = BOUND ** (2 / (depths - 1))
+        ends = {"lower": 2 / reach, "upper": 2 * reach}
+        return {
+            "bound": BOUND,
+            "settings": {"epochs": EPOCHS, "replicas": REPLICAS, "rates": list(RATES)},
+            "line": {"depth": rounded(depths)} | {name: rounded(end) for name, end in ends.items()},
+        }
+
+    @classmethod
+    def measure(cls, depth: int, gain: float) -> dict[str, Any]:
+        """Train nets of this depth and gain, and send a signal through others."""
+        low, mid, high = np.quantile(train(depth, gain), [0.05, 0.5, 0.95])
+        found = experiments.propagate(
+            {"net": ("relu", math.sqrt(gain))}, depth=depth, width=WIDTH, replicas=200
+        )["net"]
+        ratio = np.sqrt(found["q"][-1] / found["q"][0])
+        return {
+            "accuracy": {"low": twentieth(low), "mid": twentieth(mid), "high": twentieth(high)},
+            "ratio": band(ratio) | {"theory": rounded((gain / 2) ** ((depth - 1) / 2))},
+        }
+
+    def column(self) -> dict[float, dict[str, Any]]:
+        """Return the cases of the present depth, by gain²."""
+        cases = self.load()["cases"]
+        return {gain: cases[key(self.depth, gain)] for gain in GAINS}
+
+    def verdict(self) -> str:
+        """Return fails, trains in part or trains: a median up to 0.3, between, from 0.8."""
+        accuracy = self.case()["accuracy"]["mid"]
+        return "fails" if accuracy <= 0.3 else "trains" if accuracy >= 0.8 else "trains in part"
+
+    def reading(self) -> Table:
+        """Return accuracy and RMS ratio at the present depth, by gain²."""
+        cases = self.column().values()
+        columns = {
+            "gain²": list(GAINS),
+            "accuracy": [case["accuracy"]["mid"] for case in cases],
+            "accuracy, 5%": [case["accuracy"]["low"] for case in cases],
+            "accuracy, 95%": [case["accuracy"]["high"] for case in cases],
+            "RMS ratio": [case["ratio"]["mid"] for case in cases],
+            "RMS ratio, theory": [case["ratio"]["theory"] for case in cases],
+        }
+        return Table(columns, formats=dict.fromkeys(columns, ".3g"))
+
+    def still(self) -> Figure:
+        """Draw the map with the present place, and the RMS ratio at the present depth."""
+        data = self.load()
+        cases, line = data["cases"], data["shared"]["line"]
+        fig, (left, right) = plots.figure(2, height=3.6)
+        mids = [[cases[key(d, g)]["accuracy"]["mid"] for d in DEPTHS] for g in GAINS]
+        left.imshow(mids, cmap="Blues", vmin=0, vmax=1.6, origin="lower", aspect="auto")
+        for row, values in enumerate(mids):
+            for place, value in enumerate(values):
+                left.text(place, row, fmt(100 * value, ".0f"), ha="center", va="center", fontsize=8)
+        places = np.interp(line["depth"], DEPTHS, np.arange(len(DEPTHS)))
+        for end in ("lower", "upper"):
+            plots.theory(left, places, 4 + 2 * np.log2(np.array(line[end]) / 2), series=1)
+        mine = (DEPTHS.index(self.depth), GAINS.index(self.gain))
+        left.plot(*mine, "s", ms=20, mfc="none", mec="black", mew=2)
+        left.set(xticks=range(len(DEPTHS)), xticklabels=DEPTHS, xlim=(-0.5, len(DEPTHS) - 0.5))
+        left.set(yticks=range(len(GAINS)), yticklabels=GAINS, ylim=(-0.5, len(GAINS) - 0.5))
+        left.grid(visible=False)
+        title = f"{self.depth} layers, gain² {self.gain:g}: {self.verdict()}"
+        plots.finish(left, title=title, x="hidden layers", y="gain²", legend="none")
+        ratios = [case["ratio"] for case in self.column().values()]
+        ends = [[ratio[end] for ratio in ratios] for end in ("low", "mid", "high")]
+        plots.banded(right, GAINS, ends, label="200 nets")
+        plots.theory(right, GAINS, [ratio["theory"] for ratio in ratios], label="theory")
+        plots.finish(right, title="z of the last layer", x="gain²", y="RMS by layer 1", log="xy")
+        return fig
+
+    def alt(self) -> str:
+        """Say what the map shows at the present place and at its depth."""
+        case, column = self.case(), self.column()
+        best = max(column, key=lambda gain: column[gain]["accuracy"]["mid"])
+        return (
+            f"Map of test accuracy, 2 to 30 hidden layers by gain² 0.5 to 8. With {self.depth} "
+            f"layers and gain² {self.gain:g} the median is {case['accuracy']['mid']:g}; at this "
+            f"depth gain² {best:g} is best, {column[best]['accuracy']['mid']:g}. The RMS of z is "
+            f"{case['ratio']['mid']:.2g} of layer 1's in the last layer."
+        )
+
+
+def twentieth(value: float) -> float:
+    """Return an accuracy to the nearest 0.05: finer digits of chaotic training say nothing.
+
+    Examples
+    --------
+    >>> twentieth(0.8633)
+    0.85
+    """
+    return round(round(20 * float(value)) / 20, 2)

@@ -1,0 +1,163 @@
+"""What is asked of a page that is open in a browser. A check returns findings, a line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Page, Request, Response
+
+AXE = Path(__file__).resolve().parent / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# The rules that look at colours, which are all that changes between light and dark.
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+SHORTEST_ALT = 15  # letters: what a figure shows cannot be said in fewer
+
+
+class Watch:
+    """What a page says in the console and asks of the network, from now on.
+
+    Attributes
+    ----------
+    faults : list of str
+        Errors and warnings in the console, failed requests, and the requests elsewhere.
+    elsewhere : list of str
+        The addresses of requests to another host than the site's.
+    """
+
+    def __init__(self, page: Page, site: str) -> None:
+        self.faults: list[str] = []
+        self.elsewhere: list[str] = []
+        self._host = urlsplit(site).netloc
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("request", self._request)
+        page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        page.on("response", self._response)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.faults.append(f"console, {message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme not in ("data", "blob") and address.netloc != self._host:
+            self.elsewhere.append(request.url)
+            self.faults.append(f"asks another host: {request.url}")
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400:
+            self.faults.append(f"status {response.status}: {response.url}")
+
+
+def settle(page: Page) -> None:
+    """Wait until formulas are set, pictures are there, and nothing moves."""
+    page.evaluate(
+        """async () => {
+            await window.MathJax?.startup?.promise;
+            for (const image of document.images) image.loading = "eager";
+            await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
+            await document.fonts.ready;
+            await Promise.all(
+                document.getAnimations()
+                    .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
+                    .map((one) => one.finished.catch(() => {}))
+            );
+        }"""
+    )
+
+
+def sideways(page: Page) -> list[str]:
+    """Return what makes the page wider than its window."""
+    return page.evaluate(
+        """() => {
+            const root = document.documentElement;
+            const wide = root.clientWidth;
+            window.scrollTo(100, window.scrollY);
+            const moved = window.scrollX;
+            window.scrollTo(0, window.scrollY);
+            if (root.scrollWidth <= wide && !moved) return [];
+            const named = (element) => `${element.tagName.toLowerCase()}.${element.className}`;
+            const out = [...document.body.querySelectorAll("*")]
+                .filter((element) => element.getBoundingClientRect().right > wide + 1)
+                .slice(0, 3).map(named);
+            return [`scrolls sideways (${root.scrollWidth} > ${wide}): ${out}`];
+        }"""
+    )
+
+
+def faults_of_maths(page: Page) -> list[str]:
+    """Return the formulas that are not rendered."""
+    return page.evaluate(
+        r"""() => {
+            const faults = [];
+            for (const error of document.querySelectorAll("mjx-merror"))
+                faults.push(`formula with an error: ${error.textContent}`);
+            for (const math of document.querySelectorAll(".math"))
+                if (!math.querySelector("mjx-container"))
+                    faults.push(`formula not set: ${math.textContent.slice(0, 60)}`);
+            const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+            while (texts.nextNode()) {
+                const { data, parentElement } = texts.currentNode;
+                if (/\\[([]|\$\$|\\begin\{/.test(data)
+                        && !parentElement.closest("pre, code, script, style, mjx-container"))
+                    faults.push(`raw TeX: ${data.trim().slice(0, 60)}`);
+            }
+            return faults;
+        }"""
+    )
+
+
+def faults_of_images(page: Page) -> list[str]:
+    """Return the pictures that are broken, move the text as they come, or say nothing."""
+    return page.evaluate(
+        r"""(shortest) => {
+            const faults = [];
+            for (const image of document.images) {
+                const name = image.getAttribute("src").slice(0, 80);
+                const say = (fault) => faults.push(`picture ${name}: ${fault}`);
+                const alt = image.getAttribute("alt");
+                // Only the theme has pictures that are mere decoration.
+                if (alt === null) say("no alt");
+                else if (alt === "" ? image.closest("article") : alt.trim().length < shortest
+                         || /_images\/|\.(png|svg|jpe?g|webp|gif)$/i.test(alt))
+                    say(`no real alt text: "${alt}"`);
+                for (const side of ["width", "height"])
+                    if (!(Number(image.getAttribute(side)) > 0)) say(`no ${side}`);
+                if (!image.naturalWidth) say("does not load");
+            }
+            return faults;
+        }""",
+        SHORTEST_ALT,
+    )
+
+
+def skip_link(page: Page) -> list[str]:
+    """Return what is wrong with the link to the content, the first that Tab reaches."""
+    page.keyboard.press("Tab")
+    text = page.evaluate("document.activeElement.textContent.trim()")
+    if text != "Skip to main content":
+        return [f"the first Tab leads to {text!r}, not to the skip link"]
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    inside = page.evaluate(
+        """() => document.activeElement.closest("main") !== null
+            || document.activeElement === document.body"""
+    )
+    return [] if inside else ["after the skip link, Tab is not in the content"]
+
+
+def accessibility(page: Page, rules: list[str] | None = None) -> list[str]:
+    """Return what axe-core finds: violations of WCAG 2.2, level AA, or of these rules alone."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
+    result = page.evaluate(
+        """(runOnly) => axe.run(document, {runOnly, resultTypes: ["violations"]})""", only
+    )
+    return [
+        f"axe: {violation['id']}: {violation['help']}: {node['target'][0]}: "
+        f"{' '.join(node['failureSummary'].split()[:40])}"
+        for violation in result["violations"]
+        for node in violation["nodes"]
+    ]

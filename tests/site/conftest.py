@@ -1,0 +1,122 @@
+"""What the tests of the site share: the built site, served on this machine, and a browser.
+
+``pytest tests/site`` tests the folder that ``make book OFFLINE=1`` makes, or the one that
+``--site-folder`` or the environment variable ``SITE_FOLDER`` names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "website"))
+
+import browser as browsers  # noqa: E402
+import serve  # noqa: E402
+from links import Site  # noqa: E402
+
+FOLDER = "_build/offline/_build/html"
+NO_PAGES = ("lite/", "_static/")  # the browser's kernel, and templates
+
+
+def pytest_addoption(parser):
+    """Add the option that names the built site."""
+    default = os.environ.get("SITE_FOLDER") or FOLDER
+    parser.addoption("--site-folder", default=default, help=f"the built site (default: {FOLDER})")
+
+
+def pytest_configure(config):
+    """End with one line where there is no site."""
+    if not (site_folder(config) / "index.html").is_file():
+        raise pytest.UsageError(
+            f"There is no site in {config.getoption('--site-folder')}: "
+            "run `make book OFFLINE=1` first, or `make test-site`, which does"
+        )
+
+
+def site_folder(config) -> Path:
+    """Return the folder of the built site."""
+    return ROOT / config.getoption("--site-folder")
+
+
+def page_names(config) -> list[str]:
+    """Return the pages that readers see, by their paths within the site."""
+    folder = site_folder(config)
+    return [
+        name
+        for name in Site(folder).names
+        if not name.startswith(NO_PAGES) and not leads_on(folder / name)
+    ]
+
+
+def leads_on(page: Path) -> bool:
+    """Tell whether a page only leads to another one, as index.html does."""
+    return 'http-equiv="Refresh"' in page.read_text(encoding="utf-8")[:200]
+
+
+def pytest_generate_tests(metafunc):
+    """Give a test that asks for a ``name`` each page, and one for a ``chapter`` each chapter."""
+    names = page_names(metafunc.config)
+    if "name" in metafunc.fixturenames:
+        metafunc.parametrize("name", names)
+    if "chapter" in metafunc.fixturenames:
+        metafunc.parametrize("chapter", [name for name in names if name.startswith("chapters/")])
+
+
+@pytest.fixture(scope="session")
+def site(pytestconfig):
+    """The address of the site, such as ``http://127.0.0.1:8000``, without a slash at its end."""
+    with serve.make_server(str(site_folder(pytestconfig)), 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://{serve.ADDRESS}:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium without a window, of Playwright's synchronous interface."""
+    try:
+        with sync_playwright() as playwright:
+            started = browsers.launch(playwright)
+            yield started
+            started.close()
+    except browsers.NoBrowserError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def page(browser):
+    """A page of its own profile, on a wide screen."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        yield context.new_page()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what the loads of all pages came to."""
+    loads = [
+        {"test": report.nodeid.split("::")[-1], **dict(report.user_properties)}
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call" and dict(report.user_properties).get("page")
+    ]
+    if not loads:
+        return
+    slowest = max(loads, key=lambda load: load["seconds"])
+    rows = {
+        "pages": len({load["page"] for load in loads}),
+        "loads (wide and phone, each in light and dark)": len(loads),
+        "requests to other hosts": sum(load["elsewhere"] for load in loads),
+        "violations that axe-core found": sum(load["violations"] for load in loads),
+        "slowest page to settle": f"{slowest['seconds']:.1f} s, {slowest['page']}",
+    }
+    terminalreporter.section("the pages of the site")
+    for label, value in rows.items():
+        terminalreporter.write_line(f"{label:<48}{value}")

@@ -1,0 +1,218 @@
+"""The site as it is read: by keyboard, on a phone, on paper, without JavaScript, from a folder."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from checks import Watch, settle
+from conftest import page_names, site_folder
+
+CHAPTER = "chapters/03_small_random_weights.html"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+
+
+def focused(page, script="element => element.outerHTML.slice(0, 120)"):
+    return page.evaluate(f"({script})(document.activeElement)")
+
+
+def test_the_first_page_leads_to_the_course(page, site):
+    page.goto(f"{site}/index.html")
+    page.wait_for_url("**/intro.html")
+    assert "Weight Initialization" in page.title()
+
+
+def test_tab_reaches_everything_and_shows_where_it_is(page, site):
+    """The skip link, the sidebar, the search and the theme, in this order, then the text."""
+    parts = {
+        "skip link": "#pst-skip-link, #pst-skip-link *",
+        "search": ".search-button__button",
+        "sidebar": ".bd-sidebar-primary nav a",
+        "theme": ".theme-switch-button",
+        "text": "article.bd-article a",
+    }
+    page.goto(f"{site}/{CHAPTER}")
+    settle(page)
+    reached = []
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        part = next((p for p, s in parts.items() if focused(page, f"e => e.matches('{s}')")), "")
+        if not part or part in reached:
+            continue
+        reached.append(part)
+        style = focused(
+            page, "e => [getComputedStyle(e).outlineStyle, getComputedStyle(e).boxShadow]"
+        )
+        assert style != ["none", "none"], f"no mark of the focus on the {part}: {focused(page)}"
+        if reached[-1] == "text":
+            break
+    assert reached == list(parts)
+
+
+def test_answers_open_and_close_by_keyboard(page, site, chapter):
+    page.goto(f"{site}/{chapter}")
+    settle(page)
+    answers = page.locator("article details:not(details details)")
+    assert answers.count() >= 3
+    first = answers.first
+    # A keyboard comes to it from the text before.
+    first.locator("summary").first.focus()
+    for is_open in (True, False):
+        page.keyboard.press("Enter")
+        assert first.evaluate("element => element.open") is is_open
+
+
+def test_the_menu_of_a_phone(browser, site):
+    """It opens with the focus in it, closes by Escape, and gives the focus back."""
+    with browser.new_context(**PHONE) as context:
+        page = context.new_page()
+        page.goto(f"{site}/{CHAPTER}")
+        settle(page)
+        menu = page.locator("#pst-primary-sidebar-modal")
+        assert not menu.is_visible()
+        button = page.locator("button.primary-toggle")
+        button.focus()
+        page.keyboard.press("Enter")
+        menu.wait_for(state="visible")
+        assert menu.evaluate("menu => menu.contains(document.activeElement)")
+        assert menu.get_by_role("link", name="Glossary").is_visible()
+        page.keyboard.press("Escape")
+        menu.wait_for(state="hidden")
+        assert button.evaluate("button => button === document.activeElement")
+        button.tap()
+        menu.wait_for(state="visible")
+        menu.get_by_role("link", name="Glossary").tap()
+        page.wait_for_url("**/pages/glossary.html")
+
+
+def words_of(path: Path) -> set[str]:
+    """Return the longer words in the paragraphs of a page."""
+    article = path.read_text(encoding="utf-8").partition("<article")[2].partition("</article>")[0]
+    paragraphs = re.findall(r"<p>(.*?)</p>", article, re.DOTALL)
+    text = unescape(re.sub(r"<[^>]*>|\\\(.*?\\\)", " ", " ".join(paragraphs), flags=re.DOTALL))
+    return set(re.findall(r"\b[a-z]{8,}\b", text))
+
+
+@pytest.fixture(scope="module")
+def own_words(pytestconfig):
+    """Words of each chapter that no other page has, nor another form of them (the last letters)."""
+    folder = site_folder(pytestconfig)
+    names = page_names(pytestconfig)
+    texts = {name: (folder / name).read_text(encoding="utf-8").lower() for name in names}
+    return {
+        name: sorted(
+            word
+            for word in words_of(folder / name)
+            if not any(word[:-3] in text for other, text in texts.items() if other != name)
+        )
+        for name in names
+        if name.startswith("chapters/")
+    }
+
+
+def test_search_finds_a_word_of_the_chapter(page, site, chapter, own_words):
+    words = own_words[chapter]
+    assert words, "no word is this chapter's own"
+    page.goto(f"{site}/pages/notation.html")
+    settle(page)
+    page.keyboard.press("Control+k")
+    page.keyboard.type(words[0])
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=*")
+    page.wait_for_function(
+        "/finished|not match/.test(document.querySelector('#search-results')?.textContent)"
+    )
+    found = page.locator("#search-results ul.search li a").evaluate_all(
+        "links => links.map((link) => new URL(link.href).pathname.slice(1))"
+    )
+    assert found == [chapter], f"a search for {words[0]!r}"
+
+
+def test_the_theme_changes_and_stays(browser, site):
+    with browser.new_context(color_scheme="light") as context:
+        page = context.new_page()
+        page.goto(f"{site}/{CHAPTER}")
+        settle(page)
+        theme = "document.documentElement.dataset.theme"
+        colour = "getComputedStyle(document.body).backgroundColor"
+        assert page.evaluate(theme) == "light"
+        light = page.evaluate(colour)
+        page.locator(".theme-switch-button").first.focus()
+        page.keyboard.press("Enter")
+        assert page.evaluate(theme) == "dark"
+        page.wait_for_function(f"was => {colour} !== was", arg=light)
+        page.goto(f"{site}/pages/glossary.html")
+        settle(page)
+        assert page.evaluate(theme) == "dark"
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_print_shows_the_text_and_stills(browser, site, chapter, colours):
+    with browser.new_context(
+        color_scheme=colours, viewport={"width": 794, "height": 1123}
+    ) as context:
+        page = context.new_page()
+        page.goto(f"{site}/{chapter}")
+        settle(page)
+        page.emulate_media(media="print")
+        settle(page)
+        for part in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".bd-header-article",
+                     ".prev-next-area", "a.headerlink"):  # fmt: skip
+            shown = page.locator(part).evaluate_all(
+                "parts => parts.filter((part) => part.checkVisibility()).length"
+            )
+            assert not shown, f"{part} is printed"
+        assert page.locator("h1").is_visible()
+        check_pictures(page)
+        inks = page.locator("article p, article pre, article pre span").evaluate_all(
+            """parts => [...new Set(parts.map((part) => getComputedStyle(part).color))]"""
+        )
+        assert inks
+        pale = [ink for ink in inks if min(map(int, re.findall(r"\d+", ink)[:3])) > 140]
+        assert not pale, "too pale for white paper"
+
+
+def check_pictures(page):
+    """See that all pictures are there, and of each explorer its still alone."""
+    pictures = page.locator("article img")
+    assert pictures.count() >= 1
+    for picture in pictures.all():
+        picture.scroll_into_view_if_needed()
+        box = picture.bounding_box()
+        assert picture.is_visible() and box["width"] > 100 and box["height"] > 50, box
+    for explorer in page.locator(".explorer").all():
+        assert explorer.locator("img").is_visible(), "the still of an explorer is missing"
+        for live in explorer.locator(".explorer-live").all():
+            assert not live.is_visible(), "a live figure is where its still should be"
+
+
+def test_without_javascript(browser, site, chapter):
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{site}/{chapter}")
+        text = page.locator("article").inner_text()
+        assert len(text.split()) > 1000
+        check_pictures(page)
+        answer = page.locator("article details").first
+        hidden = answer.locator("p").first
+        assert not hidden.is_visible()
+        answer.locator("summary").click()
+        assert hidden.is_visible()
+        page.locator(".bd-sidebar-primary").get_by_role("link", name="Glossary").click()
+        page.wait_for_url("**/pages/glossary.html")
+
+
+def test_from_a_folder(page, pytestconfig):
+    """Opened without a server everything is there but the live figures, which are modules."""
+    watch = Watch(page, "file://")
+    page.goto((site_folder(pytestconfig) / "index.html").as_uri())
+    page.wait_for_url("**/intro.html")
+    page.goto((site_folder(pytestconfig) / CHAPTER).as_uri())
+    settle(page)
+    assert page.locator("mjx-container").count() > 10
+    check_pictures(page)
+    # A browser loads no module from a folder; the still stays, with a word about it.
+    expected = re.compile(
+        r"explorers/host\.js|^console, error: Failed to load resource: net::ERR_F"
+    )
+    assert [fault for fault in watch.faults if not expected.search(fault)] == []

@@ -1,0 +1,24 @@
+// What the theme's behaviour leaves wanting. No module: those do not load from a folder (file://).
+{
+  // Paper is white: a page printed from the dark theme is set in light colours meanwhile.
+  const root = document.documentElement;
+  const paper = matchMedia("print");
+  let before = null;
+
+  paper.addEventListener("change", () => {
+    if (paper.matches && root.dataset.theme === "dark") {
+      before = root.dataset.theme;
+      root.dataset.theme = "light";
+    } else if (!paper.matches && before !== null) {
+      root.dataset.theme = before;
+      before = null;
+    }
+  });
+
+  // A menu that is closed gives the focus back to the button that opened it.
+  for (const name of ["primary", "secondary"]) {
+    const menu = document.getElementById(`pst-${name}-sidebar-modal`);
+    const button = document.querySelector(`button.${name}-toggle`);
+    menu?.addEventListener("close", () => button?.focus());
+  }
+}

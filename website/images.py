@@ -1,0 +1,57 @@
+"""Sphinx extension: every picture of a page tells its width and height, so that no text jumps.
+
+Sphinx writes neither for the figures of a notebook. They are read from the picture files and added
+to the written pages, where a browser takes the room that a picture will need from them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from PIL import Image
+from sphinx.application import Sphinx
+
+IMAGE = re.compile(r'<img\b(?![^>]*\s(?:width|height)=)([^>]*?\ssrc="([^":]+)"[^>]*?)\s*/?>')
+SVG_SIZE = re.compile(r'<svg\b[^>]*\sviewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"')
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Return the width and the height of a picture: in pixels, or an SVG's own units."""
+    if path.suffix == ".svg":
+        found = SVG_SIZE.search(path.read_text(encoding="utf-8"))
+        if not found:
+            raise ValueError(f"{path} has no viewBox, which tells the size of an SVG picture")
+        return round(float(found[1])), round(float(found[2]))
+    with Image.open(path) as image:
+        return image.size
+
+
+def add_sizes(page: str, folder: Path) -> str:
+    """Return a page of this folder whose pictures all have a width and a height."""
+
+    def sized(image: re.Match) -> str:
+        width, height = size(folder / unquote(image[2]))
+        return f'<img{image[1]} width="{width}" height="{height}"/>'
+
+    return IMAGE.sub(sized, page)
+
+
+def mend_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Add the sizes to all pages of the written site."""
+    if exception or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        if "_static" in path.parts:
+            continue
+        page = path.read_text(encoding="utf-8")
+        if (mended := add_sizes(page, path.parent)) != page:
+            path.write_text(mended, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the hook."""
+    app.connect("build-finished", mend_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
