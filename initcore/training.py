@@ -366,6 +366,8 @@ def _wants_bar(asked: bool | None) -> bool:
         return False
     if asked is not None:
         return asked
+    if sys.platform == "emscripten":  # a browser's Python has no thread for the bar
+        return False
     # Pytest sets these, and the kernels that nbval starts inherit them.
     if {"PYTEST_CURRENT_TEST", "PYTEST_VERSION"} & set(os.environ):
         return False
