@@ -118,10 +118,10 @@ def broken_assumptions(
 
 #: What `broken_net` can break, by a short name.
 BREAKS = {
-    "dependent": "A1: each weight is its input's size times a random sign",
+    "dependent": "A1: a weight is ± its input's size",
     "mean": "A2: the weights have the mean 1/√n",
     "pairs": "A2: a unit's weights are equal in pairs",
-    "unequal": "A3: the first half of the units has larger weights",
+    "unequal": "A3: half of the units have larger weights",
     "biases": "A4: the biases vary (variance 1/2)",
     "relu": "A5: the activation is a ReLU",
     "input mean": "not assumed: the inputs have the mean 1",

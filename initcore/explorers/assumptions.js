@@ -18,8 +18,9 @@ const FACTOR = 1.15;
 const differs = (a, b) => Math.abs(Math.log(a / b)) > Math.log(FACTOR);
 
 function build(ui) {
-  ui.chart = ui.chart({
-    title: "Mean square of the pre-activations, layer by layer",
+  ui.figure.classList.add("ie-assumptions-figure");
+  ui.q = ui.chart({
+    title: "Mean square of the pre-activations",
     x: { label: "layer (0: the input)", domain: [-0.3, 6.3], ticks: LAYERS },
     y: { label: "q / q₀", log: true, domain: [0.1, 10] },
     height: 270,
@@ -30,7 +31,7 @@ function build(ui) {
   });
 }
 
-/** The power of ten that holds the band, and one to either side of the prediction. */
+/** The decades that hold the band, and at least one to either side of the prediction. */
 function domain({ low, high }) {
   const power = (value) => Math.log10(value);
   const first = Math.min(-1, Math.floor(power(Math.min(...low))));
@@ -57,8 +58,8 @@ function update(ui, read) {
   const broken = names.map((name) => read(name));
   const one = ui.data.cases[broken.join(" ")];
   const { low, mid, high } = one;
-  ui.chart.axes({ y: { domain: domain(one) } });
-  ui.chart.draw({
+  ui.q.axes({ y: { domain: domain(one) } });
+  ui.q.draw({
     predicted: { x: LAYERS, y: PREDICTED },
     measured: { x: LAYERS, y: mid, low, high },
   });
@@ -72,15 +73,13 @@ function update(ui, read) {
 
 function sentence(ui, names, broken, mid) {
   const off = mid.findIndex((value) => differs(value, 1));
-  const holds = off < 0;
   if (!broken.includes(true))
     return `Nothing is broken, and q in layer 6 is ${number(mid.at(-1))} times its prediction.`;
   const [costly, harmless] = repairs(ui, names, broken, mid);
-  const found = holds
+  const found = off < 0
     ? `The formula holds: q in layer 6 is ${number(mid.at(-1))} times its prediction.`
     : `The formula fails from layer ${off} on: q in layer 6 is ${number(mid.at(-1))} times its prediction.`;
-  const one = broken.filter(Boolean).length === 1;
-  if (one) return found;
+  if (broken.filter(Boolean).length === 1) return found;
   const without = costly.map(([name, q]) => `without ${name}, ${number(q)}`);
   const repaired = without.length ? ` Repair one, and it is: ${without.join("; ")}.` : "";
   const idle = harmless.length ? ` Makes no difference here: ${harmless.join("; ")}.` : "";

@@ -19,6 +19,7 @@ function decades(one) {
 }
 
 function build(ui) {
+  ui.figure.classList.add("ie-compromise-figure");
   ui.units = element("p", { class: "ie-compromise-units" });
   ui.figure.append(ui.units);
   const chart = (title, key, colour) =>
@@ -33,8 +34,8 @@ function build(ui) {
       ],
     });
   ui.charts = {
-    signal: chart("Signal, from the input on: read to the right", "signal", 0),
-    gradient: chart("Gradient, from the output back: read to the left", "gradient", 1),
+    signal: chart("Signal: read to the right", "signal", 0),
+    gradient: chart("Gradient: read to the left", "gradient", 1),
   };
 }
 

@@ -45,7 +45,7 @@ class Compromise(Explorer):
         texts=("steadily from A to B units", "A and B units in turn"),
     )
     first = control("A, units at the input", WIDTHS, 512)
-    second = control("B, units at the other width", WIDTHS, 32)
+    second = control("B, units at the output or in turn", WIDTHS, 32)
     mode = control(
         "n in Var(w) = 1/n", tuple(MODES), "fan_in", kind="radio", texts=tuple(MODES.values())
     )
