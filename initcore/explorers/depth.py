@@ -129,11 +129,11 @@ class Depth(Explorer):
             plots.theory(left, places, 4 + 2 * np.log2(np.array(line[end]) / 2), series=1)
         mine = (DEPTHS.index(self.depth), GAINS.index(self.gain))
         left.plot(*mine, "s", ms=20, mfc="none", mec="black", mew=2)
+        title = f"{self.depth} layers, gain² {self.gain:g}: {self.verdict()}"
+        plots.finish(left, title=title, x="hidden layers", y="gain²", legend="none")
         left.set(xticks=range(len(DEPTHS)), xticklabels=DEPTHS, xlim=(-0.5, len(DEPTHS) - 0.5))
         left.set(yticks=range(len(GAINS)), yticklabels=GAINS, ylim=(-0.5, len(GAINS) - 0.5))
         left.grid(visible=False)
-        title = f"{self.depth} layers, gain² {self.gain:g}: {self.verdict()}"
-        plots.finish(left, title=title, x="hidden layers", y="gain²", legend="none")
         ratios = [case["ratio"] for case in self.column().values()]
         ends = [[ratio[end] for ratio in ratios] for end in ("low", "mid", "high")]
         plots.banded(right, GAINS, ends, label="200 nets")
