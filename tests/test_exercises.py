@@ -17,7 +17,8 @@ def exercises():
     """Yield (chapter, imports, checking cell, name of the answer, its value in the solution)."""
     for path in CHAPTERS:
         cells = nbformat.read(path, 4).cells
-        imports = next(cell.source for cell in cells if cell.cell_type == "code")
+        code = [cell for cell in cells if cell.cell_type == "code" and cell.id != "setup"]
+        imports = code[0].source
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         for cell in cells:
             found = ANSWER.search(cell.source) if cell.cell_type == "code" else None
