@@ -356,6 +356,20 @@ def images(
     return fig
 
 
+def to_png(fig: Figure) -> bytes:
+    """Return a figure as the PNG of the course: its style and width, no version of Matplotlib.
+
+    Examples
+    --------
+    >>> to_png(figure()[0]).startswith(b"\\x89PNG")
+    True
+    """
+    picture = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        fig.savefig(picture, format="png", dpi=DPI, metadata={"Software": None})
+    return picture.getvalue()
+
+
 def show(fig: Figure, alt: str) -> None:
     """Show a figure with its text equivalent, in a notebook and on the page made from it.
 
@@ -387,13 +401,10 @@ def show(fig: Figure, alt: str) -> None:
     if not in_notebook:
         print(f"Figure: {alt}")
         return
-    picture = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
-        fig.savefig(picture, format="png", dpi=DPI, metadata={"Software": None})
     display.display(
         # as text: not every kernel encodes it, and the browser's does not
         {
-            "image/png": base64.b64encode(picture.getvalue()).decode(),
+            "image/png": base64.b64encode(to_png(fig)).decode(),
             "text/plain": f"Figure: {alt}",
         },
         raw=True,

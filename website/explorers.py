@@ -14,20 +14,17 @@ from __future__ import annotations
 
 import hashlib
 import html
-import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from claims import element, title_of
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from initcore import plots
 from initcore.explorers import EXPLORERS, Explorer
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -183,7 +180,7 @@ def embed(app: Sphinx, exception: Exception | None) -> None:
         return
     for name, kind in EXPLORERS.items():
         figure = kind()
-        about, picture = attributes(app, figure.get_state()), draw(figure)
+        about, picture = attributes(app, figure.get_state()), figure.to_png()
         page, chapter = home(app, kind)
         words = {
             "title": figure.title,
@@ -198,14 +195,6 @@ def embed(app: Sphinx, exception: Exception | None) -> None:
         path = Path(app.outdir, "embed", f"{name}.html")
         path.parent.mkdir(exist_ok=True)
         path.write_text(EMBED.format(folder=FOLDER, note=NOTE, **words), encoding="utf-8")
-
-
-def draw(figure: Explorer) -> bytes:
-    """Return the still picture as PNG."""
-    picture = io.BytesIO()
-    with matplotlib.rc_context(plots.STYLE):
-        figure.still().savefig(picture, format="png", dpi=plots.DPI, metadata={"Software": None})
-    return picture.getvalue()
 
 
 def home(app: Sphinx, kind: type[Explorer]) -> tuple[str, str]:

@@ -9,7 +9,6 @@ here draws on the screen or measures when it is shown.
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Iterator
 from importlib import resources
@@ -17,7 +16,6 @@ from itertools import product
 from typing import Any, ClassVar
 
 import anywidget
-import matplotlib
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
@@ -248,6 +246,11 @@ class Explorer(anywidget.AnyWidget):
         """Return the picture as it is now, for print and for readers without JavaScript."""
         raise NotImplementedError
 
+    def to_png(self) -> bytes:
+        """Return the still picture as PNG."""
+        # styled here, too: a still also draws what is not by `plots`
+        return plots.to_png(plots.styled(self.still)())
+
     def alt(self) -> str:
         """Return what is to be seen in the still picture."""
         raise NotImplementedError
@@ -260,13 +263,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
         data, *_ = super()._repr_mimebundle_(**options)
-        picture = io.BytesIO()
-        with matplotlib.rc_context(plots.STYLE):
-            self.still().savefig(picture, format="png", dpi=plots.DPI, metadata={"Software": None})
         alt = " ".join(self.alt().split())
         about = {"image/png": {"alt": alt, "width": plots.PIXELS}}
         # as text: not every kernel encodes it, and the browser's does not
-        return data | {"image/png": base64.b64encode(picture.getvalue()).decode()}, about
+        return data | {"image/png": base64.b64encode(self.to_png()).decode()}, about
 
 
 def numbers(values: Any, spec: str = ".3g") -> list[str]:
