@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,23 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doc
         for css in context.get("css_files", [])
         if "thebe" not in str(getattr(css, "filename", "")).lower()
     ]
+
+
+def rewrite_pages(
+    app: Sphinx, exception: Exception | None, mend: Callable[[str, Path], str]
+) -> None:
+    """Replace each page of the written site by what `mend` makes of its text and its folder.
+
+    Not those of the theme's own files, nor of the browser's kernel, which is another program.
+    """
+    if exception or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        if {"_static", "lite"} & set(path.relative_to(app.outdir).parts):
+            continue
+        page = path.read_text(encoding="utf-8")
+        if (mended := mend(page, path.parent)) != page:
+            path.write_text(mended, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

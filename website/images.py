@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from book import rewrite_pages
 from PIL import Image
 from sphinx.application import Sphinx
 
@@ -41,14 +42,7 @@ def add_sizes(page: str, folder: Path) -> str:
 
 def mend_pages(app: Sphinx, exception: Exception | None) -> None:
     """Add the sizes to all pages of the written site."""
-    if exception or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        if "_static" in path.parts:
-            continue
-        page = path.read_text(encoding="utf-8")
-        if (mended := add_sizes(page, path.parent)) != page:
-            path.write_text(mended, encoding="utf-8")
+    rewrite_pages(app, exception, add_sizes)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

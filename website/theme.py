@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import html
 import re
-from pathlib import Path
 from typing import Any
 
+from book import rewrite_pages
 from sphinx.application import Sphinx
 
 TOGGLE = re.compile(r'(<a class="[^"]*reference[^>]*>([^<]*)</a><details[^>]*>)<summary>')
@@ -68,14 +68,7 @@ def mend(page: str) -> str:
 
 def mend_pages(app: Sphinx, exception: Exception | None) -> None:
     """Mend all pages of the written site."""
-    if exception or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        if "_static" in path.parts:
-            continue
-        page = path.read_text(encoding="utf-8")
-        if (mended := mend(page)) != page:
-            path.write_text(mended, encoding="utf-8")
+    rewrite_pages(app, exception, lambda page, folder: mend(page))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
