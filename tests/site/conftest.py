@@ -22,6 +22,7 @@ import serve  # noqa: E402
 from links import Site  # noqa: E402
 
 FOLDER = "_build/offline/_build/html"
+RUN = ("03", "05")  # the chapters that the browser's kernel runs, if no others are asked for
 NO_PAGES = ("lite/", "_static/")  # the browser's kernel, and templates
 
 
@@ -29,6 +30,11 @@ def pytest_addoption(parser):
     """Add the option that names the built site."""
     default = os.environ.get("SITE_FOLDER") or FOLDER
     parser.addoption("--site-folder", default=default, help=f"the built site (default: {FOLDER})")
+    parser.addoption(
+        "--chapters",
+        default=",".join(RUN),
+        help=f"chapters to run in the browser's kernel, or all (default: {','.join(RUN)})",
+    )
 
 
 def pytest_configure(config):
@@ -60,11 +66,26 @@ def leads_on(page: Path) -> bool:
     return 'http-equiv="Refresh"' in page.read_text(encoding="utf-8")[:200]
 
 
+def notebook_names(config) -> list[str]:
+    """Return the chapters to run, by the names of their notebooks without the ending."""
+    names = [path.stem for path in sorted((ROOT / "chapters").glob("*.ipynb"))]
+    asked = config.getoption("--chapters")
+    if asked == "all":
+        return names
+    found = {number: [name for name in names if name[:2] == number] for number in asked.split(",")}
+    if wrong := [number for number, chosen in found.items() if not chosen]:
+        known = ", ".join(name[:2] for name in names)
+        raise pytest.UsageError(f"--chapters must be all or some of {known}, not {wrong[0]!r}")
+    return [name for chosen in found.values() for name in chosen]
+
+
 def pytest_generate_tests(metafunc):
-    """Give a test that asks for a ``name`` each page, and one for a ``chapter`` each chapter."""
+    """Give a test each page as ``name``, each chapter's as ``chapter``, what to run as ``notebook``."""
     names = page_names(metafunc.config)
     if "name" in metafunc.fixturenames:
         metafunc.parametrize("name", names)
+    if "notebook" in metafunc.fixturenames:
+        metafunc.parametrize("notebook", notebook_names(metafunc.config))
     if "chapter" in metafunc.fixturenames:
         metafunc.parametrize("chapter", [name for name in names if name.startswith("chapters/")])
 
