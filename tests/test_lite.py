@@ -10,6 +10,7 @@ import urllib.error
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -286,7 +287,9 @@ def test_a_kernel_from_elsewhere_or_with_an_index_is_refused(built, monkeypatch)
         check(built, settings)
 
 
-@pytest.mark.parametrize("missing", ["static/pyodide/pyodide.js", f"static/wheels/{MARK}/{WHEELS[0]}"])
+@pytest.mark.parametrize(
+    "missing", ["static/pyodide/pyodide.js", f"static/wheels/{MARK}/{WHEELS[0]}"]
+)
 def test_a_kernel_that_lacks_a_file_is_refused(built, missing):
     (built / missing).unlink()
     with pytest.raises(SystemExit, match="not as it should be"):
@@ -298,7 +301,7 @@ def test_a_kernel_that_lacks_a_file_is_refused(built, missing):
 
 @pytest.fixture
 def pip(monkeypatch):
-    """A pip that writes empty wheels: of initcore, and of the requirements as the test names them."""
+    """A pip that writes empty wheels, of initcore and of what is listed; the test changes these."""
     wanted = [
         line.split("==")[0].replace("-", "_")
         for line in (lite.PARTS / "requirements.txt").read_text(encoding="utf-8").splitlines()
@@ -326,9 +329,17 @@ def test_the_wheels_are_initcore_and_what_is_listed(tmp_path, pip):
 @pytest.mark.parametrize("other", ["psygnal-0.16.1-cp312-cp312-manylinux_2_17_x86_64.whl", None])
 def test_a_wheel_of_one_kind_of_machine_or_a_missing_one_is_refused(tmp_path, pip, other):
     pip[0:1] = [other] if other else []
-    with pytest.raises(SystemExit, match="Wheels that run anywhere were wanted, 7 of them") as error:
+    with pytest.raises(SystemExit, match="Wheels that run anywhere were wanted, 7 of th") as error:
         lite.make_wheels(tmp_path / "wheels")
     assert (other or "initcore") in str(error.value)
+
+
+def test_only_one_extension_of_an_installed_package_is_taken(monkeypatch):
+    folders = [Path(lite.extension(package)) for package in lite.EXTENSIONS]
+    names = [json.loads((f / "package.json").read_text(encoding="utf-8"))["name"] for f in folders]
+    assert names == ["@jupyterlite/pyodide-kernel-extension", "anywidget"]
+    with pytest.raises(SystemExit, match="numpy is to bring one extension .*, and brings 0"):
+        lite.extension("numpy")
 
 
 def test_the_listed_versions_are_those_that_the_course_installs():
@@ -344,6 +355,18 @@ def test_the_listed_versions_are_those_that_the_course_installs():
             both += 1
             assert version == pinned[name], name
     assert both >= 3
+
+
+def test_a_notebook_is_carried_whole_with_its_texts_in_one_piece(tmp_path):
+    """JupyterLite would show the lines of a stored output with commas between them."""
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+        lite.carry(path, tmp_path / path.name)
+        carried = json.loads((tmp_path / path.name).read_text(encoding="utf-8"))
+        assert nbformat.from_dict(carried) == nbformat.read(path, as_version=4), path.name
+        outputs = [output for cell in carried["cells"] for output in cell.get("outputs", [])]
+        texts = [output["text"] for output in outputs if output["output_type"] == "stream"]
+        assert len(texts) > 5 and all(isinstance(text, str) for text in texts)
+        assert all(isinstance(cell["source"], str) for cell in carried["cells"])
 
 
 def test_each_application_gets_the_way_back(tmp_path):

@@ -15,7 +15,7 @@ SHORTEST_ALT = 15  # letters: what a figure shows cannot be said in fewer
 
 
 class Watch:
-    """What a page says in the console and asks of the network, from now on.
+    """What a page says in the console and asks of the network, from now on, its workers included.
 
     Attributes
     ----------
@@ -29,11 +29,12 @@ class Watch:
         self.faults: list[str] = []
         self.elsewhere: list[str] = []
         self._host = urlsplit(site).netloc
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("request", self._request)
-        page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
-        page.on("response", self._response)
+        context = page.context  # which hears of service workers, too
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.faults.append(f"error: {error.error}"))
+        context.on("request", self._request)
+        context.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        context.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

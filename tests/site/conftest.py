@@ -80,7 +80,7 @@ def notebook_names(config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc):
-    """Give a test each page as ``name``, each chapter's as ``chapter``, what to run as ``notebook``."""
+    """Give a test each page as ``name``, each chapter as ``chapter``, or to run as ``notebook``."""
     names = page_names(metafunc.config)
     if "name" in metafunc.fixturenames:
         metafunc.parametrize("name", names)
@@ -121,15 +121,21 @@ def page(browser):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print what the loads of all pages came to."""
-    loads = [
+    """Print what the loads of all pages came to, and how the browser's kernel ran the chapters."""
+    measured = [
         {"test": report.nodeid.split("::")[-1], **dict(report.user_properties)}
         for reports in terminalreporter.stats.values()
         for report in reports
-        if getattr(report, "when", "") == "call" and dict(report.user_properties).get("page")
+        if getattr(report, "when", "") == "call"
     ]
-    if not loads:
-        return
+    if loads := [one for one in measured if one.get("page")]:
+        tell_loads(terminalreporter, loads)
+    if runs := [one for one in measured if one.get("visible")]:
+        tell_runs(terminalreporter, runs)
+
+
+def tell_loads(terminalreporter, loads: list[dict]) -> None:
+    """Print what the loads of all pages came to."""
     slowest = max(loads, key=lambda load: load["seconds"])
     rows = {
         "pages": len({load["page"] for load in loads}),
@@ -141,3 +147,19 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.section("the pages of the site")
     for label, value in rows.items():
         terminalreporter.write_line(f"{label:<48}{value}")
+
+
+def tell_runs(terminalreporter, runs: list[dict]) -> None:
+    """Print how long each chapter took in the browser's kernel, and what it loaded."""
+    columns = {"visible": "visible, s", "first": "first cell, s", "all": "all cells, s"}
+    columns |= {"megabytes": "MB", "requests": "requests", "foreign": "to others"}
+    terminalreporter.section("the chapters in the browser's kernel, from the button pressed")
+    terminalreporter.write_line("".join([f"{'':<32}", *(f"{c:>14}" for c in columns.values())]))
+    for run in sorted(runs, key=lambda run: run["notebook"]):
+        cells = [
+            f"{run[name]:.1f}" if isinstance(run.get(name), float) else str(run.get(name, "-"))
+            for name in columns
+        ]
+        terminalreporter.write_line(
+            "".join([f"{run['notebook']:<32}", *(f"{c:>14}" for c in cells)])
+        )

@@ -1,39 +1,168 @@
-"""The kernel in the browser: chapters run there as a reader runs them, and say what is stored."""
+"""The kernel in the browser: a chapter runs there as a reader runs it, and says what is stored."""
 
-import json
+import re
+from pathlib import Path
 
+import lite
+import nbformat
+import pyodide_files
 import pytest
-from checks import Watch
+from checks import Watch, settle
 from conftest import ROOT
-from kernel import Notebook, Progress, Traffic, differences, expose
+from kernel import Notebook, Progress, Traffic, differences, expose, texts
+from playwright.sync_api import expect
 
+from initcore.explorers import EXPLORERS
+from initcore.initializers import HeNormal
+
+CHAPTER = "chapters/03_small_random_weights.html"
 BUTTON = "Run in your browser"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# Warnings of JupyterLite's own, in the console of every page of it.
+WARNINGS = (
+    # two entries of its File menu stand there twice; one of each pair is left out
+    r"console, warning: Menu entry for command '[\w:-]+' is duplicated\.",
+    # the notebooks' kernel is python3, as Jupyter's own is called; the browser's is python
+    r"console, warning: No exact match found for python, using kernel python that matches language",
+)
+READERS_CELL = """\
+import sys
+
+import anywidget
+import ipywidgets
+
+from initcore.initializers import HeNormal
+
+print(sys.platform, issubclass(anywidget.AnyWidget, ipywidgets.DOMWidget))
+print(HeNormal(seed=0)(shape=(3, 2)).round(6).tolist())
+ipywidgets.IntSlider(3, description="Layers")"""
 
 
-def open_chapter(page, site, chapter):
+def open_chapter(page, site, notebook):
     """Press the chapter's own button, which is there without a menu; return the notebook."""
-    page.goto(f"{site}/chapters/{chapter}.html")
+    page.goto(f"{site}/chapters/{notebook}.html")
     button = page.get_by_role("link", name=BUTTON, exact=True)
     assert button.is_visible() and button.bounding_box()["y"] < page.viewport_size["height"]
     button.click()
     return Notebook(page)
 
 
+def faults(watch):
+    """Return what a page did wrong, without the warnings that are known."""
+    return [fault for fault in watch.faults if not any(re.match(w, fault) for w in WARNINGS)]
+
+
+def shown(cells):
+    """Return what a reader has of cells before they are run."""
+    return [
+        {
+            **{name: cell[name] for name in ("id", "cell_type")},
+            "source": cell["source"],
+            "texts": texts(cell.get("outputs", [])),
+            "tags": cell["metadata"].get("tags", []),
+        }
+        for cell in cells
+    ]
+
+
 def test_a_chapter_runs_from_first_to_last_cell(page, site, notebook, record_property, capfd):
     context = page.context
     expose(context)
     watch, traffic = Watch(page, site), Traffic(context)
-    file = ROOT / "chapters" / f"{notebook}.ipynb"
-    stored = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    stored = nbformat.read(ROOT / "chapters" / f"{notebook}.ipynb", as_version=4)
+    cells = stored["cells"]
 
+    record_property("notebook", notebook)
     progress = Progress(notebook, capfd)
     chapter = open_chapter(page, site, notebook)
     record_property("visible", progress.seconds)
+    carried = page.request.get(f"{site}/lite/files/chapters/{notebook}.ipynb")
+    assert carried.json() == stored, "the site has an older notebook: run `make book OFFLINE=1`"
+    assert shown(chapter.cells()) == shown(cells)
+
     for done, number in chapter.run_all():
         if done == 1:
             record_property("first", progress.seconds)
         progress.say(f"{done} of {number} cells")
     record_property("all", progress.seconds)
-    print(watch.faults, traffic.requests, traffic.bytes)
-    faults = differences(stored, chapter.cells())
-    assert not faults, "\n".join(faults)
+    found = differences(cells, chapter.cells())
+    assert not found, "\n".join([f"{len(found)} cells say something else", *found])
+    assert_widget_lives(chapter, cells)
+    record_property("megabytes", traffic.bytes / 1e6)
+    record_property("requests", traffic.requests)
+    record_property("foreign", len(watch.elsewhere))
+    assert not faults(watch), "\n".join(faults(watch))
+
+    page.get_by_role("link", name="Back to the chapter").click()
+    page.wait_for_url(f"{site}/chapters/{notebook}.html")
+    assert page.get_by_role("link", name=BUTTON, exact=True).is_visible()
+
+
+def assert_widget_lives(chapter, cells):
+    """Move the first control of the chapter's live figure: the sentence and the kernel follow."""
+    (cell,) = (
+        cell
+        for cell in cells
+        if any(WIDGET in output.get("data", ()) for output in cell.get("outputs", ()))
+    )
+    assigned = re.search(r"^(\w+) = explorers\.(\w+)\(", cell["source"], re.MULTILINE)
+    variable, kind = assigned.groups()
+    (explorer,) = (one for one in EXPLORERS.values() if one.__name__ == kind)
+    known = explorer.traits_with_controls()
+
+    chapter.show(cell["id"])
+    figure = chapter.page.locator(".jp-OutputArea .initcore-explorer")
+    figure.scroll_into_view_if_needed()
+    assert figure.locator("figure svg").first.is_visible()
+    control = figure.locator("input[type=range], input[type=checkbox]").first
+    name = control.get_attribute("name")
+    control.focus()
+    sentence = figure.locator(".ie-says")
+    # from one end to the other: this moves a slider wherever it stands
+    for key in ("Home", "End") if known[name]["kind"] == "range" else ("Space",):
+        said = sentence.text_content()
+        chapter.page.keyboard.press(key)
+    expect(sentence).not_to_have_text(said)
+    value = known[name]["values"][-1] if known[name]["kind"] == "range" else control.is_checked()
+    last = [cell for cell in cells if cell["cell_type"] == "code"][-1]["id"]
+    outputs = chapter.run_instead(last, f"print({variable}.{name})")
+    assert texts(outputs) == [("stdout", f"{value}\n")], f"{kind}.{name} in the kernel"
+
+
+@pytest.mark.parametrize("source", ["the site", "the network"])
+def test_a_cell_of_the_reader_runs(page, site, source):
+    """Pyodide comes from its network by default: the site's own files are given in its stead."""
+    network = pyodide_files.cdn()
+    given = []
+
+    def change(settings):
+        if source == "the network":
+            settings["litePluginSettings"][lite.KERNEL]["pyodideUrl"] = f"{network}pyodide.js"
+
+    def give(route):
+        given.append(name := route.request.url.removeprefix(network))
+        response = route.fetch(url=f"{site}/lite/static/pyodide/{name}")
+        headers = {**response.headers, "access-control-allow-origin": "*"}
+        route.fulfill(response=response, headers=headers)
+
+    expose(page.context, change)
+    page.context.route(f"{network}**", give)
+    watch = Watch(page, site)
+    page.goto(f"{site}/{CHAPTER}")
+    settle(page)
+    assert not given and not watch.faults, "the page itself asks for Python"
+    notebook = open_chapter(page, site, Path(CHAPTER).stem)
+    first = next(cell for cell in notebook.cells() if cell["cell_type"] == "code")
+
+    outputs = notebook.run_instead(first["id"], READERS_CELL)
+    weights = HeNormal(seed=0)(shape=(3, 2)).round(6).tolist()
+    assert texts(outputs)[0] == ("stdout", f"emscripten True\n{weights}\n"), texts(outputs)
+    slider = page.locator(".jp-OutputArea .widget-slider")
+    slider.wait_for()
+    assert slider.locator(".widget-readout").text_content() == "3"
+    assert bool(given) is (source == "the network")
+    if given:
+        assert {"pyodide.js", "pyodide.asm.wasm", "pyodide-lock.json"} <= set(given), given
+        assert all(url.startswith(network) for url in watch.elsewhere), watch.elsewhere
+        watch.faults = [f for f in watch.faults if not f.startswith("asks another host")]
+    assert not faults(watch), "\n".join(faults(watch))
