@@ -1,10 +1,11 @@
 """Build the browser's kernel into the site: ``python website/lite.py [FOLDER]`` after the book.
 
-JupyterLite shows the chapters' notebooks, cell by cell the same, at ``lite/notebooks/index.html?path=…``, and
-runs them in the reader's browser on Pyodide. `initcore` and what it needs beyond Pyodide's own
-packages are wheels of the site itself, loaded when the kernel starts. Pyodide comes from its
-official network, and only when a reader opens a notebook; with ``OFFLINE=1`` in the environment it
-is carried by the site (see ``pyodide_files.py``), and nothing asks another host.
+JupyterLite shows the chapters' notebooks, cell by cell as they are stored, at
+``lite/notebooks/index.html?path=…``, and runs them in the reader's browser on Pyodide. `initcore`
+and what it needs beyond Pyodide's own packages are wheels of the site itself, loaded when the
+kernel starts. Pyodide comes from its official network, and only when a reader opens a notebook;
+with ``OFFLINE=1`` in the environment it is carried by the site (see ``pyodide_files.py``), and
+nothing asks another host.
 
 Building takes half a minute, and is left out when nothing that it is made of has changed.
 """
