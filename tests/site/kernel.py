@@ -17,7 +17,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 SETTINGS = "**/lite/jupyter-lite.json"
 VISIBLE = 60  # seconds until the notebook is there
-CELL = 300  # seconds from one cell's end to the next one's: nbval's 60, for a slower Python
+CELL = 900  # seconds from one cell's end to the next one's: nbval's 60, for a slower Python
 # What a picture shows is said by its text; a widget's model has a new name in every run.
 NO_TEXT = ("image/", "application/vnd.jupyter.widget-view+json")
 
@@ -130,15 +130,25 @@ class Notebook:
         return handle.json_value()
 
     def show(self, cell: str) -> None:
-        """Bring a cell, named by its id, into the window."""
-        self.page.evaluate(
-            """async (id) => {
+        """Bring a code cell, named by its id, into the window, and make it the active one.
+
+        The cells above are laid out only when they come near, and push it down again.
+        """
+        self.page.wait_for_function(
+            """(id) => {
                 const { content } = jupyterapp.shell.currentWidget;
                 const place = content.widgets.findIndex((cell) => cell.model.id === id);
+                const { node } = content.widgets[place];
+                const { top, height } = node.getBoundingClientRect();
+                const is_there = height > 0 && top >= 0 && top < innerHeight;
+                if (is_there && node.querySelector(".cm-content")?.checkVisibility()) return true;
                 content.activeCellIndex = place;
-                await content.scrollToItem(place, "start");
+                content.scrollToItem(place, "start");
+                return false;
             }""",
-            cell,
+            arg=cell,
+            polling=200,
+            timeout=VISIBLE * 1000,
         )
 
 
