@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, Response, Route
+from playwright.sync_api import BrowserContext, Locator, Page, Response, Route
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 SETTINGS = "**/lite/jupyter-lite.json"
@@ -110,8 +110,7 @@ class Notebook:
 
     def run_instead(self, cell: str, source: str) -> list[dict]:
         """Write into a cell, named by its id, what a reader would; run it; return its outputs."""
-        self.show(cell)
-        self.page.locator(".jp-Cell.jp-mod-active .cm-content").click()
+        self.show(cell).locator(".cm-content").click()
         self.page.keyboard.press("ControlOrMeta+A")
         self.page.keyboard.insert_text(source)
         self.page.keyboard.press("Shift+Enter")
@@ -129,20 +128,20 @@ class Notebook:
             raise AssertionError(f"cell {cell}, written anew, is not done") from None
         return handle.json_value()
 
-    def show(self, cell: str) -> None:
-        """Bring a code cell, named by its id, into the window, and make it the active one.
+    def show(self, cell: str) -> Locator:
+        """Bring a code cell, named by its id, into the window, and return it.
 
         The cells above are laid out only when they come near, and push it down again.
         """
-        self.page.wait_for_function(
+        handle = self.page.wait_for_function(
             """(id) => {
                 const { content } = jupyterapp.shell.currentWidget;
                 const place = content.widgets.findIndex((cell) => cell.model.id === id);
                 const { node } = content.widgets[place];
                 const { top, height } = node.getBoundingClientRect();
                 const is_there = height > 0 && top >= 0 && top < innerHeight;
-                if (is_there && node.querySelector(".cm-content")?.checkVisibility()) return true;
-                content.activeCellIndex = place;
+                if (is_there && node.querySelector(".cm-content")?.checkVisibility())
+                    return node.dataset.windowedListIndex;
                 content.scrollToItem(place, "start");
                 return false;
             }""",
@@ -150,6 +149,7 @@ class Notebook:
             polling=200,
             timeout=VISIBLE * 1000,
         )
+        return self.page.locator(f'.jp-Cell[data-windowed-list-index="{handle.json_value()}"]')
 
 
 def texts(outputs: list[dict]) -> list[tuple[str, str]]:
