@@ -110,14 +110,16 @@ class Notebook:
 
     def run_instead(self, cell: str, source: str) -> list[dict]:
         """Write into a cell, named by its id, what a reader would; run it; return its outputs."""
+        find = f"{CELLS}.find((cell) => cell.id === id)"
         self.show(cell).locator(".cm-content").click()
+        self.page.evaluate(f"(id) => {find}.clearExecution()", cell)
         self.page.keyboard.press("ControlOrMeta+A")
         self.page.keyboard.insert_text(source)
         self.page.keyboard.press("Shift+Enter")
         try:
             handle = self.page.wait_for_function(
                 f"""([id, source]) => {{
-                    const cell = {CELLS}.find((cell) => cell.id === id);
+                    const cell = {find};
                     const is_done = cell.executionCount !== null && cell.executionState === "idle";
                     return cell.sharedModel.source === source && is_done && cell.outputs.toJSON();
                 }}""",
