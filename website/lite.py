@@ -20,6 +20,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import csp
 import pyodide_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,6 +152,19 @@ def check(lite: Path) -> None:
         sys.exit(f"The browser's kernel is not as it should be: {json.dumps(kernel)}")
 
 
+def allow(site: Path) -> None:
+    """Write what the kernel may load into the site's Content-Security-Policy."""
+    directives = {name: list(sources) for name, sources in csp.LITE.items()}
+    if not offline():
+        network = pyodide_files.cdn()
+        directives["script-src"].append(network)
+        directives["connect-src"] = ["'self'", network]
+    scripts: set[str] = set()
+    for path in (site / "lite").rglob("*.html"):
+        scripts |= csp.inline_scripts(path.read_text("utf-8"))
+    csp.write(site, "lite/", csp.policy(directives, scripts))
+
+
 def build(site: Path) -> None:
     """Build the kernel into ``site/lite``, in a folder beside it first."""
     lite, work = site / "lite", site.parent / "lite"
@@ -198,9 +212,11 @@ def main(folder: str = FOLDER) -> None:
         sys.exit(f"FOLDER must hold the built book, and {folder} does not: run make book")
     made_from = site / "lite" / MADE_FROM
     if made_from.is_file() and made_from.read_text() == digest():
+        allow(site)  # the book, built anew, has written its own policy only
         return
     print("Building the browser's kernel into lite/")
     build(site)
+    allow(site)
     size = sum(path.stat().st_size for path in (site / "lite").rglob("*") if path.is_file())
     print(f"The browser's kernel is built: {size / 1e6:.0f} MB")
 
