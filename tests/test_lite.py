@@ -296,6 +296,16 @@ def test_a_kernel_that_lacks_a_file_is_refused(built, missing):
         check(built)
 
 
+def test_the_policy_lets_the_default_kernel_ask_the_network_and_the_offline_one_nobody(
+    tmp_path, monkeypatch
+):
+    write(tmp_path / "notebooks", {"index.html": b"<script>go()</script>"})
+    default = lite.policy(tmp_path)
+    assert default.count(CDN) == 2 and "'sha256-5KYv" in default
+    monkeypatch.setenv("OFFLINE", "1")
+    assert "//" not in lite.policy(tmp_path).replace("'sha256-5KYv+PUboo5h+0+YAtGRPbwv5d/", "")
+
+
 # --- the wheels and the way back -----------------------------------------------------------------
 
 

@@ -1,15 +1,11 @@
 """What turns the book into the site, except for its claims page and its notebooks."""
 
-import http.client
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "website"))
@@ -17,7 +13,6 @@ sys.path.append(str(ROOT / "website"))
 import book  # noqa: E402
 import javascript  # noqa: E402
 import picture  # noqa: E402
-import serve  # noqa: E402
 
 GLOSSARY = """\
 # Glossary
@@ -137,35 +132,6 @@ def test_only_a_node_that_is_new_enough_and_runs_is_used(tmp_path):
     assert javascript.find_npm(str(tmp_path)) is None
     put("node", "exit 1")
     assert javascript.find_npm(str(tmp_path)) is None
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A running server of a folder with one page."""
-    (tmp_path / "index.html").write_text("a page", encoding="utf-8")
-    with serve.make_server(str(tmp_path), 0) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running
-        running.shutdown()
-
-
-def test_the_site_is_served_on_this_machine_only(server):
-    assert server.server_address[0] == "127.0.0.1"
-    connection = http.client.HTTPConnection(*server.server_address, timeout=10)
-    connection.request("GET", "/index.html")
-    assert connection.getresponse().read() == b"a page"
-    connection.close()
-
-
-def test_a_taken_port_gives_another_one(server, capsys):
-    with serve.make_server(".", server.server_port) as other:
-        assert other.server_port != server.server_port
-    assert "taken" in capsys.readouterr().out
-
-
-def test_a_wrong_port_is_one_clear_line():
-    with pytest.raises(SystemExit, match="PORT must be a number"):
-        serve.main(".", "eight")
 
 
 def test_the_course_picture_is_the_one_that_is_drawn_from_data(tmp_path):

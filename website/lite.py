@@ -21,6 +21,7 @@ import sys
 from importlib.metadata import files, version
 from pathlib import Path
 
+import csp
 import nbformat
 import pyodide_files
 
@@ -179,6 +180,19 @@ def check(lite: Path) -> None:
         sys.exit(f"The browser's kernel is not as it should be: {json.dumps(kernel)}")
 
 
+def policy(lite: Path) -> str:
+    """Return what the kernel, with the scripts that stand in its pages, may load."""
+    directives = {name: list(sources) for name, sources in csp.LITE.items()}
+    if not offline():
+        network = pyodide_files.cdn()
+        directives["script-src"].append(network)
+        directives["connect-src"] = ["'self'", network]
+    scripts: set[str] = set()
+    for path in lite.rglob("*.html"):
+        scripts |= csp.inline_scripts(path.read_text("utf-8"))
+    return csp.policy(directives, scripts)
+
+
 def build(site: Path) -> None:
     """Build the kernel into ``site/lite``, in a folder beside it first."""
     lite, work = site / "lite", site.parent / "lite"
@@ -230,9 +244,12 @@ def main(folder: str = FOLDER) -> None:
         sys.exit(f"FOLDER must hold the built book, and {folder} does not: run make book")
     made_from = site / "lite" / MADE_FROM
     if made_from.is_file() and made_from.read_text() == digest():
+        # the book, built anew, has written its own policy only
+        csp.write(site, "lite/", policy(site / "lite"))
         return
     print("Building the browser's kernel into lite/")
     build(site)
+    csp.write(site, "lite/", policy(site / "lite"))
     size = sum(path.stat().st_size for path in (site / "lite").rglob("*") if path.is_file())
     print(f"The browser's kernel is built: {size / 1e6:.0f} MB")
 

@@ -23,6 +23,7 @@ FORMULA_LINK = re.compile(
     r'(<a class="reference[^"]*" href="[^"]*")'
     r'(>(?:<span class="std[^>]*>)?<span class="math[^>]*>\\\(([^<]*)\\\)(?:</span>)+</a>)'
 )
+DOES = {"window.print()": "print", "toggleFullScreen()": "full-screen"}
 
 
 def spoken(tex: str) -> str:
@@ -53,6 +54,9 @@ def mend(page: str) -> str:
     page = FORMULA_LINK.sub(
         lambda link: f'{link[1]} aria-label="{html.escape(spoken(link[3]))}"{link[2]}', page
     )
+    # Code in an attribute is what a Content-Security-Policy forbids: theme.js does it.
+    for code, name in DOES.items():
+        page = page.replace(f'onclick="{code}"', f'data-does="{name}"')
     # A second title and a table of contents, for paper only: one heading of the first level.
     page = PRINT_HEAD.sub("", page)
     # A signature on several lines is a list of definitions without terms (1.3.1).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,6 +50,19 @@ class Watch:
     def _response(self, response: Response) -> None:
         if response.status >= 400:
             self.faults.append(f"status {response.status}: {response.url}")
+
+
+def wait_until(page: Page, script: str, arg: object = None, seconds: float = 20) -> None:
+    """Wait until a function in the page returns something true.
+
+    Playwright's own `wait_for_function` evaluates a text in the page, which the site's policy
+    forbids; what is asked from outside, as here, is not under it.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(script, arg):
+        if time.monotonic() > end:
+            raise AssertionError(f"still not true after {seconds} s, on {page.url}: {script}")
+        page.wait_for_timeout(50)
 
 
 def settle(page: Page) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from checks import wait_until
 
 from initcore.explorers import EXPLORERS
 
@@ -141,5 +142,5 @@ def test_a_wrong_address_is_told_and_shows_the_start(site, page):
 def test_a_view_is_shared_by_its_address(site, page):
     open_figure(page, site, EXPLORERS["scale"], activation="sigmoid", sd=3)
     page.get_by_role("button", name="Copy a link").click()
-    page.wait_for_function("location.search.includes('activation=sigmoid')")
+    wait_until(page, "() => location.search.includes('activation=sigmoid')")
     assert "sd=3" in page.url and page.url.endswith("#explorer-scale")

@@ -1,21 +1,24 @@
 """The kernel in the browser: a chapter runs there as a reader runs it, and says what is stored."""
 
+import functools
+import json
 import re
-from pathlib import Path
 
+import csp
 import lite
 import nbformat
 import pyodide_files
 import pytest
+import serve
 from checks import Watch, settle
-from conftest import ROOT
+from conftest import ROOT, running, site_folder
 from kernel import Notebook, Progress, Traffic, differences, expose, texts
 from playwright.sync_api import expect
 
 from initcore.explorers import EXPLORERS
 from initcore.initializers import HeNormal
 
-CHAPTER = "chapters/03_small_random_weights.html"
+CHAPTER = "03_small_random_weights"
 BUTTON = "Run in your browser"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Warnings of JupyterLite's own, in the console of every page of it.
@@ -159,41 +162,61 @@ def assert_widget_lives(chapter, cells):
     assert texts(outputs)[0][1].startswith("True"), f"{name} is to be {value!r}: {texts(outputs)}"
 
 
-@pytest.mark.parametrize("source", ["the site", "the network"])
-def test_a_cell_of_the_reader_runs(page, site, source):
-    """Pyodide comes from its network by default: the site's own files are given in its stead."""
-    network = pyodide_files.cdn()
-    given = []
+@pytest.fixture
+def default_site(pytestconfig, monkeypatch):
+    """The site under the policy of the default build, whose Pyodide comes from its network."""
+    monkeypatch.delenv("OFFLINE", raising=False)
+    folder = site_folder(pytestconfig)
+    policies = json.loads((folder / csp.FILE).read_text(encoding="utf-8"))
+    policies["lite/"] = lite.policy(folder / "lite")
+    handler = functools.partial(serve.Handler, directory=str(folder), policies=policies)
+    with running(serve.Server((serve.ADDRESS, 0), handler)) as address:
+        yield address
 
-    def change(settings):
-        if source == "the network":
-            settings["litePluginSettings"][lite.KERNEL]["pyodideUrl"] = f"{network}pyodide.js"
 
-    def give(route):
-        given.append(name := route.request.url.removeprefix(network))
-        response = route.fetch(url=f"{site}/lite/static/pyodide/{name}")
-        headers = {**response.headers, "access-control-allow-origin": "*"}
-        route.fulfill(response=response, headers=headers)
-
-    expose(page.context, change)
-    page.context.route(f"{network}**", give)
-    watch = Watch(page, site)
-    page.goto(f"{site}/{CHAPTER}")
-    settle(page)
-    assert not given and not watch.faults, "the page itself asks for Python"
-    notebook = open_chapter(page, site, Path(CHAPTER).stem)
+def assert_readers_cell_runs(page, site):
+    """Open a chapter, write a cell of one's own, run it, and see what it prints and shows."""
+    notebook = open_chapter(page, site, CHAPTER)
     first = next(cell for cell in notebook.cells() if cell["cell_type"] == "code")
-
     outputs = notebook.run_instead(first["id"], READERS_CELL)
     weights = HeNormal(seed=0)(shape=(3, 2)).round(6).tolist()
     assert texts(outputs)[0] == ("stdout", f"emscripten True\n{weights}\n"), texts(outputs)
     slider = page.locator(".jp-OutputArea .widget-slider")
     slider.wait_for()
     assert slider.locator(".widget-readout").text_content() == "3"
-    assert bool(given) is (source == "the network")
-    if given:
-        assert {"pyodide.js", "pyodide.asm.wasm", "pyodide-lock.json"} <= set(given), given
-        # also a check of the watch itself: a worker asks for these, through a service worker
-        assert set(watch.elsewhere) == {f"{network}{name}" for name in given}
-        watch.faults = [f for f in watch.faults if not f.startswith("asks another host")]
+
+
+def test_a_cell_of_the_reader_runs(page, site):
+    expose(page.context)
+    watch = Watch(page, site)
+    assert_readers_cell_runs(page, site)
     assert not faults(watch), "\n".join(faults(watch))
+
+
+def test_by_default_pyodide_comes_from_its_network_when_the_button_is_pressed(page, default_site):
+    """The files of the offline site are given in the network's stead."""
+    network = pyodide_files.cdn()
+    given = []
+
+    def change(settings):
+        settings["litePluginSettings"][lite.KERNEL]["pyodideUrl"] = f"{network}pyodide.js"
+
+    def give(route):
+        given.append(name := route.request.url.removeprefix(network))
+        response = route.fetch(url=f"{default_site}/lite/static/pyodide/{name}")
+        headers = {**response.headers, "access-control-allow-origin": "*"}
+        route.fulfill(response=response, headers=headers)
+
+    expose(page.context, change)
+    page.context.route(f"{network}**", give)
+    watch = Watch(page, default_site)
+    page.goto(f"{default_site}/chapters/{CHAPTER}.html")
+    settle(page)
+    assert not given and not watch.faults, "the page itself asks for Python"
+
+    assert_readers_cell_runs(page, default_site)
+    assert {"pyodide.js", "pyodide.asm.wasm", "pyodide-lock.json"} <= set(given), given
+    # also a check of the watch itself: a worker asks for these, through a service worker
+    assert set(watch.elsewhere) == {f"{network}{name}" for name in given}
+    others = [fault for fault in faults(watch) if not fault.startswith("asks another host")]
+    assert not others, "\n".join(others)

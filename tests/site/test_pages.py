@@ -17,6 +17,7 @@ from checks import (
     settle,
     sideways,
     skip_link,
+    wait_until,
 )
 
 SCREENS = {
@@ -49,7 +50,7 @@ def test_page(browser, site, name, screen, record_property):
         violations = []
         for colours, rules in ((first, None), (second, COLOUR_RULES)):
             page.emulate_media(color_scheme=colours)
-            page.wait_for_function("c => document.documentElement.dataset.theme === c", arg=colours)
+            wait_until(page, "c => document.documentElement.dataset.theme === c", colours)
             settle(page)
             faults += [f"{colours}: {fault}" for fault in sideways(page)]
             violations += [f"{colours}: {violation}" for violation in accessibility(page, rules)]

@@ -5,7 +5,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from checks import Watch, settle
+from checks import Watch, settle, wait_until
 from conftest import page_names, site_folder
 
 CHAPTER = "chapters/03_small_random_weights.html"
@@ -119,8 +119,9 @@ def test_search_finds_a_word_of_the_chapter(page, site, chapter, own_words):
     page.keyboard.type(words[0])
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html?q=*")
-    page.wait_for_function(
-        "/finished|not match/.test(document.querySelector('#search-results')?.textContent)"
+    wait_until(
+        page,
+        "() => /finished|not match/.test(document.querySelector('#search-results')?.textContent)",
     )
     found = page.locator("#search-results ul.search li a").evaluate_all(
         "links => links.map((link) => new URL(link.href).pathname.slice(1))"
@@ -140,7 +141,7 @@ def test_the_theme_changes_and_stays(browser, site):
         page.locator(".theme-switch-button").first.focus()
         page.keyboard.press("Enter")
         assert page.evaluate(theme) == "dark"
-        page.wait_for_function(f"was => {colour} !== was", arg=light)
+        wait_until(page, f"was => {colour} !== was", light)
         page.goto(f"{site}/pages/glossary.html")
         settle(page)
         assert page.evaluate(theme) == "dark"

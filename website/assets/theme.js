@@ -15,6 +15,11 @@
     }
   });
 
+  // What the theme's buttons do, which stood as code in their attributes.
+  const does = { print: () => print(), "full-screen": () => toggleFullScreen() };
+  for (const button of document.querySelectorAll("[data-does]"))
+    button.addEventListener("click", does[button.dataset.does]);
+
   // A menu that is closed gives the focus back to the button that opened it.
   for (const name of ["primary", "secondary"]) {
     const menu = document.getElementById(`pst-${name}-sidebar-modal`);
