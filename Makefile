@@ -52,7 +52,7 @@ test: ## run everything: lint, doctests, unit and statistical tests, the noteboo
 test-site: site-and-browser ## test the built site in a browser, as readers use it (PACKAGED_BROWSER=1: in npm's)
 	@$(SITE_PYTEST) tests/site $(ARGS)
 
-test-lite: site-and-browser ## run all chapters in the browser's kernel (20 minutes; ARGS="--chapters 04" for one)
+test-lite: site-and-browser ## run all chapters in the browser's kernel (half an hour; ARGS="--chapters 04" for one)
 	@$(SITE_PYTEST) tests/site/test_lite.py --chapters all $(ARGS)
 
 site-and-browser:

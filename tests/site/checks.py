@@ -34,7 +34,7 @@ class Watch:
         context.on("console", self._console)
         context.on("weberror", lambda error: self.faults.append(f"error: {error.error}"))
         context.on("request", self._request)
-        context.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        context.on("requestfailed", self._failed)
         context.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -46,6 +46,12 @@ class Watch:
         if address.scheme not in ("data", "blob") and address.netloc != self._host:
             self.elsewhere.append(request.url)
             self.faults.append(f"asks another host: {request.url}")
+
+    def _failed(self, request: Request) -> None:
+        # the icon of a page that was left before it came is given up, and that is no fault
+        is_icon = request.resource_type == "other" and request.url.endswith((".svg", ".ico"))
+        if not (is_icon and request.failure == "net::ERR_ABORTED"):
+            self.faults.append(f"failed: {request.url}")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400:
