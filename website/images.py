@@ -1,7 +1,8 @@
 """Sphinx extension: every picture of a page tells its width and height, so that no text jumps.
 
 Sphinx writes neither for the figures of a notebook. They are read from the picture files and added
-to the written pages, where a browser takes the room that a picture will need from them.
+to the written pages, where a browser takes the room that a picture will need from them. A browser
+asks for a picture as the reader comes near it, or prints the page; for a page's first one at once.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 
 IMAGE = re.compile(r'<img\b(?![^>]*\s(?:width|height)=)([^>]*?\ssrc="([^":]+)"[^>]*?)\s*/?>')
+FIGURE = re.compile(r'<img\b(?![^>]*\sclass="logo__image)')
 SVG_SIZE = re.compile(r'<svg\b[^>]*\sviewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"')
 
 
@@ -31,11 +33,17 @@ def size(path: Path) -> tuple[int, int]:
 
 
 def add_sizes(page: str, folder: Path) -> str:
-    """Return a page of this folder whose pictures all have a width and a height."""
+    """Return a page of this folder whose pictures all have a width and a height.
+
+    Those after the first, the theme's own aside, are loaded as the reader comes near them.
+    """
+    first = FIGURE.search(page)
 
     def sized(image: re.Match) -> str:
         width, height = size(folder / unquote(image[2]))
-        return f'<img{image[1]} width="{width}" height="{height}"/>'
+        later = first and image.start() > first.start()
+        when = ' loading="lazy" decoding="async"' if later else ""
+        return f'<img{image[1]} width="{width}" height="{height}"{when}/>'
 
     return IMAGE.sub(sized, page)
 
