@@ -21,7 +21,7 @@ FONTS = Path("_static", "vendor", "fontawesome", "webfonts")
 STYLES = ("pydata-sphinx-theme.css", "sphinx-book-theme.css")
 
 SCRIPT = re.compile(r'[ \t]*<script src="[^"]*/fontawesome\.js[^"]*"></script>\n?')
-ICON = re.compile(r'<i class="([^"]*\bfa-[^"]*)"(?: aria-hidden="true")?')
+ICON = re.compile(r'<(i|span) class="([^"]*\bfa-[^"]*)"(?: aria-hidden="true")?')
 # .fa-house:before,.fa-home:before{content:"\f015"}
 RULE = re.compile(r'((?:\.fa-[\w-]+:before,?)+)\{content:"[^"]*"\}')
 # in the private part of Unicode, as itself or by its number
@@ -37,12 +37,12 @@ def lighten(page: str) -> str:
     >>> lighten('<i class="fas fa-expand"></i>')
     '<i class="fas fa-expand" aria-hidden="true"></i>'
     """
-    return ICON.sub(r'<i class="\1" aria-hidden="true"', SCRIPT.sub("", page))
+    return ICON.sub(r'<\1 class="\2" aria-hidden="true"', SCRIPT.sub("", page))
 
 
 def names(page: str) -> set[str]:
     """Return the classes of the icons on a page."""
-    return {name for classes in ICON.findall(page) for name in classes.split()}
+    return {name for _, classes in ICON.findall(page) for name in classes.split()}
 
 
 def keep(style: str, shown: set[str]) -> str:
