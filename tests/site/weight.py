@@ -59,11 +59,11 @@ LIVE = """() => [...document.querySelectorAll(".explorer[data-esm]")].every((box
 END = """() => Math.max(measured.formulas, ...performance.getEntriesByType("resource")
     .map((entry) => entry.responseEnd / 1000))"""
 
-# To the bottom, a fifth of the window at a time, and on a slow reader's clock.
+# To the bottom, a third of the window at a time, and on a slow reader's clock.
 SCROLL = """async () => {
     const end = () => document.documentElement.scrollHeight - innerHeight - 1;
     while (scrollY < end()) {
-        scrollBy({ top: innerHeight / 5, behavior: "instant" });
+        scrollBy({ top: innerHeight / 3, behavior: "instant" });
         await new Promise((resolve) => setTimeout(resolve, 60));
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -86,20 +86,35 @@ class Asked:
 
 @dataclass(frozen=True)
 class View:
-    """What a first view came to; `scrolled` is the layout shift at the end of the page."""
+    """What a first view came to, and what the page had come to when it was gone through.
+
+    Attributes
+    ----------
+    files, later : list of Asked
+        Asked for at the first view, and after it.
+    paint : float
+        Seconds until the largest part (`painted`) was there.
+    shift, scrolled : float
+        The layout shifts of the first view, and of all.
+    shifts : list of str
+        What moved, and how much, a line each.
+    ready : float
+        Seconds until all formulas were set and the last file had come.
+    """
 
     files: list[Asked]
+    later: list[Asked]
     paint: float
     painted: str
     shift: float
-    shifts: list[str]
-    settled: float
     scrolled: float
+    shifts: list[str]
+    ready: float
 
-    @property
-    def transferred(self) -> int:
-        """The bytes on the wire, with the heads of the answers."""
-        return sum(file.transferred for file in self.files)
+
+def transferred(files: list[Asked]) -> int:
+    """Return the bytes on the wire, with the heads of the answers."""
+    return sum(file.transferred for file in files)
 
 
 def listen(session: CDPSession) -> dict[str, Asked]:
@@ -152,19 +167,19 @@ def look(
         files = listen(session)
         session.send("Emulation.setCPUThrottlingRate", {"rate": slowed})
         page.goto(address)
-        settled = settle(page)
-        seen = list(files.values())
-        first = page.evaluate("measured")
-        scrolled = first["shift"]
+        ready = settle(page)
+        first, seen = page.evaluate("measured"), len(files)
         if scroll:
             page.evaluate(SCROLL)
-            scrolled = page.evaluate("measured.shift")
+            page.wait_for_load_state("networkidle")
+        last, asked = page.evaluate("measured"), list(files.values())
         return View(
-            seen,
-            first["paint"],
-            first["painted"],
-            first["shift"],
-            first["shifts"],
-            settled,
-            scrolled,
+            files=asked[:seen],
+            later=asked[seen:],
+            paint=first["paint"],
+            painted=first["painted"],
+            shift=first["shift"],
+            scrolled=last["shift"],
+            shifts=last["shifts"],
+            ready=ready,
         )
