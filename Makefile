@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix notebooks \
-	explorers students zip lint format clean
+.PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
+	notebooks explorers students zip lint format clean
 
 BIN := .venv/bin
 ENVIRONMENT := sh website/environment.sh requirements.txt
@@ -70,6 +70,12 @@ test-all: ## what make test runs, and the tests against PyTorch (a large downloa
 matrix: ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
 	@$(TEST_ENVIRONMENT)
 	@$(BIN)/python tests/matrix.py $(ARGS)
+
+bench-site: book ## measure the built site in a browser: weight, paint, shifts, live figures (10 minutes)
+	@$(TEST_ENVIRONMENT) tests/site/requirements.txt
+	@$(BIN)/python tests/site/browser.py
+	@$(BIN)/python benchmarks/site.py $(SITE)
+	@$(BIN)/python benchmarks/explorers.py $(SITE)
 
 notebooks: ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(ENVIRONMENT)

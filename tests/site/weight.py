@@ -1,0 +1,185 @@
+"""What a page weighs, and how it comes up: measured at its first view, by benchmarks and tests.
+
+The first view is that of a reader who comes for the first time and has not scrolled yet: nothing
+is kept from an earlier page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, CDPSession, Page
+
+# The limits that the course sets itself for a chapter's first view.
+TRANSFER = 900_000  # bytes, as they come over the wire
+PAINT = 1.5  # seconds until the largest part is painted, on a processor slowed down four times
+SHIFT = 0.05  # cumulative layout shift
+DATA = 150_000  # bytes of an explorer's data, unpacked
+
+SCREENS = {
+    "wide": {"viewport": {"width": 1280, "height": 900}},
+    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True},
+}
+
+# Runs before the page's own scripts. Shifts are added up, all of them: the usual measure, of the
+# worst five seconds, is never more.
+OBSERVE = """
+window.measured = { paint: 0, painted: "", shift: 0, shifts: [] };
+const named = (node) => {
+    const element = node?.nodeType === Node.TEXT_NODE ? node.parentElement : node;
+    return element ? [element.localName, ...element.classList].join(".") : "something removed";
+};
+new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+        measured.paint = entry.startTime / 1000;
+        measured.painted = named(entry.element);
+    }
+}).observe({ type: "largest-contentful-paint", buffered: true });
+new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+        if (entry.hadRecentInput) continue;
+        measured.shift += entry.value;
+        const moved = entry.sources.map(({ node }) => named(node));
+        measured.shifts.push(`${entry.value.toFixed(4)}: ${moved.join(", ")}`);
+    }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+# Until the formulas are set and the figures in view are live; then the time of the last of these.
+SETTLED = """async () => {
+    if (document.readyState !== "complete")
+        await new Promise((resolve) => addEventListener("load", resolve));
+    await window.MathJax?.startup?.promise;
+    await document.fonts.ready;
+    measured.formulas = performance.now() / 1000;
+}"""
+LIVE = """() => [...document.querySelectorAll(".explorer[data-esm]")].every((box) =>
+    box.classList.contains("is-live") || box.getBoundingClientRect().top > innerHeight)"""
+END = """() => Math.max(measured.formulas, ...performance.getEntriesByType("resource")
+    .map((entry) => entry.responseEnd / 1000))"""
+
+# To the bottom, a third of the window at a time, and on a slow reader's clock.
+SCROLL = """async () => {
+    const end = () => document.documentElement.scrollHeight - innerHeight - 1;
+    while (scrollY < end()) {
+        scrollBy({ top: innerHeight / 3, behavior: "instant" });
+        await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500));
+}"""
+
+
+@dataclass
+class Asked:
+    """A file that a page asked for: its address, its type, and its bytes on the wire."""
+
+    address: str
+    kind: str
+    transferred: int = 0
+
+    @property
+    def name(self) -> str:
+        """The path within the site."""
+        return urlsplit(self.address).path.lstrip("/")
+
+
+@dataclass(frozen=True)
+class View:
+    """What a first view came to, and what the page had come to when it was gone through.
+
+    Attributes
+    ----------
+    files, later : list of Asked
+        Asked for at the first view, and after it.
+    paint : float
+        Seconds until the largest part (`painted`) was there.
+    shift, scrolled : float
+        The layout shifts of the first view, and of all.
+    shifts : list of str
+        What moved, and how much, a line each.
+    ready : float
+        Seconds until all formulas were set and the last file had come.
+    """
+
+    files: list[Asked]
+    later: list[Asked]
+    paint: float
+    painted: str
+    shift: float
+    scrolled: float
+    shifts: list[str]
+    ready: float
+
+
+def transferred(files: list[Asked]) -> int:
+    """Return the bytes on the wire, with the heads of the answers."""
+    return sum(file.transferred for file in files)
+
+
+def listen(session: CDPSession) -> dict[str, Asked]:
+    """Return the files that the page will ask for, filled in as they come."""
+    files: dict[str, Asked] = {}
+
+    def response(event: dict) -> None:
+        answer = event["response"]
+        if not answer["url"].startswith("data:"):
+            files[event["requestId"]] = Asked(answer["url"], answer["mimeType"])
+
+    def finished(event: dict) -> None:
+        if event["requestId"] in files:
+            files[event["requestId"]].transferred = int(event["encodedDataLength"])
+
+    session.on("Network.responseReceived", response)
+    session.on("Network.loadingFinished", finished)
+    session.send("Network.enable")
+    return files
+
+
+def settle(page: Page) -> float:
+    """Wait until a page is ready, with nothing hurried; return the second when it was."""
+    page.evaluate(SETTLED)
+    page.wait_for_function(LIVE)
+    page.wait_for_load_state("networkidle")
+    return page.evaluate(END)
+
+
+def look(
+    browser: Browser, address: str, screen: str, slowed: float = 1, scroll: bool = False
+) -> View:
+    """Open a page for the first time, in a profile of its own, and measure.
+
+    Parameters
+    ----------
+    browser : Browser
+    address : str
+    screen : str
+        A key of `SCREENS`.
+    slowed : float, default 1
+        How many times slower than it is the processor is made to be.
+    scroll : bool, default False
+        Go through the whole page after the first view.
+    """
+    with browser.new_context(**SCREENS[screen]) as context:
+        context.add_init_script(OBSERVE)
+        page = context.new_page()
+        session = context.new_cdp_session(page)
+        files = listen(session)
+        session.send("Emulation.setCPUThrottlingRate", {"rate": slowed})
+        page.goto(address)
+        ready = settle(page)
+        first, seen = page.evaluate("measured"), len(files)
+        if scroll:
+            page.evaluate(SCROLL)
+            page.wait_for_load_state("networkidle")
+        last, asked = page.evaluate("measured"), list(files.values())
+        return View(
+            files=asked[:seen],
+            later=asked[seen:],
+            paint=first["paint"],
+            painted=first["painted"],
+            shift=first["shift"],
+            scrolled=last["shift"],
+            shifts=last["shifts"],
+            ready=ready,
+        )
