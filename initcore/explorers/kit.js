@@ -4,7 +4,8 @@
 // explorer's own, which ends with `export default explorer({ build, update, note })`:
 //
 //   build(ui)         makes the picture once: ui.data holds Python's numbers, ui.figure is the
-//                     element to fill, ui.chart(…) makes a chart in it
+//                     element to fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f) calls f
+//                     with a width when it changes, ui.onRemove(f) calls f when the figure goes
 //   update(ui, read)  draws the present state, read("name") of each control, and returns
 //                     { says: "a sentence", head: ["layer", …], rows: [[1, …], …] }
 //
@@ -87,7 +88,7 @@ const MARKS = {
  * if there is one) or "line" (theory). draw({ key: { x: […], y: […], low: […], high: […] } })
  * draws; null is left out. chart.axes({ x, y }) changes the axes.
  */
-function makeChart(parent, { title, x, y, series, height = 250, level = null }) {
+function makeChart(ui, { parent = ui.figure, title, x, y, series, height = 250, level = null }) {
   const box = element("figure", { class: "ie-chart" });
   const caption = element("figcaption", {}, element("span", { class: "ie-chart-title" }, title));
   const svg = shape("svg", { height, role: "img", "aria-label": title });
@@ -144,7 +145,8 @@ function makeChart(parent, { title, x, y, series, height = 250, level = null }) 
       axes.append(shape("path", { class: "ie-grid", d: `M${edge.left} ${at}H${right}` }));
       write(y.text?.(value) ?? tick(value, y), { x: edge.left - 6, y: at + 4, "text-anchor": "end" });
     }
-    axes.append(shape("path", { d: `M${edge.left} ${edge.top}V${bottom}H${right}` }));
+    const frame = `M${edge.left} ${edge.top}V${bottom}H${right}`;
+    axes.append(shape("path", { class: "ie-frame", d: frame }));
     if (level !== null && level >= y.domain[0] && level <= y.domain[1])
       axes.append(shape("path", { class: "ie-level", d: `M${edge.left} ${places.y(level)}H${right}` }));
     const middle = (edge.left + right) / 2;
@@ -177,12 +179,10 @@ function makeChart(parent, { title, x, y, series, height = 250, level = null }) 
     }
   }
 
-  new ResizeObserver(([entry]) => {
-    const now = Math.round(entry.contentRect.width);
-    if (now === width || now === 0) return;
+  ui.widthOf(box, (now) => {
     width = now;
     layOut();
-  }).observe(box);
+  });
 
   return {
     svg,
@@ -276,6 +276,19 @@ function makeTable(title) {
   return [details, write];
 }
 
+/** Call `use(width)` now and whenever the width of a box changes; return how to end that. */
+function watchWidth(box, use) {
+  let width = 0;
+  const observer = new ResizeObserver(([entry]) => {
+    const now = Math.round(entry.contentRect.width);
+    if (now === width || now === 0) return;
+    width = now;
+    use(width);
+  });
+  observer.observe(box);
+  return () => observer.disconnect();
+}
+
 /** An anywidget module of an explorer. */
 function explorer({ build, update, note }) {
   function render({ model, el }) {
@@ -283,7 +296,9 @@ function explorer({ build, update, note }) {
     const root = element("section", { class: "initcore-explorer", "aria-label": title });
     root.append(element("p", { class: "ie-title" }, title));
     const controls = model.get("controls");
-    const panel = element("div", { class: "ie-controls" });
+    // JupyterLab's own shortcuts leave the keys to the controls (Lumino looks for the attribute).
+    const keys = { "data-lm-suppress-shortcuts": "true" };
+    const panel = element("div", { class: "ie-controls", ...keys });
     const shows = controls.map((control) => {
       const [box, show] = makeControl(model, control);
       panel.append(box);
@@ -298,12 +313,15 @@ function explorer({ build, update, note }) {
     root.append(panel, figure, says, aloud, numbers, buttons);
     el.append(root);
 
+    const endings = [];
     const ui = {
       model,
       figure,
       panel,
       data: JSON.parse(model.get("data")),
-      chart: (options) => makeChart(options.parent ?? figure, options),
+      chart: (options) => makeChart(ui, options),
+      widthOf: (box, use) => endings.push(watchWidth(box, use)),
+      onRemove: (end) => endings.push(end),
     };
     build(ui);
     if (note) root.insertBefore(element("p", { class: "ie-note" }, note), says);
@@ -339,6 +357,7 @@ function explorer({ build, update, note }) {
     draw();
     return () => {
       clearTimeout(timer);
+      endings.forEach((end) => end());
       for (const { key } of controls) model.off(`change:${key}`, draw);
     };
   }
