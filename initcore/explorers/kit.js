@@ -29,6 +29,11 @@ function shape(tag, attributes = {}) {
   return made;
 }
 
+/** Change an attribute, if it is another: what stays the same need not be drawn again. */
+function change(made, name, value) {
+  if (made.getAttribute(name) !== value) made.setAttribute(name, value);
+}
+
 /** A number as people write it: 0.0707, 1.2e-5, 3,200 → "0.0707", "1.2e−5", "3200". */
 function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
@@ -213,6 +218,8 @@ function makeControl(model, { key, label, kind, values, texts }) {
   const place = () => Math.max(0, values.indexOf(model.get(key)));
   if (kind === "range") {
     const output = element("output", { for: id });
+    // one width for all texts: no value moves the slider to another line
+    output.style.minWidth = `${Math.max(...texts.map((text) => text.length))}ch`;
     const attributes = { type: "range", id, min: 0, max: values.length - 1, step: 1 };
     const input = element("input", { ...attributes, name: key });
     input.addEventListener("input", () => write(values[+input.value]));
@@ -253,20 +260,27 @@ function makeControl(model, { key, label, kind, values, texts }) {
 /** The numbers behind the picture, folded, and made when they are looked at. */
 function makeTable(title) {
   const table = element("table");
+  let cells = []; // row by row, the head first
   const box = element("div", { class: "ie-scroll", tabindex: "0", role: "group" }, table);
   box.setAttribute("aria-label", title);
   const details = element("details", { class: "ie-numbers" }, element("summary", {}, title), box);
   let latest = { head: [], rows: [] };
   const show = () => {
     if (!details.open) return;
-    const cell = (value, tag, extra = {}) => element(tag, extra, number(value));
-    const head = latest.head.map((name) => cell(name, "th", { scope: "col" }));
-    const rows = latest.rows.map(([first, ...rest]) => {
-      const cells = rest.map((value) => cell(value, "td"));
-      return element("tr", {}, cell(first, "th", { scope: "row" }), ...cells);
-    });
-    const body = element("tbody", {}, ...rows);
-    table.replaceChildren(element("thead", {}, element("tr", {}, ...head)), body);
+    const { head, rows } = latest;
+    if (cells.length !== rows.length + 1 || cells[0].length !== head.length) {
+      const columns = head.map(() => element("th", { scope: "col" }));
+      const row = () => head.map((_, i) => (i ? element("td") : element("th", { scope: "row" })));
+      cells = [columns, ...rows.map(row)];
+      const [first, ...rest] = cells.map((each) => element("tr", {}, ...each));
+      table.replaceChildren(element("thead", {}, first), element("tbody", {}, ...rest));
+    }
+    [head, ...rows].forEach((row, i) =>
+      row.forEach((value, j) => {
+        const text = number(value);
+        if (cells[i][j].textContent !== text) cells[i][j].textContent = text;
+      }),
+    );
   };
   details.addEventListener("toggle", show);
   const write = (now) => {
@@ -293,12 +307,11 @@ function watchWidth(box, use) {
 function explorer({ build, update, note }) {
   function render({ model, el }) {
     const title = model.get("title");
-    const root = element("section", { class: "initcore-explorer", "aria-label": title });
+    const about = { "aria-label": title, "data-name": model.get("name") };
+    const root = element("section", { class: "initcore-explorer", ...about });
     root.append(element("p", { class: "ie-title" }, title));
     const controls = model.get("controls");
-    // JupyterLab's own shortcuts leave the keys to the controls (Lumino looks for the attribute).
-    const keys = { "data-lm-suppress-shortcuts": "true" };
-    const panel = element("div", { class: "ie-controls", ...keys });
+    const panel = element("div", { class: "ie-controls" });
     const shows = controls.map((control) => {
       const [box, show] = makeControl(model, control);
       panel.append(box);
@@ -354,6 +367,9 @@ function explorer({ build, update, note }) {
       share.addEventListener("click", async () => (done.textContent = await model.share()));
       buttons.append(share, done);
     }
+    // In JupyterLab the keys are the controls', not shortcuts: arrows move no cell, Enter edits none.
+    for (const one of root.querySelectorAll("input, select, button, summary, [tabindex]"))
+      one.setAttribute("data-lm-suppress-shortcuts", "true");
     draw();
     return () => {
       clearTimeout(timer);

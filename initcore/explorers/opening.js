@@ -59,9 +59,8 @@ function drawLayer(ui, l) {
   const codes = ui.one.units[ui.digit][l];
   ui.dots[l].forEach((dot, unit) => {
     const value = (Number(codes.slice(2 * unit, 2 * unit + 2)) - 50) / 49;
-    dot.setAttribute("r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
-    dot.setAttribute("class", value < 0 ? "ie-opening-negative" : "ie-opening-positive");
-    dot.setAttribute("data-value", value.toFixed(3));
+    change(dot, "r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
+    change(dot, "class", value < 0 ? "ie-opening-negative" : "ie-opening-positive");
   });
 }
 
