@@ -332,6 +332,24 @@ def test_the_digits_move_by_themselves_until_they_are_paused(site, browser):
         assert page.get_by_role("button", name="Play the digits").is_visible()
 
 
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_colours_that_the_reader_forces_are_used(site, browser, colours):
+    options = {"forced_colors": "active", "color_scheme": colours}
+    with browser.new_context(**options) as context:
+        page = context.new_page()
+        open_figure(page, site, EXPLORERS["scale"])
+        drawn = "one => getComputedStyle(document.querySelector(one)).fill"
+        own = """colour => {
+            const one = document.body.appendChild(document.createElement("p"));
+            one.style = `forced-color-adjust: none; color: ${colour}`;
+            return getComputedStyle(one).color;
+        }"""
+        for series, colour in {"pooled": "LinkText", "across": "Highlight"}.items():
+            selector = f"[data-series='{series}']"
+            assert page.evaluate(drawn, selector) == page.evaluate(own, colour), series
+        assert page.evaluate(own, "LinkText") != page.evaluate(own, "Canvas")
+
+
 # --- the host ---------------------------------------------------------------------------------
 
 
