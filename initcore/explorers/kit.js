@@ -91,7 +91,7 @@ const MARKS = {
  * x and y: { label, domain: [low, high], log }. What is off the y axis stands at its edge.
  * series: [{ key, label, kind, colour, mark, dash }], kind "points" (measured: a marker, and a band
  * if there is one) or "line" (theory). draw({ key: { x: […], y: […], low: […], high: […] } })
- * draws; null is left out. chart.axes({ x, y }) changes the axes.
+ * draws; null is left out. chart.axes({ x, y }) changes the axes that the next draw has.
  */
 function makeChart(ui, { parent = ui.figure, title, x, y, series, height = 250, level = null }) {
   const box = element("figure", { class: "ie-chart" });
@@ -125,9 +125,11 @@ function makeChart(ui, { parent = ui.figure, title, x, y, series, height = 250, 
   let shown = {};
   let width = 0;
   let places = null;
+  let stale = false; // other axes are asked for than those drawn
   const edge = { top: 8, right: 14, bottom: 40, left: 58 };
 
   function layOut() {
+    stale = false;
     const [right, bottom] = [Math.max(width - edge.right, edge.left + 40), height - edge.bottom];
     places = { x: scale(x, edge.left, right), y: scale(y, bottom, edge.top) };
     svg.setAttribute("width", width);
@@ -193,13 +195,14 @@ function makeChart(ui, { parent = ui.figure, title, x, y, series, height = 250, 
     svg,
     draw(values) {
       shown = values;
-      show();
+      if (stale) layOut();
+      else show();
     },
     axes(changed) {
       const before = JSON.stringify([x, y]);
       x = { ...x, ...changed.x };
       y = { ...y, ...changed.y };
-      if (places && JSON.stringify([x, y]) !== before) layOut();
+      stale ||= places !== null && JSON.stringify([x, y]) !== before;
     },
     title(text) {
       caption.firstChild.textContent = text;
