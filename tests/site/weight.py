@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from checks import wait_until
 from playwright.sync_api import Browser, CDPSession, Page
 
 # The limits that the course sets itself for a chapter's first view.
@@ -139,7 +140,7 @@ def listen(session: CDPSession) -> dict[str, Asked]:
 def settle(page: Page) -> float:
     """Wait until a page is ready, with nothing hurried; return the second when it was."""
     page.evaluate(SETTLED)
-    page.wait_for_function(LIVE)
+    wait_until(page, LIVE)
     page.wait_for_load_state("networkidle")
     return page.evaluate(END)
 
