@@ -1,9 +1,13 @@
 """A live figure in JupyterLab itself, whose shortcuts must leave the keys to the controls."""
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+import time
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import nbformat
 import pytest
@@ -27,17 +31,27 @@ def lab(tmp_path):
     folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     own = {name: str(tmp_path / name) for name in folders}
     environment = {**os.environ, **own, "JUPYTER_PREFER_ENV_PATH": "1"}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if found := re.search(r"(http://127\.0\.0\.1:\d+)/lab", line):
-                break
-        else:
-            pytest.fail("JupyterLab does not start:\n" + "".join(said[-20:]))
-        yield found.group(1)
-        process.terminate()
-        process.communicate()
+    log = tmp_path / "log"
+    with (
+        log.open("w") as written,
+        subprocess.Popen(command, env=environment, stderr=written) as process,
+    ):
+        try:
+            yield address(process, log)
+        finally:
+            process.terminate()
+
+
+def address(process, log):
+    """Return the address that JupyterLab writes down, once it answers there."""
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.2)
+        if found := re.search(r"http://127\.0\.0\.1:\d+(?=/lab)", log.read_text()):
+            with contextlib.suppress(URLError):  # it writes before it listens
+                urlopen(f"{found.group()}/api").close()
+                return found.group()
+    pytest.fail("JupyterLab does not start:\n" + log.read_text()[-2000:])
 
 
 def test_keys_are_the_controls_own(page, lab):
