@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -34,8 +33,6 @@ MATHJAX_FILES = (
     "es5/sre/mathmaps/base.json",
     "es5/sre/mathmaps/en.json",
 )
-# Nearly all formulas are set in these.
-MATHJAX_FONTS = ("MathJax_Main-Regular", "MathJax_Math-Italic")
 
 
 def find_mathjax(app: Sphinx) -> None:
@@ -54,24 +51,6 @@ def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
             target = Path(app.outdir, "_static", "mathjax", path)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-
-
-def preload_fonts(
-    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any
-) -> None:
-    """Ask early for the fonts that formulas need, so that none is set in another one first."""
-    if doctree is None or not any(doctree.findall(is_formula)):
-        return
-    for font in MATHJAX_FONTS:
-        path = context["pathto"](f"_static/mathjax/output/chtml/fonts/woff-v2/{font}.woff", 1)
-        context["metatags"] += (
-            f'\n<link rel="preload" href="{path}" as="font" type="font/woff" crossorigin />'
-        )
-
-
-def is_formula(node: nodes.Node) -> bool:
-    """Tell whether a part of a page is one that MathJax sets."""
-    return isinstance(node, (nodes.math, nodes.math_block))
 
 
 def name_citations(app: Sphinx, env: BuildEnvironment) -> None:
@@ -145,5 +124,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-updated", name_citations, priority=900)
     app.connect("env-updated", name_terms)
     app.connect("html-page-context", drop_thebe, priority=900)
-    app.connect("html-page-context", preload_fonts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
