@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Callable
@@ -118,6 +119,9 @@ def rewrite_pages(
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
+    # A change of these programs writes every page anew, and not only those whose text has changed.
+    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    app.add_config_value("website_code", hashlib.sha256(code).hexdigest(), "html", [str])
     app.connect("builder-inited", find_mathjax)
     app.connect("build-finished", copy_mathjax)
     # after sphinxcontrib-bibtex's own handler of this event, which collects the citations
