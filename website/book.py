@@ -99,6 +99,16 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doc
     ]
 
 
+def defer_scripts(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any
+) -> None:
+    """Let the text of a page be painted before its scripts run, which still run in their order."""
+    for script in context.get("script_files", []):
+        attributes = getattr(script, "attributes", {})
+        if getattr(script, "filename", None) and not {"body", "type"} & set(attributes):
+            attributes.setdefault("defer", "defer")
+
+
 def rewrite_pages(
     app: Sphinx, exception: Exception | None, mend: Callable[[str, Path], str]
 ) -> None:
@@ -124,4 +134,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-updated", name_citations, priority=900)
     app.connect("env-updated", name_terms)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", defer_scripts, priority=910)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
