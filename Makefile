@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-site test-lite test-all matrix bench-site notebooks \
-	explorers students zip lint format clean
+.PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
+	notebooks explorers students zip lint format clean
 
 BIN := .venv/bin
 ENVIRONMENT := sh website/environment.sh requirements.txt
@@ -22,6 +22,9 @@ export PYTHON
 # loadfile: a notebook's cells share a kernel and must not be dealt out to several workers.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 	-n $(WORKERS) --dist loadfile --cov --cov-report term
+
+# A chapter in the browser's kernel takes a minute or two: whoever is done takes work from the others.
+SITE_PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -46,12 +49,17 @@ test: ## run everything: lint, doctests, unit and statistical tests, the noteboo
 	@$(TEST_ENVIRONMENT)
 	@$(PYTEST)
 
-test-site: ## test the built site in a browser, as readers use it (PACKAGED_BROWSER=1: in npm's)
+test-site: site-and-browser ## test the built site in a browser, as readers use it (PACKAGED_BROWSER=1: in npm's)
+	@$(SITE_PYTEST) tests/site $(ARGS)
+
+test-lite: site-and-browser ## run all chapters in the browser's kernel (half an hour; ARGS="--chapters 04" for one)
+	@$(SITE_PYTEST) tests/site/test_lite.py --chapters all $(ARGS)
+
+site-and-browser:
 	@$(TEST_ENVIRONMENT) tests/site/requirements.txt
 	@$(BIN)/python website/javascript.py tests/site $(if $(filter 1,$(PACKAGED_BROWSER)),tests/site/chromium)
 	@$(BIN)/python tests/site/browser.py
 	@$(MAKE) --no-print-directory book OFFLINE=1
-	@$(BIN)/python -m pytest -n $(WORKERS) tests/site $(ARGS)
 
 test-all: ## what make test runs, and the tests against PyTorch (a large download)
 	@$(BIN)/python -c "import torch" 2>/dev/null || \

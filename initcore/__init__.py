@@ -16,6 +16,8 @@ Examples
 from __future__ import annotations
 
 import importlib
+import logging
+import sys
 from types import ModuleType
 
 __version__ = "0.1.0"
@@ -36,6 +38,12 @@ __all__ = [
     "theory",
     "training",
 ]
+
+
+if sys.platform == "emscripten":
+    # A browser's first start lists the fonts for seconds, and would say so in a cell's output. It
+    # does so as soon as a module, whichever comes first, imports Matplotlib: so this stands here.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -12,19 +12,12 @@ from __future__ import annotations
 
 import base64
 import io
-import logging
 import math
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
-
-if sys.platform == "emscripten":
-    # A browser's first start lists the fonts for seconds, and would say so in a cell's output.
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 

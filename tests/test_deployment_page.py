@@ -1,12 +1,17 @@
 """The page for instructors: what can be looked at without their servers."""
 
 import re
+import sys
 
 import pytest
 import yaml
 from notebook_rules import ROOT
 
 from initcore.explorers import EXPLORERS
+
+sys.path.append(str(ROOT / "website"))
+
+import csp  # noqa: E402
 
 PAGE = (ROOT / "pages/deployment.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^ *```(\w+)\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -36,3 +41,15 @@ def test_what_is_run_and_read_here_is_there():
     assert set(re.findall(r"\bmake ([a-z]+)\b(?= OFFLINE|`|\n)", PAGE)) <= targets
     for name in re.findall(r"(?<![\w/])(?:course/)?((?:binder|chapters)/[\w./]+\w)", PAGE):
         assert (ROOT / name).exists(), name
+
+
+def test_the_policy_is_the_one_that_is_sent_and_each_source_has_its_reason():
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+    told = [(name, re.findall("`([^`]+)`", sources), reason) for name, sources, reason in rows]
+    book, kernel = told[: len(csp.PAGES)], told[len(csp.PAGES) :]
+    hashes = "'sha256-…'"
+    assert {name: [s for s in sources if s != hashes] for name, sources, _ in book} == csp.PAGES
+    changed = {name: sources for name, sources in csp.LITE.items() if sources != csp.PAGES[name]}
+    assert {name: [s for s in sources if s != hashes] for name, sources, _ in kernel} == changed
+    assert all(reason for *_, reason in told)
+    assert all(f"`{source}`" in kernel[0][2] for source in changed["script-src"][1:])

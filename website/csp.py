@@ -40,6 +40,9 @@ PAGES = {
     "form-action": ["'self'"],
 }
 
+#: The browser's kernel, which is JupyterLite on Pyodide: another program, with needs of its own.
+LITE = {**PAGES, "script-src": ["'self'", "'unsafe-eval'", "blob:"]}
+
 SCRIPT = re.compile(r"<script\b([^>]*)>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 HANDLER = re.compile(r"""<[a-z][^<>]*?\s(on[a-z]+\s*=\s*["'][^"']*|href="javascript:[^"]*)""", re.I)
 CHARSET = re.compile(r'<meta charset="[^"]*"\s*/?>')

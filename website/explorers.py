@@ -202,7 +202,7 @@ def home(app: Sphinx, kind: type[Explorer]) -> tuple[str, str]:
     for path in sorted(Path(app.srcdir, "chapters").glob("*.ipynb")):
         if f"explorers.{kind.__name__}(" in path.read_text("utf-8"):
             return f"chapters/{path.stem}", html.escape(title_of(path))
-    return app.config.root_doc, html.escape(app.config.project)
+    return app.config.root_doc, html.escape(app.config.html_title)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

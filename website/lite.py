@@ -1,10 +1,11 @@
 """Build the browser's kernel into the site: ``python website/lite.py [FOLDER]`` after the book.
 
-JupyterLite shows the chapters' notebooks, unmodified, at ``lite/notebooks/index.html?path=…``, and
-runs them in the reader's browser on Pyodide. `initcore` and what it needs beyond Pyodide's own
-packages are wheels of the site itself, loaded when the kernel starts. Pyodide comes from its
-official network, and only when a reader opens a notebook; with ``OFFLINE=1`` in the environment it
-is carried by the site (see ``pyodide_files.py``), and nothing asks another host.
+JupyterLite shows the chapters' notebooks, cell by cell as they are stored, at
+``lite/notebooks/index.html?path=…``, and runs them in the reader's browser on Pyodide. `initcore`
+and what it needs beyond Pyodide's own packages are wheels of the site itself, loaded when the
+kernel starts. Pyodide comes from its official network, and only when a reader opens a notebook;
+with ``OFFLINE=1`` in the environment it is carried by the site (see ``pyodide_files.py``), and
+nothing asks another host.
 
 Building takes half a minute, and is left out when nothing that it is made of has changed.
 """
@@ -17,9 +18,11 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import files, version
 from pathlib import Path
 
+import csp
+import nbformat
 import pyodide_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +35,11 @@ PACKAGES = (
     *("sqlite3", "ssl", "traitlets"),
 )
 KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel"
+#: Installed packages whose extensions JupyterLite gets: the kernel, and what shows anywidget's
+#: widgets. That of ipywidgets is in `EXTENSION_WHEELS`. Others that are installed stay out.
+EXTENSIONS = ("jupyterlite-pyodide-kernel", "anywidget")
+EXTENSION_WHEELS = PARTS / "extensions.txt"
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
 MADE_FROM = ".made-from"
 WHEELS = "static/wheels"
 
@@ -67,19 +75,31 @@ def digest() -> str:
     return found.hexdigest()
 
 
+def fetch(folder: Path, listed: Path) -> None:
+    """Fetch the wheels of a list of requirements with hashes into a folder."""
+    # pure Python, whatever machine this is: the browser is another one
+    pure = ["--platform", "any", "--implementation", "py", "--abi", "none"]
+    command = [*PIP, "download", "--quiet", "--no-deps", "--require-hashes", "-d", str(folder)]
+    command += [*pure, "--python-version", "3.12", "--only-binary", ":all:", "-r", str(listed)]
+    run(command, f"pip could not fetch the wheels of website/lite/{listed.name}:")
+
+
+def extension(package: str) -> str:
+    """Return the folder of the extension of JupyterLab that an installed package brings."""
+    found = [f for f in files(package) or [] if f.name == "package.json"]
+    folders = [f.locate().resolve().parent for f in found if "labextensions" in f.parts]
+    if len(folders) != 1:
+        sys.exit(f"{package} is to bring one extension of JupyterLab, and brings {len(folders)}")
+    return str(folders[0])
+
+
 def make_wheels(folder: Path) -> list[str]:
     """Put the wheels of `initcore` and of what it needs into a folder; return their names."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    command = [*pip, "wheel", "--quiet", "--no-deps", "-w", str(folder), str(ROOT)]
+    command = [*PIP, "wheel", "--quiet", "--no-deps", "-w", str(folder), str(ROOT)]
     run(command, "pip could not build the wheel of initcore:")
-    # pure Python, whatever machine this is: the browser is another one
-    pure = ["--platform", "any", "--implementation", "py", "--abi", "none"]
-    command = [*pip, "download", "--quiet", "--no-deps", "--require-hashes", "-d", str(folder)]
-    command += [*pure, "--python-version", "3.12", "--only-binary", ":all:"]
-    command += ["-r", str(PARTS / "requirements.txt")]
-    run(command, "pip could not fetch the wheels of website/lite/requirements.txt:")
+    fetch(folder, PARTS / "requirements.txt")
     names = sorted(path.name for path in folder.glob("*.whl"))
     wanted = (PARTS / "requirements.txt").read_text("utf-8").count("--hash")
     if len(names) != wanted + 1 or not all(name.endswith("py3-none-any.whl") for name in names):
@@ -114,11 +134,20 @@ def settings(wheels: list[str], mark: str) -> dict:
             "settingsStorageName": "initcore settings",
             "disabledExtensions": [
                 "@jupyterlab/apputils-extension:announcements",
+                "@jupyter-notebook/notebook-extension:tab-icon",  # JupyterLite lacks its files
                 "@jupyterlite/javascript-kernel-extension",
             ],
             "litePluginSettings": {KERNEL: kernel},
         },
     }
+
+
+def carry(notebook: Path, target: Path) -> None:
+    """Write a notebook whose texts are not cut into lines, as a server of Jupyter would send it.
+
+    JupyterLite sends the file as it is, and shows the lines of a stored output with commas between.
+    """
+    target.write_text(json.dumps(nbformat.read(notebook, as_version=4)), encoding="utf-8")
 
 
 def add_way_back(lite: Path) -> None:
@@ -151,6 +180,19 @@ def check(lite: Path) -> None:
         sys.exit(f"The browser's kernel is not as it should be: {json.dumps(kernel)}")
 
 
+def policy(lite: Path) -> str:
+    """Return what the kernel, with the scripts that stand in its pages, may load."""
+    directives = {name: list(sources) for name, sources in csp.LITE.items()}
+    if not offline():
+        network = pyodide_files.cdn()
+        directives["script-src"].append(network)
+        directives["connect-src"] = ["'self'", network]
+    scripts: set[str] = set()
+    for path in lite.rglob("*.html"):
+        scripts |= csp.inline_scripts(path.read_text("utf-8"))
+    return csp.policy(directives, scripts)
+
+
 def build(site: Path) -> None:
     """Build the kernel into ``site/lite``, in a folder beside it first."""
     lite, work = site / "lite", site.parent / "lite"
@@ -158,7 +200,7 @@ def build(site: Path) -> None:
     contents = work / "contents" / "chapters"
     contents.mkdir(parents=True)
     for path in sorted(ROOT.glob("chapters/*.ipynb")):
-        shutil.copyfile(path, contents / path.name)
+        carry(path, contents / path.name)
     wheels = make_wheels(work / "wheels")
     mark = hashlib.sha256(
         b"".join(
@@ -166,8 +208,12 @@ def build(site: Path) -> None:
         )
     ).hexdigest()[:12]
     (work / "jupyter-lite.json").write_text(json.dumps(settings(wheels, mark), indent=1))
+    fetch(work / "extensions", EXTENSION_WHEELS)
+    extensions = [*map(extension, EXTENSIONS), *map(str, (work / "extensions").glob("*.whl"))]
     options = {
         "LiteBuildConfig": {
+            "ignore_sys_prefix": True,
+            "federated_extensions": extensions,
             "contents": ["contents"],
             "output_dir": str(work / "output"),
             "apps": list(APPS),
@@ -198,9 +244,12 @@ def main(folder: str = FOLDER) -> None:
         sys.exit(f"FOLDER must hold the built book, and {folder} does not: run make book")
     made_from = site / "lite" / MADE_FROM
     if made_from.is_file() and made_from.read_text() == digest():
+        # the book, built anew, has written its own policy only
+        csp.write(site, "lite/", policy(site / "lite"))
         return
     print("Building the browser's kernel into lite/")
     build(site)
+    csp.write(site, "lite/", policy(site / "lite"))
     size = sum(path.stat().st_size for path in (site / "lite").rglob("*") if path.is_file())
     print(f"The browser's kernel is built: {size / 1e6:.0f} MB")
 

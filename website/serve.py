@@ -106,6 +106,8 @@ class Handler(SimpleHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     """A server that says nothing of readers who went away."""
 
+    request_queue_size = 128  # a browser opens several connections at once
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Tell of an error, unless the other side has closed its connection."""
         if not isinstance(sys.exc_info()[1], ConnectionError):

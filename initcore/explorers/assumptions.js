@@ -18,7 +18,6 @@ const FACTOR = 1.15;
 const differs = (a, b) => Math.abs(Math.log(a / b)) > Math.log(FACTOR);
 
 function build(ui) {
-  ui.figure.classList.add("ie-assumptions-figure");
   ui.q = ui.chart({
     title: "Mean square of the pre-activations",
     x: { label: "layer (0: the input)", domain: [-0.3, 6.3], ticks: LAYERS },

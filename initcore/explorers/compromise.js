@@ -19,7 +19,6 @@ function decades(one) {
 }
 
 function build(ui) {
-  ui.figure.classList.add("ie-compromise-figure");
   ui.units = element("p", { class: "ie-compromise-units" });
   ui.figure.append(ui.units);
   const chart = (title, key, colour) =>
@@ -97,6 +96,6 @@ function update(ui, read) {
 
 const note =
   "Markers: the median of 20 linear nets, with a band from 5% to 95%. Lines: the exact average, a " +
-  "product of fan_in Var(w) forward and of fan_out Var(w) back. The thin line is 1: nothing lost.";
+  "product of fan_in Var(w) forward and of fan_out Var(w) back. The dotted line is 1: nothing lost.";
 
 export default explorer({ build, update, note });

@@ -39,7 +39,6 @@ function makeMap(ui, depths, gains) {
       const cell = shape("rect", { x: left, y: top, width: COLUMN, height: ROW });
       cell.setAttribute("data-depth", depth);
       cell.setAttribute("data-gain", gain);
-      cell.setAttribute("data-value", accuracy);
       cell.setAttribute("fill-opacity", 0.04 + 0.46 * accuracy);
       cell.addEventListener("click", () => {
         ui.model.set("depth", depth);

@@ -4,7 +4,8 @@
 // explorer's own, which ends with `export default explorer({ build, update, note })`:
 //
 //   build(ui)         makes the picture once: ui.data holds Python's numbers, ui.figure is the
-//                     element to fill, ui.chart(…) makes a chart in it
+//                     element to fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f) calls f
+//                     with a width when it changes, ui.onRemove(f) calls f when the figure goes
 //   update(ui, read)  draws the present state, read("name") of each control, and returns
 //                     { says: "a sentence", head: ["layer", …], rows: [[1, …], …] }
 //
@@ -26,6 +27,11 @@ function shape(tag, attributes = {}) {
   const made = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   return made;
+}
+
+/** Change an attribute, if it is another: what stays the same need not be drawn again. */
+function change(made, name, value) {
+  if (made.getAttribute(name) !== value) made.setAttribute(name, value);
 }
 
 /** A number as people write it: 0.0707, 1.2e-5, 3,200 → "0.0707", "1.2e−5", "3200". */
@@ -85,9 +91,9 @@ const MARKS = {
  * x and y: { label, domain: [low, high], log }. What is off the y axis stands at its edge.
  * series: [{ key, label, kind, colour, mark, dash }], kind "points" (measured: a marker, and a band
  * if there is one) or "line" (theory). draw({ key: { x: […], y: […], low: […], high: […] } })
- * draws; null is left out. chart.axes({ x, y }) changes the axes.
+ * draws; null is left out. chart.axes({ x, y }) changes the axes that the next draw has.
  */
-function makeChart(parent, { title, x, y, series, height = 250, level = null }) {
+function makeChart(ui, { parent = ui.figure, title, x, y, series, height = 250, level = null }) {
   const box = element("figure", { class: "ie-chart" });
   const caption = element("figcaption", {}, element("span", { class: "ie-chart-title" }, title));
   const svg = shape("svg", { height, role: "img", "aria-label": title });
@@ -119,9 +125,11 @@ function makeChart(parent, { title, x, y, series, height = 250, level = null }) 
   let shown = {};
   let width = 0;
   let places = null;
+  let stale = false; // other axes are asked for than those drawn
   const edge = { top: 8, right: 14, bottom: 40, left: 58 };
 
   function layOut() {
+    stale = false;
     const [right, bottom] = [Math.max(width - edge.right, edge.left + 40), height - edge.bottom];
     places = { x: scale(x, edge.left, right), y: scale(y, bottom, edge.top) };
     svg.setAttribute("width", width);
@@ -144,7 +152,8 @@ function makeChart(parent, { title, x, y, series, height = 250, level = null }) 
       axes.append(shape("path", { class: "ie-grid", d: `M${edge.left} ${at}H${right}` }));
       write(y.text?.(value) ?? tick(value, y), { x: edge.left - 6, y: at + 4, "text-anchor": "end" });
     }
-    axes.append(shape("path", { d: `M${edge.left} ${edge.top}V${bottom}H${right}` }));
+    const frame = `M${edge.left} ${edge.top}V${bottom}H${right}`;
+    axes.append(shape("path", { class: "ie-frame", d: frame }));
     if (level !== null && level >= y.domain[0] && level <= y.domain[1])
       axes.append(shape("path", { class: "ie-level", d: `M${edge.left} ${places.y(level)}H${right}` }));
     const middle = (edge.left + right) / 2;
@@ -177,24 +186,23 @@ function makeChart(parent, { title, x, y, series, height = 250, level = null }) 
     }
   }
 
-  new ResizeObserver(([entry]) => {
-    const now = Math.round(entry.contentRect.width);
-    if (now === width || now === 0) return;
+  ui.widthOf(box, (now) => {
     width = now;
     layOut();
-  }).observe(box);
+  });
 
   return {
     svg,
     draw(values) {
       shown = values;
-      show();
+      if (stale) layOut();
+      else show();
     },
     axes(changed) {
       const before = JSON.stringify([x, y]);
       x = { ...x, ...changed.x };
       y = { ...y, ...changed.y };
-      if (places && JSON.stringify([x, y]) !== before) layOut();
+      stale ||= places !== null && JSON.stringify([x, y]) !== before;
     },
     title(text) {
       caption.firstChild.textContent = text;
@@ -213,6 +221,8 @@ function makeControl(model, { key, label, kind, values, texts }) {
   const place = () => Math.max(0, values.indexOf(model.get(key)));
   if (kind === "range") {
     const output = element("output", { for: id });
+    // one width for all texts: no value moves the slider to another line
+    output.style.minWidth = `${Math.max(...texts.map((text) => text.length))}ch`;
     const attributes = { type: "range", id, min: 0, max: values.length - 1, step: 1 };
     const input = element("input", { ...attributes, name: key });
     input.addEventListener("input", () => write(values[+input.value]));
@@ -253,20 +263,27 @@ function makeControl(model, { key, label, kind, values, texts }) {
 /** The numbers behind the picture, folded, and made when they are looked at. */
 function makeTable(title) {
   const table = element("table");
+  let cells = []; // row by row, the head first
   const box = element("div", { class: "ie-scroll", tabindex: "0", role: "group" }, table);
   box.setAttribute("aria-label", title);
   const details = element("details", { class: "ie-numbers" }, element("summary", {}, title), box);
   let latest = { head: [], rows: [] };
   const show = () => {
     if (!details.open) return;
-    const cell = (value, tag, extra = {}) => element(tag, extra, number(value));
-    const head = latest.head.map((name) => cell(name, "th", { scope: "col" }));
-    const rows = latest.rows.map(([first, ...rest]) => {
-      const cells = rest.map((value) => cell(value, "td"));
-      return element("tr", {}, cell(first, "th", { scope: "row" }), ...cells);
-    });
-    const body = element("tbody", {}, ...rows);
-    table.replaceChildren(element("thead", {}, element("tr", {}, ...head)), body);
+    const { head, rows } = latest;
+    if (cells.length !== rows.length + 1 || cells[0].length !== head.length) {
+      const columns = head.map(() => element("th", { scope: "col" }));
+      const row = () => head.map((_, i) => (i ? element("td") : element("th", { scope: "row" })));
+      cells = [columns, ...rows.map(row)];
+      const [first, ...rest] = cells.map((each) => element("tr", {}, ...each));
+      table.replaceChildren(element("thead", {}, first), element("tbody", {}, ...rest));
+    }
+    [head, ...rows].forEach((row, i) =>
+      row.forEach((value, j) => {
+        const text = number(value);
+        if (cells[i][j].textContent !== text) cells[i][j].textContent = text;
+      }),
+    );
   };
   details.addEventListener("toggle", show);
   const write = (now) => {
@@ -276,11 +293,25 @@ function makeTable(title) {
   return [details, write];
 }
 
+/** Call `use(width)` now and whenever the width of a box changes; return how to end that. */
+function watchWidth(box, use) {
+  let width = 0;
+  const observer = new ResizeObserver(([entry]) => {
+    const now = Math.round(entry.contentRect.width);
+    if (now === width || now === 0) return;
+    width = now;
+    use(width);
+  });
+  observer.observe(box);
+  return () => observer.disconnect();
+}
+
 /** An anywidget module of an explorer. */
 function explorer({ build, update, note }) {
   function render({ model, el }) {
     const title = model.get("title");
-    const root = element("section", { class: "initcore-explorer", "aria-label": title });
+    const about = { "aria-label": title, "data-name": model.get("name") };
+    const root = element("section", { class: "initcore-explorer", ...about });
     root.append(element("p", { class: "ie-title" }, title));
     const controls = model.get("controls");
     const panel = element("div", { class: "ie-controls" });
@@ -298,12 +329,15 @@ function explorer({ build, update, note }) {
     root.append(panel, figure, says, aloud, numbers, buttons);
     el.append(root);
 
+    const endings = [];
     const ui = {
       model,
       figure,
       panel,
       data: JSON.parse(model.get("data")),
-      chart: (options) => makeChart(options.parent ?? figure, options),
+      chart: (options) => makeChart(ui, options),
+      widthOf: (box, use) => endings.push(watchWidth(box, use)),
+      onRemove: (end) => endings.push(end),
     };
     build(ui);
     if (note) root.insertBefore(element("p", { class: "ie-note" }, note), says);
@@ -336,9 +370,13 @@ function explorer({ build, update, note }) {
       share.addEventListener("click", async () => (done.textContent = await model.share()));
       buttons.append(share, done);
     }
+    // In JupyterLab the keys are the controls', not shortcuts: arrows move no cell, Enter edits none.
+    for (const one of root.querySelectorAll("input, select, button, summary, [tabindex]"))
+      one.setAttribute("data-lm-suppress-shortcuts", "true");
     draw();
     return () => {
       clearTimeout(timer);
+      endings.forEach((end) => end());
       for (const { key } of controls) model.off(`change:${key}`, draw);
     };
   }

@@ -33,9 +33,7 @@ function makeDots(ui, parent) {
   parent.append(svg);
   Object.assign(ui, { svg, front, pixels, dots });
 
-  new ResizeObserver(([entry]) => {
-    const width = Math.round(entry.contentRect.width);
-    if (!width || width === ui.width) return;
+  ui.widthOf(parent, (width) => {
     ui.width = width;
     svg.setAttribute("width", width);
     ui.column = (width - EDGE.left - EDGE.right) / DEPTH;
@@ -53,7 +51,7 @@ function makeDots(ui, parent) {
       }),
     );
     if (ui.one) LAYERS.forEach((_, l) => drawLayer(ui, l));
-  }).observe(parent);
+  });
 }
 
 /** Show what the units of a layer answer to the digit: the area of a dot is the activation. */
@@ -61,9 +59,8 @@ function drawLayer(ui, l) {
   const codes = ui.one.units[ui.digit][l];
   ui.dots[l].forEach((dot, unit) => {
     const value = (Number(codes.slice(2 * unit, 2 * unit + 2)) - 50) / 49;
-    dot.setAttribute("r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
-    dot.setAttribute("class", value < 0 ? "ie-opening-negative" : "ie-opening-positive");
-    dot.setAttribute("data-value", value.toFixed(3));
+    change(dot, "r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
+    change(dot, "class", value < 0 ? "ie-opening-negative" : "ie-opening-positive");
   });
 }
 
@@ -130,11 +127,18 @@ function build(ui) {
   ui.at = DEPTH; // the layers that show the present digit
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   play(ui, !still.matches);
-  still.addEventListener("change", () => still.matches && play(ui, false));
-  new IntersectionObserver(([entry]) => {
+  const stop = () => still.matches && play(ui, false);
+  still.addEventListener("change", stop);
+  const view = new IntersectionObserver(([entry]) => {
     ui.inView = entry.isIntersecting;
     step(ui);
-  }, { threshold: 0.6 }).observe(ui.svg);
+  }, { threshold: 0.6 });
+  view.observe(ui.svg);
+  ui.onRemove(() => {
+    clearTimeout(ui.timer);
+    still.removeEventListener("change", stop);
+    view.disconnect();
+  });
 }
 
 /** What the numbers mean, in a sentence. */

@@ -9,7 +9,6 @@ function decades(values) {
 }
 
 function build(ui) {
-  ui.figure.closest(".initcore-explorer").classList.add("ie-residual");
   ui.stream = ui.chart({
     title: "Mean square of the stream, over that of the input",
     x: { label: "block" },

@@ -3,7 +3,6 @@
 const UNITS = 16;
 
 function build(ui) {
-  ui.figure.closest(".initcore-explorer").classList.add("ie-zeros");
   const { steps, linear } = ui.data.shared;
   ui.places = steps.map((_, i) => i); // the steps stand at equal distances
   ui.level = { x: [-0.4, steps.length - 0.6], y: [linear, linear] };

@@ -16,7 +16,7 @@ SHORTEST_ALT = 15  # letters: what a figure shows cannot be said in fewer
 
 
 class Watch:
-    """What a page says in the console and asks of the network, from now on.
+    """What a page says in the console and asks of the network, from now on, its workers included.
 
     Attributes
     ----------
@@ -30,11 +30,12 @@ class Watch:
         self.faults: list[str] = []
         self.elsewhere: list[str] = []
         self._host = urlsplit(site).netloc
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("request", self._request)
-        page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
-        page.on("response", self._response)
+        context = page.context  # which hears of service workers, too
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.faults.append(f"error: {error.error}"))
+        context.on("request", self._request)
+        context.on("requestfailed", self._failed)
+        context.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -45,6 +46,12 @@ class Watch:
         if address.scheme not in ("data", "blob") and address.netloc != self._host:
             self.elsewhere.append(request.url)
             self.faults.append(f"asks another host: {request.url}")
+
+    def _failed(self, request: Request) -> None:
+        # the icon of a page that was left before it came is given up, and that is no fault
+        is_icon = request.resource_type == "other" and request.url.endswith((".svg", ".ico"))
+        if not (is_icon and request.failure == "net::ERR_ABORTED"):
+            self.faults.append(f"failed: {request.url}")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400:

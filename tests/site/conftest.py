@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ import serve  # noqa: E402
 from links import Site  # noqa: E402
 
 FOLDER = "_build/offline/_build/html"
+RUN = ("03", "05")  # the chapters that the browser's kernel runs, if no others are asked for
 NO_PAGES = ("lite/", "_static/")  # the browser's kernel, and templates
 
 
@@ -29,6 +32,11 @@ def pytest_addoption(parser):
     """Add the option that names the built site."""
     default = os.environ.get("SITE_FOLDER") or FOLDER
     parser.addoption("--site-folder", default=default, help=f"the built site (default: {FOLDER})")
+    parser.addoption(
+        "--chapters",
+        default=",".join(RUN),
+        help=f"chapters to run in the browser's kernel, or all (default: {','.join(RUN)})",
+    )
 
 
 def pytest_configure(config):
@@ -60,24 +68,46 @@ def leads_on(page: Path) -> bool:
     return 'http-equiv="Refresh"' in page.read_text(encoding="utf-8")[:200]
 
 
+def notebook_names(config) -> list[str]:
+    """Return the chapters to run, by the names of their notebooks without the ending."""
+    names = [path.stem for path in sorted((ROOT / "chapters").glob("*.ipynb"))]
+    asked = config.getoption("--chapters")
+    if asked == "all":
+        return names
+    found = {number: [name for name in names if name[:2] == number] for number in asked.split(",")}
+    if wrong := [number for number, chosen in found.items() if not chosen]:
+        known = ", ".join(name[:2] for name in names)
+        raise pytest.UsageError(f"--chapters must be all or some of {known}, not {wrong[0]!r}")
+    return [name for chosen in found.values() for name in chosen]
+
+
 def pytest_generate_tests(metafunc):
-    """Give a test that asks for a ``name`` each page, and one for a ``chapter`` each chapter."""
+    """Give a test each page as ``name``, each chapter as ``chapter``, or to run as ``notebook``."""
     names = page_names(metafunc.config)
     if "name" in metafunc.fixturenames:
         metafunc.parametrize("name", names)
+    if "notebook" in metafunc.fixturenames:
+        metafunc.parametrize("notebook", notebook_names(metafunc.config))
     if "chapter" in metafunc.fixturenames:
         metafunc.parametrize("chapter", [name for name in names if name.startswith("chapters/")])
 
 
-@pytest.fixture(scope="session")
-def site(pytestconfig):
-    """The address of the site, such as ``http://127.0.0.1:8000``, without a slash at its end."""
-    with serve.make_server(str(site_folder(pytestconfig)), 0) as server:
+@contextmanager
+def running(server: serve.Server) -> Iterator[str]:
+    """Let a server run; give its address."""
+    with server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://{serve.ADDRESS}:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def site(pytestconfig):
+    """The address of the site, such as ``http://127.0.0.1:8000``, without a slash at its end."""
+    with running(serve.make_server(str(site_folder(pytestconfig)), 0)) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -100,15 +130,21 @@ def page(browser):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Print what the loads of all pages came to."""
-    loads = [
+    """Print what the loads of all pages came to, and how the browser's kernel ran the chapters."""
+    measured = [
         {"test": report.nodeid.split("::")[-1], **dict(report.user_properties)}
         for reports in terminalreporter.stats.values()
         for report in reports
-        if getattr(report, "when", "") == "call" and dict(report.user_properties).get("page")
+        if getattr(report, "when", "") == "call"
     ]
-    if not loads:
-        return
+    if loads := [one for one in measured if one.get("page")]:
+        tell_loads(terminalreporter, loads)
+    if runs := [one for one in measured if one.get("visible")]:
+        tell_runs(terminalreporter, runs)
+
+
+def tell_loads(terminalreporter, loads: list[dict]) -> None:
+    """Print what the loads of all pages came to."""
     slowest = max(loads, key=lambda load: load["seconds"])
     rows = {
         "pages": len({load["page"] for load in loads}),
@@ -120,3 +156,19 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.section("the pages of the site")
     for label, value in rows.items():
         terminalreporter.write_line(f"{label:<48}{value}")
+
+
+def tell_runs(terminalreporter, runs: list[dict]) -> None:
+    """Print how long each chapter took in the browser's kernel, and what it loaded."""
+    columns = {"visible": "visible, s", "first": "first cell, s", "all": "all cells, s"}
+    columns |= {"megabytes": "MB", "requests": "requests", "foreign": "to others"}
+    terminalreporter.section("the chapters in the browser's kernel, from the button pressed")
+    terminalreporter.write_line("".join([f"{'':<32}", *(f"{c:>14}" for c in columns.values())]))
+    for run in sorted(runs, key=lambda run: run["notebook"]):
+        cells = [
+            f"{run[name]:.1f}" if isinstance(run.get(name), float) else str(run.get(name, "-"))
+            for name in columns
+        ]
+        terminalreporter.write_line(
+            "".join([f"{run['notebook']:<32}", *(f"{c:>14}" for c in cells)])
+        )

@@ -3,30 +3,36 @@
 import json
 import re
 
+import numpy as np
 import pytest
-from checks import wait_until
+from checks import Watch, settle, wait_until
 
 from initcore.explorers import EXPLORERS
+from initcore.explorers._digits import to_image
 
 kinds = pytest.mark.parametrize("kind", EXPLORERS.values(), ids=EXPLORERS)
+LIVE = ".explorer.is-live .ie-says:not(:empty)"
 
 
 @pytest.fixture
 def page(browser):
-    """A page in a context of its own."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(20_000)
-    yield context.new_page()
-    context.close()
+    """A wide page of a reader who wants no motion: nothing changes but by the controls."""
+    options = {"viewport": {"width": 1280, "height": 1000}, "reduced_motion": "reduce"}
+    with browser.new_context(**options) as context:
+        context.set_default_timeout(20_000)
+        yield context.new_page()
 
 
 def open_figure(page, site, kind, **state):
     """Open the page of a figure in a state that the address names, with its numbers unfolded."""
     query = "&".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in state.items())
     page.goto(f"{site}/embed/{kind.NAME}.html?{query}")
-    page.wait_for_selector(".explorer.is-live .ie-says:not(:empty)")
+    page.wait_for_selector(LIVE)
     page.locator(".ie-numbers summary").click()
     page.wait_for_selector(".ie-numbers td")
+
+
+# --- the numbers as a table -------------------------------------------------------------------
 
 
 def table(page):
@@ -47,7 +53,7 @@ def value(text):
         return text
 
 
-def assert_shows(page, figure):
+def assert_table(page, figure):
     """Compare the table on the page with the one that Python reads, to three digits."""
     head, rows = table(page)
     reading = figure.reading()
@@ -62,77 +68,294 @@ def assert_shows(page, figure):
                 assert shown == right, (figure, row, wanted)
 
 
+# --- the picture ------------------------------------------------------------------------------
+
+#: Which column of Python's reading a drawn series shows.
+SERIES = {
+    "opening": {"across": "spread across inputs"},
+    "pretraining": {"chosen": None, "without": "0.01 normal"},  # None: named after the start
+    "zeros": {
+        "units": "distinct units",
+        "rank": "effective rank",
+        "accuracy": "test accuracy",
+    },
+    "scale": {
+        "pooled": "pooled spread",
+        "pooled theory": "pooled spread, theory",
+        "across": "spread across inputs",
+        "across theory": "spread across inputs, theory",
+        "saturated": "saturated",
+        "saturated theory": "saturated, theory",
+        "rms": "RMS gradient",
+        "rms theory": "RMS gradient, theory",
+        "median": "median gradient",
+    },
+    "assumptions": {"measured": "q / q0", "predicted": "predicted"},
+    "compromise": {
+        "signal": "signal",
+        "signal theory": "signal, theory",
+        "gradient": "gradient",
+        "gradient theory": "gradient, theory",
+    },
+    "depth": {"ratio": "RMS ratio", "ratio theory": "RMS ratio, theory"},
+    "residual": {"measured": "mean square", "theory": "exact mean"},
+}
+# From the first point of a marker's outline to its middle, by how the outline goes on.
+MIDDLES = {"a4": (4, 0), "h7": (3.5, 3.5), "l5 5": (0, 5), "l5 9": (0, 5)}
+
+READ_CHARTS = r"""charts => charts.map((chart) => ({
+    x: JSON.parse(chart.dataset.x),
+    y: JSON.parse(chart.dataset.y),
+    frame: chart.querySelector(".ie-frame").getAttribute("d").match(/[\d.]+/g).map(Number),
+    series: Object.fromEntries([...chart.querySelectorAll("[data-series]")].map(
+        (path) => [path.dataset.series, path.getAttribute("d")]
+    )),
+}))"""
+
+
+def points(path):
+    """Return the places of the markers, or of the corners of a line, in pixels."""
+    if "L" in path:
+        return np.array([one.split() for one in path[1:].split("L")], dtype=float)
+    found = re.findall(r"M([-\d.]+) ([-\d.]+)(a4|h7|l5 5|l5 9)", path)
+    middles = np.array([MIDDLES[outline] for *_, outline in found]).reshape(-1, 2)
+    return np.array([corner for *corner, _ in found], dtype=float).reshape(-1, 2) + middles
+
+
+def pixels(values, axis, start, end):
+    """Return where values stand on an axis; what is off it stands at its edge."""
+    (low, high), log = axis
+    values = np.clip(np.array(values, dtype=float), low, high)
+    if log:
+        values, low, high = np.log(values), np.log(low), np.log(high)
+    return start + (values - low) / (high - low) * (end - start)
+
+
+def assert_charts(page, figure):
+    """Compare every marker and theory line with Python's numbers, to a fifth of a pixel."""
+    reading = figure.reading()
+    x, *_ = (reading[name].astype(float) for name in reading.columns)
+    if figure.NAME == "zeros":  # its steps are not to scale
+        x = np.arange(len(x))
+    seen = set()
+    for chart in page.locator("svg[data-x]").evaluate_all(READ_CHARTS):
+        left, top, bottom, right = chart["frame"]
+        for series, path in chart["series"].items():
+            column = SERIES[figure.NAME].get(series, "")
+            column = figure.stack if column is None else column
+            if column not in reading.columns:
+                continue
+            seen.add(column)
+            y = np.array([value(one) for one in reading[column].tolist()], dtype=float)
+            there = np.isfinite(y)
+            expected = np.column_stack(
+                [
+                    pixels(x[there], chart["x"], left, right),
+                    pixels(y[there], chart["y"], bottom, top),
+                ]
+            )
+            np.testing.assert_allclose(
+                points(path), expected, rtol=0, atol=0.2, err_msg=f"{figure}, {series}"
+            )
+    named = {c if c else figure.stack for c in SERIES[figure.NAME].values()}
+    assert seen == named & set(reading.columns), figure
+
+
+def attributes(page, selector, *names):
+    """Return attributes of elements as numbers, a row for each element."""
+    read = "(all, names) => all.map((one) => names.map((name) => Number(one.getAttribute(name))))"
+    return np.array(page.locator(selector).evaluate_all(read, list(names)))
+
+
+def assert_digit(page, selector, text):
+    """Compare the ink of an 8 × 8 picture with the text that Python stored."""
+    np.testing.assert_allclose(attributes(page, selector, "fill-opacity")[:, 0], to_image(text))
+
+
+def assert_opening(page, figure):
+    """The dots: the activations by their areas, negative ones as rings; and the digit."""
+    values = figure.values().ravel()
+    dots = ".ie-opening-dots :is(.ie-opening-positive, .ie-opening-negative)"
+    radii = attributes(page, dots, "r")[:, 0]
+    full = attributes(page, ".ie-opening-front", "width")[0, 0] / 4 - 0.6  # room for four dots
+    np.testing.assert_allclose(radii, min(10, full) * np.sqrt(np.abs(values)), atol=0.051)
+    rings = page.locator(dots).evaluate_all("all => all.map((one) => one.className.baseVal)")
+    assert [ring.endswith("negative") for ring in rings] == (values < 0).tolist()
+    assert_digit(page, ".ie-opening-pixel", figure.load()["shared"]["digits"][figure.digit])
+
+
+def assert_pretraining(page, figure):
+    """The digit and its five copies, for both starts."""
+    numbers = figure.load()
+    digit = numbers["shared"]["digits"][figure.digit]
+    noise = f"{figure.noise:g}"
+    both = [numbers["cases"][figure.stack][noise], numbers["shared"]["without"][noise]]
+    pictures = [text for one in both for text in (digit, *one["pictures"][figure.digit])]
+    for place, text in enumerate(pictures):
+        assert_digit(page, f":nth-match(.ie-pretraining-picture, {place + 1}) rect", text)
+
+
+def assert_zeros(page, figure):
+    """The line at the present step."""
+    (chart, *_) = page.locator("svg[data-x]").evaluate_all(READ_CHARTS)
+    units, now = points(chart["series"]["units"]), points(chart["series"]["now"])
+    place = figure.traits_with_controls()["step"]["values"].index(figure.step)
+    np.testing.assert_allclose(now[:, 0], units[place, 0], atol=0.2)
+
+
+def assert_depth(page, figure):
+    """The map's shades, and the reader's place in it."""
+    cells = attributes(page, ".ie-depth-cells rect", "data-depth", "data-gain", "fill-opacity")
+    cases = figure.load()["cases"]
+    expected = [cases[f"{depth:g} {gain:g}"]["accuracy"]["mid"] for depth, gain, _ in cells]
+    shade = np.polynomial.Polynomial.fit(expected, cells[:, 2], 1)
+    assert len(cells) == len(cases) and shade.convert().coef[1] > 0.3
+    np.testing.assert_allclose(cells[:, 2], shade(np.array(expected)), atol=0.001)
+    mine = f".ie-depth-cells [data-depth='{figure.depth}'][data-gain='{figure.gain:g}']"
+    here = attributes(page, ".ie-depth-mine", "x", "y")
+    np.testing.assert_allclose(here, attributes(page, mine, "x", "y"), atol=0.01)
+
+
+OWN = {
+    "opening": assert_opening,
+    "pretraining": assert_pretraining,
+    "zeros": assert_zeros,
+    "depth": assert_depth,
+}
+
+
+def assert_shows(page, figure):
+    """Compare the table and all that is drawn with Python's numbers."""
+    assert_table(page, figure)
+    assert_charts(page, figure)
+    if figure.NAME in OWN:
+        OWN[figure.NAME](page, figure)
+
+
+# --- controls ---------------------------------------------------------------------------------
+
+
 def extremes(kind):
     """Yield the state at first, and for each control the one at its other end."""
-    known = kind.traits_with_controls()
     yield {}
-    for name, about in known.items():
+    for name, about in kind.traits_with_controls().items():
         yield {name: about["values"][0 if about["start"] != about["values"][0] else -1]}
 
 
 @kinds
-def test_the_page_shows_what_python_computed(site, page, kind):
+def test_an_address_names_a_state(site, page, kind):
     for state in extremes(kind):
         open_figure(page, site, kind, **state)
         assert_shows(page, kind(**state))
 
 
+def by_key(page, name, about, place):
+    """Move a control by one key to the next value, or back from the last; return its place."""
+    place += 1 if place + 1 < len(about["values"]) else -1
+    onward = place > about["values"].index(about["start"])
+    if about["kind"] == "check":
+        page.locator(f"input[name={name}]").focus()
+        page.keyboard.press("Space")
+    elif about["kind"] == "radio":
+        page.locator(f"input[data-key={name}]:checked").focus()
+        page.keyboard.press("ArrowDown" if onward else "ArrowUp")
+    else:
+        page.locator(f"input[name={name}]").focus()
+        page.keyboard.press("ArrowRight" if onward else "ArrowLeft")
+    return place
+
+
+def by_pointer(page, name, about, place):
+    """Click a control: a slider at its far end, a text beside a button; return its place."""
+    place = 0 if place else len(about["values"]) - 1
+    if about["kind"] == "check":
+        page.locator(f"label:has(input[name={name}])").click()
+    elif about["kind"] == "radio":
+        page.locator(f"label:has(input[data-key={name}][value='{place}'])").click()
+    else:
+        slider = page.locator(f"input[name={name}]")
+        box = slider.bounding_box()
+        x = 3 if place == 0 else box["width"] - 3
+        slider.click(position={"x": x, "y": box["height"] / 2})
+        assert slider.get_attribute("aria-valuetext") == about["texts"][place]
+    return place
+
+
+@pytest.mark.parametrize("move", [by_key, by_pointer])
 @kinds
-def test_keys_move_every_control(site, page, kind):
+def test_every_control_moves_the_picture(site, page, kind, move):
     open_figure(page, site, kind)
     state = kind().state
     for name, about in kind.traits_with_controls().items():
-        place = about["values"].index(state[name])
-        forward = place + 1 < len(about["values"])
-        if about["kind"] == "check":
-            page.locator(f"input[name={name}]").focus()
-            page.keyboard.press("Space")
-            state[name] = not state[name]
-        else:
-            selector = {"radio": f"input[data-key={name}]:checked", "list": f"select[name={name}]"}
-            page.locator(selector.get(about["kind"], f"input[name={name}]")).focus()
-            onward = {"range": "ArrowRight"}.get(about["kind"], "ArrowDown")
-            back = {"range": "ArrowLeft"}.get(about["kind"], "ArrowUp")
-            page.keyboard.press(onward if forward else back)
-            state[name] = about["values"][place + (1 if forward else -1)]
+        place = move(page, name, about, about["values"].index(state[name]))
+        state[name] = about["values"][place]
         assert_shows(page, kind(**state))
     page.get_by_role("button", name="Reset").click()
     assert_shows(page, kind())
 
 
-@kinds
-def test_a_slider_says_its_value_and_follows_the_pointer(site, page, kind):
-    sliders = {n: a for n, a in kind.traits_with_controls().items() if a["kind"] == "range"}
-    open_figure(page, site, kind)
-    for name, about in sliders.items():
-        slider = page.locator(f"input[name={name}]")
-        box = slider.bounding_box()
-        page.mouse.click(box["x"] + box["width"] - 3, box["y"] + box["height"] / 2)
-        assert slider.get_attribute("aria-valuetext") == about["texts"][-1]
-        assert_shows(page, kind(**{n: a["values"][-1] if n == name else a["start"]
-                                   for n, a in kind.traits_with_controls().items()}))  # fmt: skip
-        page.get_by_role("button", name="Reset").click()
-
-
-def test_the_marks_stand_where_python_says(site, page):
-    """Read the markers of the scale dial back through its axes."""
+def test_a_slider_follows_its_drag(site, page):
+    """Step by step, before the pointer lets go."""
     kind = EXPLORERS["scale"]
-    open_figure(page, site, kind, sd=0.5)
-    svg = page.locator("figure svg[role=img]").first
-    (low, high), log = json.loads(svg.get_attribute("data-y"))
-    path = svg.locator("path[data-series=pooled]").get_attribute("d")
-    heights = [float(y) for y in re.findall(r"M[-\d.]+ ([-\d.]+)a4", path)]
-    reading = kind(sd=0.5).reading()["pooled spread"].astype(float)
-    assert log and len(heights) == len(reading) == 5
-    top, bottom = 8, 250 - 40  # the margins in kit.js
-    for height, expected in zip(heights, reading):
-        shown = low * (high / low) ** ((bottom - height) / (bottom - top))
-        assert shown == pytest.approx(expected, rel=0.05)
+    open_figure(page, site, kind, sd=0.01)
+    slider = page.locator("input[name=sd]")
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + 8, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    seen = set()
+    for share in (0.3, 0.6, 0.9):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        sd = kind.traits_with_controls()["sd"]["values"][int(slider.input_value())]
+        assert_shows(page, kind(sd=sd))
+        seen.add(sd)
+    page.mouse.up()
+    assert len(seen) == 3
+
+
+def test_a_place_in_the_map_can_be_tapped(site, page):
+    kind = EXPLORERS["depth"]
+    open_figure(page, site, kind)
+    page.locator(".ie-depth-cells [data-depth='4'][data-gain='5.6']").click()
+    assert_shows(page, kind(depth=4, gain=5.6))
+
+
+def test_the_digits_move_by_themselves_until_they_are_paused(site, browser):
+    """Not at all for a reader who wants no motion: the other tests rely on it."""
+    kind = EXPLORERS["opening"]
+    with browser.new_context(viewport={"width": 1280, "height": 1000}) as context:
+        page = context.new_page()
+        page.goto(f"{site}/embed/{kind.NAME}.html?digit=8")
+        page.wait_for_selector("input[data-key=digit][value='9']:checked")
+        page.get_by_role("button", name="Pause the digits").click()
+        digit = page.locator("input[data-key=digit]:checked").get_attribute("value")
+        assert_opening(page, kind(digit=int(digit)))
+        assert page.get_by_role("button", name="Play the digits").is_visible()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_colours_that_the_reader_forces_are_used(site, browser, colours):
+    options = {"forced_colors": "active", "color_scheme": colours}
+    with browser.new_context(**options) as context:
+        page = context.new_page()
+        open_figure(page, site, EXPLORERS["scale"])
+        drawn = "one => getComputedStyle(document.querySelector(one)).fill"
+        own = """colour => {
+            const one = document.body.appendChild(document.createElement("p"));
+            one.style = `forced-color-adjust: none; color: ${colour}`;
+            return getComputedStyle(one).color;
+        }"""
+        for series, colour in {"pooled": "LinkText", "across": "Highlight"}.items():
+            selector = f"[data-series='{series}']"
+            assert page.evaluate(drawn, selector) == page.evaluate(own, colour), series
+        assert page.evaluate(own, "LinkText") != page.evaluate(own, "Canvas")
+
+
+# --- the host ---------------------------------------------------------------------------------
 
 
 def test_a_wrong_address_is_told_and_shows_the_start(site, page):
     page.goto(f"{site}/embed/scale.html?sd=7")
-    page.wait_for_selector(".explorer.is-live .ie-says:not(:empty)")
+    page.wait_for_selector(LIVE)
     told = page.locator(".explorer-live > p").first.text_content()
     assert "sd=7" in told and "0.01" in told
     page.locator(".ie-numbers summary").click()
@@ -144,3 +367,105 @@ def test_a_view_is_shared_by_its_address(site, page):
     page.get_by_role("button", name="Copy a link").click()
     wait_until(page, "() => location.search.includes('activation=sigmoid')")
     assert "sd=3" in page.url and page.url.endswith("#explorer-scale")
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [("scale", ["20", "5"]), ("other", ["5", "20"]), ("", ["20", "20"])]
+)
+def test_an_address_is_for_the_figure_that_its_hash_names(site, page, named, expected):
+    """On a page with two figures: the second one has another name and all else in common."""
+
+    def twice(route):
+        text = route.fetch().text()
+        figure = re.search(r'<div class="explorer".*?</div>', text, re.DOTALL).group()
+        route.fulfill(body=text.replace(figure, figure + figure.replace("-scale", "-other")))
+
+    page.route("**/embed/scale.html*", twice)
+    page.goto(f"{site}/embed/scale.html?depth=20" + (f"#explorer-{named}" if named else ""))
+    depths = []
+    for name in ("scale", "other"):
+        page.locator(f"#explorer-{name}").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#explorer-{name}{LIVE.removeprefix('.explorer')}")
+        depths.append(page.locator(f"#explorer-{name} output:has(+ [name=depth])").text_content())
+    assert depths == expected
+
+
+@pytest.mark.parametrize("part", ["esm", "state", "css"])
+def test_what_cannot_be_loaded_is_told_and_the_still_stays(site, page, part):
+    watch = Watch(page, site)
+    page.goto(f"{site}/embed/scale.html")
+    page.wait_for_selector(LIVE)
+    name = page.locator(".explorer").get_attribute(f"data-{part}")
+    page.route(f"**/{name}", lambda route: route.fulfill(status=404))
+    assert watch.faults == []
+    page.reload()
+    note = page.locator(".explorer > p.explorer-note")
+    note.wait_for()
+    assert re.fullmatch(
+        rf"The live figure could not be loaded: .*{name}.*; this is a still picture\.",
+        note.text_content(),
+    )
+    assert page.locator(".explorer > img").is_visible()
+    assert page.locator(".explorer-live").count() == 0
+    assert any("The live figure scale does not work" in fault for fault in watch.faults)
+
+
+def test_a_figure_that_is_removed_watches_nothing_any_more(site, page):
+    """JupyterLab removes figures all the time: each observer of a figure ends with it."""
+    page.add_init_script(
+        """window.watching = new Set();
+        for (const name of ["ResizeObserver", "IntersectionObserver"])
+            window[name] = class extends window[name] {
+                observe(...all) { watching.add(this); super.observe(...all); }
+                disconnect() { watching.delete(this); super.disconnect(); }
+            };"""
+    )
+    for name in EXPLORERS:
+        page.goto(f"{site}/embed/{name}.html")
+        page.wait_for_selector(LIVE)
+        before, during, after = page.evaluate(
+            """async () => {
+                const { esm, state } = document.querySelector(".explorer").dataset;
+                const of = (name) => `../_static/explorers/${name}`;
+                const { default: widget } = await import(new URL(of(esm), location));
+                const values = await (await fetch(of(state))).json();
+                const model = { get: (key) => values[key], on() {}, off() {}, set() {} };
+                const el = document.body.appendChild(document.createElement("div"));
+                const before = watching.size;
+                const remove = await widget.render({ model, el });
+                const during = watching.size;
+                remove();
+                return [before, during, watching.size];
+            }"""
+        )
+        assert during > before == after, name
+
+
+# --- on the pages of the course ---------------------------------------------------------------
+
+
+def assert_comes_to_life(page, address):
+    """Go to the figures of a page as a reader does, then print it."""
+    watch = Watch(page, address)
+    page.goto(address)
+    settle(page)
+    figures = page.locator(".explorer")
+    assert figures.count() >= 1
+    for figure in figures.all():
+        figure.scroll_into_view_if_needed()
+        figure.locator(".ie-says:not(:empty)").wait_for()
+        assert figure.locator("svg[role=img]").first.is_visible()
+        assert not figure.locator("> :not(.explorer-live) img, > img").first.is_visible()
+    page.emulate_media(media="print")
+    for figure in figures.all():
+        assert figure.locator("img").first.is_visible()
+        assert not figure.locator(".explorer-live").is_visible()
+    assert watch.faults == []
+
+
+def test_the_figures_of_a_chapter_come_to_life(site, page, chapter):
+    assert_comes_to_life(page, f"{site}/{chapter}")
+
+
+def test_the_figure_of_the_opening_page_comes_to_life(site, page):
+    assert_comes_to_life(page, f"{site}/intro.html")

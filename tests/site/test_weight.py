@@ -80,7 +80,6 @@ def test_later_pictures_wait_for_the_reader(pages, chapter):
 def test_pictures_are_printed_that_no_one_has_seen(page, site, chapter):
     """A browser loads them for the paper."""
     page.goto(f"{site}/{chapter}")
-    page.wait_for_load_state("networkidle")
     loaded = "[...document.images].filter(image => image.complete && image.naturalWidth).length"
     before = page.evaluate(loaded)
     page.pdf()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from checks import wait_until
 from playwright.sync_api import Browser, CDPSession, Page
 
 # The limits that the course sets itself for a chapter's first view.
@@ -16,6 +17,8 @@ TRANSFER = 900_000  # bytes, as they come over the wire
 PAINT = 1.5  # seconds until the largest part is painted, on a processor slowed down four times
 SHIFT = 0.05  # cumulative layout shift
 DATA = 150_000  # bytes of an explorer's data, unpacked
+
+QUIET = 0.5  # seconds without a request: then there will be none
 
 SCREENS = {
     "wide": {"viewport": {"width": 1280, "height": 900}},
@@ -72,11 +75,12 @@ SCROLL = """async () => {
 
 @dataclass
 class Asked:
-    """A file that a page asked for: its address, its type, and its bytes on the wire."""
+    """A file that a page asked for: address, type, bytes on the wire, whether it is all there."""
 
     address: str
     kind: str
     transferred: int = 0
+    there: bool = False
 
     @property
     def name(self) -> str:
@@ -127,20 +131,33 @@ def listen(session: CDPSession) -> dict[str, Asked]:
             files[event["requestId"]] = Asked(answer["url"], answer["mimeType"])
 
     def finished(event: dict) -> None:
-        if event["requestId"] in files:
-            files[event["requestId"]].transferred = int(event["encodedDataLength"])
+        if file := files.get(event["requestId"]):
+            file.transferred, file.there = int(event.get("encodedDataLength", 0)), True
 
     session.on("Network.responseReceived", response)
     session.on("Network.loadingFinished", finished)
+    session.on("Network.loadingFailed", finished)
     session.send("Network.enable")
     return files
 
 
-def settle(page: Page) -> float:
+def wait_for(page: Page, files: dict[str, Asked]) -> None:
+    """Wait until all files are there that a page has asked for, and it asks for no other.
+
+    Playwright's "networkidle" did not come at all, now and then, on a slowed processor.
+    """
+    known, quiet = -1, 0
+    while quiet < QUIET:
+        page.wait_for_timeout(100)
+        still = len(files) == known and all(file.there for file in files.values())
+        known, quiet = len(files), quiet + 0.1 if still else 0
+
+
+def settle(page: Page, files: dict[str, Asked]) -> float:
     """Wait until a page is ready, with nothing hurried; return the second when it was."""
     page.evaluate(SETTLED)
-    page.wait_for_function(LIVE)
-    page.wait_for_load_state("networkidle")
+    wait_until(page, LIVE)
+    wait_for(page, files)
     return page.evaluate(END)
 
 
@@ -167,11 +184,11 @@ def look(
         files = listen(session)
         session.send("Emulation.setCPUThrottlingRate", {"rate": slowed})
         page.goto(address)
-        ready = settle(page)
+        ready = settle(page, files)
         first, seen = page.evaluate("measured"), len(files)
         if scroll:
             page.evaluate(SCROLL)
-            page.wait_for_load_state("networkidle")
+            wait_for(page, files)
         last, asked = page.evaluate("measured"), list(files.values())
         return View(
             files=asked[:seen],

@@ -52,8 +52,13 @@ function plainModel(state) {
   return model;
 }
 
-/** Set the controls as the address asks, ?sd=0.5&depth=10; return what it asks in vain. */
-function readAddress(model) {
+/**
+ * Set the controls as the address asks, ?sd=0.5&depth=10; return what it asks in vain. It is for
+ * the figure that its hash names (#explorer-scale), and for all of the page if that names none.
+ */
+function readAddress(model, box) {
+  const named = document.getElementById(location.hash.slice(1));
+  if (named?.matches(".explorer") && named !== box) return [];
   const asked = new URLSearchParams(location.search);
   const problems = [];
   for (const { key, values, label } of model.get("controls") ?? []) {
@@ -91,7 +96,7 @@ async function mount(box) {
       css && once(here(css), style),
     ]);
     const model = plainModel(stored);
-    const problems = readAddress(model);
+    const problems = readAddress(model, box);
     if (model.get("controls")) model.share = () => share(model, box.id);
     const widget = typeof code.default === "function" ? await code.default() : code.default;
     await widget.initialize?.({ model });
@@ -104,6 +109,10 @@ async function mount(box) {
   } catch (error) {
     live.remove();
     box.classList.remove("is-live"); // the still stays
+    const told = `The live figure could not be loaded: ${error.message}; this is a still picture.`;
+    const note = Object.assign(document.createElement("p"), { textContent: told });
+    note.className = "explorer-note";
+    box.append(note);
     console.error(`The live figure ${name} does not work:`, error);
   }
 }

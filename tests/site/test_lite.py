@@ -1,0 +1,222 @@
+"""The kernel in the browser: a chapter runs there as a reader runs it, and says what is stored."""
+
+import functools
+import json
+import re
+
+import csp
+import lite
+import nbformat
+import pyodide_files
+import pytest
+import serve
+from checks import Watch, settle
+from conftest import ROOT, running, site_folder
+from kernel import Notebook, Progress, Traffic, differences, expose, texts
+from playwright.sync_api import expect
+
+from initcore.explorers import EXPLORERS
+from initcore.initializers import HeNormal
+
+CHAPTER = "03_small_random_weights"
+BUTTON = "Run in your browser"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+# Warnings of JupyterLite's own, in the console of every page of it.
+WARNINGS = (
+    # two entries of its File menu stand there twice; one of each pair is left out
+    r"console, warning: Menu entry for command '[\w:-]+' is duplicated\.",
+    # the notebooks' kernel is python3, as Jupyter's own is called; the browser's is python
+    r"console, warning: No exact match found for python, using kernel python that matches language",
+)
+READERS_CELL = """\
+import sys
+
+import anywidget
+import ipywidgets
+
+from initcore.initializers import HeNormal
+
+print(sys.platform, issubclass(anywidget.AnyWidget, ipywidgets.DOMWidget))
+print(HeNormal(seed=0)(shape=(3, 2)).round(6).tolist())
+ipywidgets.IntSlider(3, description="Layers")"""
+
+
+def open_chapter(page, site, notebook):
+    """Press the chapter's own button, which is there without a menu; return the notebook."""
+    page.goto(f"{site}/chapters/{notebook}.html")
+    button = page.get_by_role("link", name=BUTTON, exact=True)
+    assert button.is_visible() and button.bounding_box()["y"] < page.viewport_size["height"]
+    button.click()
+    return Notebook(page)
+
+
+def faults(watch):
+    """Return what a page did wrong, without the warnings that are known."""
+    return [fault for fault in watch.faults if not any(re.match(w, fault) for w in WARNINGS)]
+
+
+def shown(cells):
+    """Return what a reader has of cells before they are run."""
+    return [
+        {
+            **{name: cell[name] for name in ("id", "cell_type")},
+            "source": cell["source"],
+            "texts": texts(cell.get("outputs", [])),
+            "tags": cell["metadata"].get("tags", []),
+        }
+        for cell in cells
+    ]
+
+
+def test_a_difference_is_told_with_its_cell():
+    """What nbval would not let pass, this does not either."""
+    stored = nbformat.v4.new_output("stream", name="stdout", text="0.07068\n")
+    figure = {"text/plain": "Figure: a line", "image/png": "AAAA", WIDGET: {"model_id": "1"}}
+
+    def cells(*outputs):
+        return [nbformat.v4.new_code_cell("0", id="one", outputs=list(outputs))]
+
+    def display(**changed):
+        return nbformat.v4.new_output("display_data", data={**figure, **changed})
+
+    halves = [nbformat.v4.new_output("stream", name="stdout", text=t) for t in ("0.07", "068\n")]
+    assert not differences(cells(stored, display()), cells(*halves, display()))
+    assert not differences(cells(display()), cells(display(**{"image/png": "BBBB"})))
+    (told,) = differences(cells(stored), cells({**stored, "text": "0.07069\n"}))
+    assert told.splitlines() == [
+        *("cell one", "  expected:", "    stdout| 0.07068", "  got:", "    stdout| 0.07069")
+    ]
+    others = [
+        [],
+        [{**stored, "name": "stderr"}],
+        [stored, nbformat.v4.new_output("stream", name="stderr", text="a warning\n")],
+        [nbformat.v4.new_output("error", ename="ValueError", evalue="no", traceback=[])],
+    ]
+    for outputs in others:
+        assert len(differences(cells(stored), cells(*outputs))) == 1, outputs
+    changed = display(**{"text/plain": "Figure: two lines"})
+    assert len(differences(cells(display()), cells(changed))) == 1
+
+
+def test_a_chapter_runs_from_first_to_last_cell(page, site, notebook, record_property, capfd):
+    context = page.context
+    expose(context)
+    watch, traffic = Watch(page, site), Traffic(context)
+    stored = nbformat.read(ROOT / "chapters" / f"{notebook}.ipynb", as_version=4)
+    cells = stored["cells"]
+
+    record_property("notebook", notebook)
+    progress = Progress(notebook, capfd)
+    chapter = open_chapter(page, site, notebook)
+    record_property("visible", progress.seconds)
+    carried = page.request.get(f"{site}/lite/files/chapters/{notebook}.ipynb")
+    assert carried.json() == stored, "the site has an older notebook: run `make book OFFLINE=1`"
+    assert shown(chapter.cells()) == shown(cells)
+
+    first = 0.0
+    for done, number in chapter.run_all():
+        first = first or progress.seconds
+        progress.say(f"{done} of {number} cells")
+    record_property("first", first)
+    record_property("all", progress.seconds)
+    found = differences(cells, chapter.cells())
+    assert not found, "\n".join([f"{len(found)} cells say something else", *found])
+    assert_widget_lives(chapter, cells)
+    record_property("megabytes", traffic.bytes / 1e6)
+    record_property("requests", traffic.requests)
+    record_property("foreign", len(watch.elsewhere))
+    assert not faults(watch), "\n".join(faults(watch))
+
+    page.get_by_role("link", name="Back to the chapter").click()
+    page.wait_for_url(f"{site}/chapters/{notebook}.html")
+    assert page.get_by_role("link", name=BUTTON, exact=True).is_visible()
+
+
+def assert_widget_lives(chapter, cells):
+    """Move the first control of the chapter's live figure: the sentence and the kernel follow."""
+    (cell,) = (
+        cell
+        for cell in cells
+        if any(WIDGET in output.get("data", ()) for output in cell.get("outputs", ()))
+    )
+    assigned = re.search(r"^(\w+) = explorers\.(\w+)\(", cell["source"], re.MULTILINE)
+    variable, kind = assigned.groups()
+    (explorer,) = (one for one in EXPLORERS.values() if one.__name__ == kind)
+    known = explorer.traits_with_controls()
+
+    figure = chapter.show(cell["id"]).locator(".initcore-explorer")
+    figure.scroll_into_view_if_needed()
+    assert figure.locator("figure svg").first.is_visible()
+    control = figure.locator("input[type=range], input[type=checkbox]").first
+    name = control.get_attribute("name")
+    control.focus()
+    sentence = figure.locator(".ie-says")
+    # from one end to the other: this moves a slider wherever it stands
+    for key in ("Home", "End") if known[name]["kind"] == "range" else ("Space",):
+        said = sentence.text_content()
+        chapter.page.keyboard.press(key)
+    expect(sentence).not_to_have_text(said)
+    value = known[name]["values"][-1] if known[name]["kind"] == "range" else control.is_checked()
+    last = [cell for cell in cells if cell["cell_type"] == "code"][-1]["id"]
+    outputs = chapter.run_instead(last, f"print({variable}.{name} == {value!r}, {variable})")
+    assert texts(outputs)[0][1].startswith("True"), f"{name} is to be {value!r}: {texts(outputs)}"
+
+
+@pytest.fixture
+def default_site(pytestconfig, monkeypatch):
+    """The site under the policy of the default build, whose Pyodide comes from its network."""
+    monkeypatch.delenv("OFFLINE", raising=False)
+    folder = site_folder(pytestconfig)
+    policies = json.loads((folder / csp.FILE).read_text(encoding="utf-8"))
+    policies["lite/"] = lite.policy(folder / "lite")
+    handler = functools.partial(serve.Handler, directory=str(folder), policies=policies)
+    with running(serve.Server((serve.ADDRESS, 0), handler)) as address:
+        yield address
+
+
+def assert_readers_cell_runs(page, site):
+    """Open a chapter, write a cell of one's own, run it, and see what it prints and shows."""
+    notebook = open_chapter(page, site, CHAPTER)
+    first = next(cell for cell in notebook.cells() if cell["cell_type"] == "code")
+    outputs = notebook.run_instead(first["id"], READERS_CELL)
+    weights = HeNormal(seed=0)(shape=(3, 2)).round(6).tolist()
+    assert texts(outputs)[0] == ("stdout", f"emscripten True\n{weights}\n"), texts(outputs)
+    slider = page.locator(".jp-OutputArea .widget-slider")
+    slider.wait_for()
+    assert slider.locator(".widget-readout").text_content() == "3"
+
+
+def test_a_cell_of_the_reader_runs(page, site):
+    expose(page.context)
+    watch = Watch(page, site)
+    assert_readers_cell_runs(page, site)
+    assert not faults(watch), "\n".join(faults(watch))
+
+
+def test_by_default_pyodide_comes_from_its_network_when_the_button_is_pressed(page, default_site):
+    """The files of the offline site are given in the network's stead."""
+    network = pyodide_files.cdn()
+    given = []
+
+    def change(settings):
+        settings["litePluginSettings"][lite.KERNEL]["pyodideUrl"] = f"{network}pyodide.js"
+
+    def give(route):
+        given.append(name := route.request.url.removeprefix(network))
+        response = route.fetch(url=f"{default_site}/lite/static/pyodide/{name}")
+        headers = {**response.headers, "access-control-allow-origin": "*"}
+        route.fulfill(response=response, headers=headers)
+
+    expose(page.context, change)
+    page.context.route(f"{network}**", give)
+    watch = Watch(page, default_site)
+    page.goto(f"{default_site}/chapters/{CHAPTER}.html")
+    settle(page)
+    assert not given and not watch.faults, "the page itself asks for Python"
+
+    assert_readers_cell_runs(page, default_site)
+    assert {"pyodide.js", "pyodide.asm.wasm", "pyodide-lock.json"} <= set(given), given
+    # also a check of the watch itself: a worker asks for these, through a service worker
+    assert set(watch.elsewhere) == {f"{network}{name}" for name in given}
+    others = [fault for fault in faults(watch) if not fault.startswith("asks another host")]
+    assert not others, "\n".join(others)
