@@ -102,7 +102,12 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doc
 def defer_scripts(
     app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any
 ) -> None:
-    """Let the text of a page be painted before its scripts run, which still run in their order."""
+    """Let the text of a page be painted before its scripts run, which still run in their order.
+
+    Not on the page of the search, whose template has scripts of its own that need these first.
+    """
+    if pagename == "search":
+        return
     for script in context.get("script_files", []):
         attributes = getattr(script, "attributes", {})
         if getattr(script, "filename", None) and not {"body", "type"} & set(attributes):
