@@ -108,10 +108,14 @@ def defer_scripts(
     """
     if pagename == "search":
         return
-    for script in context.get("script_files", []):
-        attributes = getattr(script, "attributes", {})
-        if getattr(script, "filename", None) and not {"body", "type"} & set(attributes):
-            attributes.setdefault("defer", "defer")
+    # Sphinx has one object for all pages, which is left as it is: this page gets its own.
+    context["script_files"] = [
+        type(script)(script.filename, priority=script.priority, defer="defer", **attributes)
+        if script.filename and not {"body", "type", "defer"} & set(attributes)
+        else script
+        for script in context["script_files"]
+        for attributes in [getattr(script, "attributes", None) or {}]
+    ]
 
 
 def rewrite_pages(
