@@ -100,6 +100,25 @@ def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doc
     ]
 
 
+def defer_scripts(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any
+) -> None:
+    """Let the text of a page be painted before its scripts run, which still run in their order.
+
+    Not on the page of the search, whose template has scripts of its own that need these first.
+    """
+    if pagename == "search":
+        return
+    # Sphinx has one object for all pages, which is left as it is: this page gets its own.
+    context["script_files"] = [
+        type(script)(script.filename, priority=script.priority, defer="defer", **attributes)
+        if script.filename and not {"body", "type", "defer"} & set(attributes)
+        else script
+        for script in context["script_files"]
+        for attributes in [getattr(script, "attributes", None) or {}]
+    ]
+
+
 def rewrite_pages(
     app: Sphinx, exception: Exception | None, mend: Callable[[str, Path], str]
 ) -> None:
@@ -128,4 +147,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-updated", name_citations, priority=900)
     app.connect("env-updated", name_terms)
     app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", defer_scripts, priority=910)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
