@@ -3,12 +3,14 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "website"))
 
+import icons  # noqa: E402
 import images  # noqa: E402
 import theme  # noqa: E402
 
@@ -56,9 +58,51 @@ def test_pictures_get_their_size(tmp_path):
     sized = images.add_sizes(page, tmp_path)
     assert sized == (
         '<img alt="A" src="a%20b.png" style="width: 9px;" width="30" height="20"/>'
-        '<img src="c.svg" width="64" height="32"/>'
+        '<img src="c.svg" width="64" height="32" loading="lazy" decoding="async"/>'
     )
     assert images.add_sizes(sized, tmp_path) == sized
+
+
+def test_the_logo_is_no_first_picture(tmp_path):
+    (tmp_path / "c.svg").write_text('<svg viewBox="0 0 64 32"></svg>', encoding="utf-8")
+    page = '<img src="c.svg" class="logo__image only-light"/><img src="c.svg"/>'
+    assert "lazy" not in images.add_sizes(page, tmp_path)
+
+
+def test_pictures_become_lighter_and_stay_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 9, (40, 60, 4), dtype=np.uint8) * 28, "RGBA")
+    picture.save(tmp_path / "a.png")
+    images.convert(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.webp"]
+    with Image.open(tmp_path / "a.webp") as light:
+        # what nobody sees, below a transparency of 0, may change
+        seen = np.asarray(picture)[..., 3] > 0
+        np.testing.assert_array_equal(np.asarray(light)[seen], np.asarray(picture)[seen])
+    images.convert(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "page", ['<img src="https://a.example/_images/a.png">', '<a href="a.png">']
+)
+def test_pictures_of_other_folders_are_left(page):
+    assert images.show_converted(page) == page
+
+
+def test_icons_that_no_page_shows_are_left_out():
+    style = (
+        r'.fa-sun:before,.fa-day:before{content:"\f185"}.fa-moon:before{content:"\f186"}.a{top:0}'
+    )
+    assert (
+        icons.keep(style, {"fa-day"}) == r'.fa-sun:before,.fa-day:before{content:"\f185"}.a{top:0}'
+    )
+    page = (
+        '<script src="../_static/scripts/fontawesome.js?digest=1"></script>'
+        '<span class="fa-solid fa-sun"></span><p class="fabulous">'
+    )
+    light = icons.lighten(page)
+    assert light == '<span class="fa-solid fa-sun" aria-hidden="true"></span><p class="fabulous">'
+    assert icons.lighten(light) == light and icons.names(light) == {"fa-solid", "fa-sun"}
 
 
 def test_what_has_a_size_or_is_no_file_stays(tmp_path):
