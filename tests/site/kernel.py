@@ -72,7 +72,8 @@ class Notebook:
     def __init__(self, page: Page) -> None:
         self.page = page
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=VISIBLE * 1000)
-        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content.model")
+        # what is shown before the file is read whole is replaced by it
+        page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.context?.isReady")
 
     def cells(self) -> list[dict]:
         """Return the cells as they would be saved."""
@@ -133,17 +134,20 @@ class Notebook:
     def show(self, cell: str) -> Locator:
         """Bring a code cell, named by its id, into the window, and return it.
 
-        The cells above are laid out only when they come near, and push it down again.
+        The cells above are laid out only when they come near, and push it down again. The cell's
+        element gets its id: the number that JupyterLab gives it is another one's for a while.
         """
-        handle = self.page.wait_for_function(
+        self.page.wait_for_function(
             """(id) => {
                 const { content } = jupyterapp.shell.currentWidget;
                 const place = content.widgets.findIndex((cell) => cell.model.id === id);
                 const { node } = content.widgets[place];
                 const { top, height } = node.getBoundingClientRect();
                 const is_there = height > 0 && top >= 0 && top < innerHeight;
-                if (is_there && node.querySelector(".cm-content")?.checkVisibility())
-                    return node.dataset.windowedListIndex;
+                if (is_there && node.querySelector(".cm-content")?.checkVisibility()) {
+                    node.dataset.shown = id;
+                    return true;
+                }
                 content.scrollToItem(place, "start");
                 return false;
             }""",
@@ -151,7 +155,7 @@ class Notebook:
             polling=200,
             timeout=VISIBLE * 1000,
         )
-        return self.page.locator(f'.jp-Cell[data-windowed-list-index="{handle.json_value()}"]')
+        return self.page.locator(f'.jp-Cell[data-shown="{cell}"]')
 
 
 def texts(outputs: list[dict]) -> list[tuple[str, str]]:
