@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 import weight
+from checks import settle
 from conftest import page_names, site_folder
 from fontTools.ttLib import TTFont
 from PIL import Image
@@ -119,3 +120,19 @@ def test_every_icon_is_in_the_fonts(pytestconfig, pages):
         assert rule, f"no rule for {name}"
         text = re.sub(r"\\([0-9a-f]+)", lambda sign: chr(int(sign[1], 16)), rule[1])
         assert set(text) <= drawn, f"no font has {name}"
+
+
+@pytest.mark.parametrize("screen", weight.SCREENS)
+def test_the_place_of_a_live_figure_is_kept(browser, site, chapter, screen):
+    """Before it comes to life, in case a reader jumps to it: within a seventh of its height."""
+    height = "box => box.getBoundingClientRect().height"
+    with browser.new_context(**weight.SCREENS[screen]) as context:
+        page = context.new_page()
+        page.goto(f"{site}/{chapter}")
+        settle(page)
+        figure = page.locator(".explorer[data-esm]").first
+        assert not figure.locator(".explorer-live").count(), "it is live before it is near"
+        kept = figure.evaluate(height)
+        figure.scroll_into_view_if_needed()
+        figure.locator(".ie-says:not(:empty)").wait_for()
+        assert kept == pytest.approx(figure.evaluate(height), rel=1 / 7)
