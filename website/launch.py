@@ -27,7 +27,8 @@ from sphinx.errors import ExtensionError
 LITE = "lite/notebooks/index.html"
 WHAT_IT_LOADS = (
     "“Run in your browser” loads Python (Pyodide, about {megabytes} MB) from {source}, once. "
-    "Your code then runs on your own machine."
+    "Your code then runs on your own machine, some ten times slower than outside of a browser: "
+    "a whole chapter takes minutes."
 )
 # The core of Pyodide 0.27.7 and the packages that the chapters use are 34 MB of files. The
 # network compresses what it sends, to 24 MB; the site's own server may not.
