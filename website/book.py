@@ -138,9 +138,12 @@ def rewrite_pages(
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
-    # A change of these programs writes every page anew, and not only those whose text has changed.
-    code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-    app.add_config_value("website_code", hashlib.sha256(code).hexdigest(), "html", [str])
+    # A change here writes every page anew: by itself Sphinx sees changes of a page's text only, and
+    # copies no style sheet where there are none.
+    here = Path(__file__).parent
+    parts = sorted([*here.glob("*.py"), *here.glob("assets/**/*.*")])
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()
+    app.add_config_value("website_code", code, "html", [str])
     app.connect("builder-inited", find_mathjax)
     app.connect("build-finished", copy_mathjax)
     # after sphinxcontrib-bibtex's own handler of this event, which collects the citations
