@@ -359,6 +359,7 @@ def test_a_wrong_address_is_told_and_shows_the_start(site, page):
     told = page.locator(".explorer-live > p").first.text_content()
     assert "sd=7" in told and "0.01" in told
     page.locator(".ie-numbers summary").click()
+    page.wait_for_selector(".ie-numbers td")
     assert_shows(page, EXPLORERS["scale"]())
 
 
