@@ -16,7 +16,6 @@ The course promises handlers below 4 ms (95% of them), two frames from key to pi
 from __future__ import annotations
 
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -117,11 +116,9 @@ def main(folder: str = "_build/html") -> None:
     print("              data  slowed             handler, ms          key to frame, ms    within")
     print("figure          kB    down     p50     p95     max       p50     p95     max  2 frames")
     with (
-        serve.make_server(str(ROOT / folder), 0) as server,
+        serve.running(serve.make_server(str(ROOT / folder), 0)) as site,
         sync_playwright() as playwright,
     ):
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        site = f"http://{serve.ADDRESS}:{server.server_port}"
         started = browser.launch(playwright)
         for name, kind in EXPLORERS.items():
             for slower in SLOWER:
@@ -138,7 +135,6 @@ def main(folder: str = "_build/html") -> None:
                 print(f"{name:12}{size:6.1f}{f'{slower}×':>8}{told(handled)}  {told(painted)}"
                       f"{within:10.0%}", flush=True)  # fmt: skip
         started.close()
-        server.shutdown()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ The course promises 900 kB, 1.5 s and 0.05 for its chapters. Nothing here fails,
 from __future__ import annotations
 
 import sys
-import threading
 from collections import Counter
 from pathlib import Path
 from statistics import median
@@ -67,19 +66,17 @@ def first_views(folder: Path) -> None:
     head = "".join(f"{name:>{width}}" for name, width in COLUMNS.items())
     print(f"{'page':34}{'screen':7}{head}  above the limit")
     over = 0
-    with serve.make_server(str(folder), 0) as server, sync_playwright() as playwright:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = serve.make_server(str(folder), 0)
+    with serve.running(server) as site, sync_playwright() as playwright:
         browser = browsers.launch(playwright)
         for page in pages:
             for screen in weight.SCREENS:
                 print(f"{page}, {screen} …", file=sys.stderr, flush=True)
-                site = f"http://{serve.ADDRESS}:{server.server_port}"
                 row = measure(browser, f"{site}/{page}", screen)
                 over += bool(above(row))
                 values = (f"{row[name]:{w}.{PLACES.get(name, 0)}f}" for name, w in COLUMNS.items())
                 print(f"{Path(page).stem:34}{screen:7}{''.join(values)}  {above(row)}", flush=True)
         browser.close()
-        server.shutdown()
     print(
         f"\nLimits: {weight.TRANSFER // 1000} kB, paint {weight.PAINT} s, shift {weight.SHIFT}: "
         f"{over} of {len(pages) * len(weight.SCREENS)} first views are above one of them."

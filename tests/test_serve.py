@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -34,10 +33,9 @@ def server(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     (tmp_path / serve.POLICY).write_text(json.dumps(POLICIES), encoding="utf-8")
-    with serve.make_server(str(tmp_path), 0) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running
-        running.shutdown()
+    made = serve.make_server(str(tmp_path), 0)
+    with serve.running(made):
+        yield made
 
 
 @pytest.fixture
@@ -152,14 +150,13 @@ def test_a_reader_who_goes_away_is_no_news(server, capsys):
 
 def test_a_site_without_a_policy_is_served_without_one(tmp_path):
     (tmp_path / "index.html").write_text("a page", encoding="utf-8")
-    with serve.make_server(str(tmp_path), 0) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        connection = http.client.HTTPConnection(*running.server_address, timeout=10)
+    made = serve.make_server(str(tmp_path), 0)
+    with serve.running(made):
+        connection = http.client.HTTPConnection(*made.server_address, timeout=10)
         connection.request("GET", "/")
         answer = connection.getresponse()
         assert answer.status == 200 and answer.headers["Content-Security-Policy"] is None
         connection.close()
-        running.shutdown()
 
 
 def test_a_taken_port_gives_another_one(server, capsys):

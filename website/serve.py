@@ -12,6 +12,9 @@ import gzip
 import io
 import json
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -124,6 +127,19 @@ def make_server(folder: str, port: int) -> Server:
     except OSError:
         print(f"Port {port} is taken or not allowed: taking a free one")
         return Server((ADDRESS, 0), handler)
+
+
+@contextmanager
+def running(server: Server) -> Iterator[str]:
+    """Let a server run meanwhile; give its address, without a slash at its end."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://{ADDRESS}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def main(folder: str = "_build/html", port: str = "8000") -> None:

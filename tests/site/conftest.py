@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -92,21 +89,10 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("chapter", [name for name in names if name.startswith("chapters/")])
 
 
-@contextmanager
-def running(server: serve.Server) -> Iterator[str]:
-    """Let a server run; give its address."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://{serve.ADDRESS}:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
 @pytest.fixture(scope="session")
 def site(pytestconfig):
     """The address of the site, such as ``http://127.0.0.1:8000``, without a slash at its end."""
-    with running(serve.make_server(str(site_folder(pytestconfig)), 0)) as address:
+    with serve.running(serve.make_server(str(site_folder(pytestconfig)), 0)) as address:
         yield address
 
 

@@ -11,7 +11,7 @@ import pyodide_files
 import pytest
 import serve
 from checks import Watch, settle
-from conftest import ROOT, running, site_folder
+from conftest import ROOT, site_folder
 from kernel import Notebook, Progress, Traffic, differences, expose, texts
 from playwright.sync_api import expect
 
@@ -170,7 +170,7 @@ def default_site(pytestconfig, monkeypatch):
     policies = json.loads((folder / csp.FILE).read_text(encoding="utf-8"))
     policies["lite/"] = lite.policy(folder / "lite")
     handler = functools.partial(serve.Handler, directory=str(folder), policies=policies)
-    with running(serve.Server((serve.ADDRESS, 0), handler)) as address:
+    with serve.running(serve.Server((serve.ADDRESS, 0), handler)) as address:
         yield address
 
 
