@@ -1,4 +1,4 @@
-"""One visual language for every figure of the course (floor 7; the only one with Matplotlib).
+"""One visual language for every figure of the course (level 7).
 
 Measured values are markers (the median over seeds) with a band (5–95%); theory is a line. A
 series has a colour of the Okabe–Ito palette and a marker and dash of its own, so that no figure
@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -22,7 +22,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from initcore import _checks
-from initcore.tables import fmt
 
 # Okabe and Ito, Color Universal Design, https://jfly.uni-koeln.de/color/; dark ones first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -191,6 +190,9 @@ def theory(
         ax.plot(x, band, ls=(0, (2, 2)), lw=0.9, **style)
 
 
+_line = theory  # under a name that `chart` can use beside its own argument
+
+
 @styled
 def finish(ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str = "best") -> None:
     """Name the axes and state the finding as the title.
@@ -224,61 +226,152 @@ def finish(ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str =
 
 
 @styled
-def layer_histograms(
-    layers: Sequence[np.ndarray],
+def chart(
+    x: Any,
+    series: Mapping[str, Any],
     *,
+    theory: Mapping[str, Any] | None = None,
     title: str,
-    quantity: str = "activation",
-    series: int = 0,
-    bins: int = 41,
-    limit: float | None = None,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    line: bool = False,
+    legend: str = "best",
+    ax: Axes | None = None,
 ) -> Figure:
-    """Return the canonical picture: one histogram of all values a layer, side by side.
+    """Return a figure of several measured series over one axis, with the theory of each.
 
     Parameters
     ----------
-    layers : sequence of ndarray, shape (..., batch, units)
-        The values of each layer; replicas, inputs and units are pooled.
+    x : array_like, shape (points,)
+        Layer, epoch, width, scale ...
+    series : mapping of str to array_like, shape (points,) or (points, replicas)
+        What was measured, by its label: markers for the median, a band from 5% to 95%.
+    theory : mapping of str to array_like, shape (points,)
+        Lines; one with the label of a series has its colour, and no line of its own in the legend.
     title : str
         The finding.
-    quantity : str
-        What the values are, for the axis label.
-    series : int
-        Chooses the colour.
-    bins : int
-        Number of bins in each panel.
-    limit : float, optional
-        All panels run from ``-limit`` to ``limit``. Without it each panel has its own range.
-        Below a panel stands its range.
+    xlabel, ylabel : str
+        Axis labels with units or scale.
+    log, legend : str
+        As in `finish`.
+    line : bool
+        Join the markers, as for training curves.
+    ax : Axes, optional
+        Where to draw; otherwise on a new figure.
 
     Raises
     ------
     ValueError, TypeError
-        No layer, or values that are not finite.
+        No series, values that are not finite, or not as many as `x` has points.
 
     Examples
     --------
-    >>> fig = layer_histograms([np.zeros((3, 2)), np.ones((3, 2))], title="two layers")
+    >>> fig = chart([1, 2], {"tanh": [0.5, 0.4]}, theory={"tanh": [0.5, 0.41]}, title="It falls",
+    ...             xlabel="layer", ylabel="std of a")
+    >>> len(fig.axes[0].lines)
+    2
+    """
+    if not series:
+        _checks.fail("series", "a mapping with at least one series", series)
+    if ax is None:
+        _, ax = figure()
+    labels = list(series)
+    for number, (label, values) in enumerate(series.items()):
+        values = np.asarray(values, dtype=float)
+        values = values[:, None] if values.ndim == 1 else values
+        measured(ax, x, values, label=label, series=number, line=line)
+    for number, (label, values) in enumerate((theory or {}).items(), start=len(labels)):
+        known = label in labels
+        number = labels.index(label) if known else number
+        _line(ax, x, values, label=None if known else label, series=number)
+    finish(ax, title=title, x=xlabel, y=ylabel, log=log, legend=legend)
+    return ax.figure
+
+
+@styled
+def layer_histograms(
+    rows: Mapping[str, Sequence[Any]],
+    *,
+    title: str,
+    quantity: str = "activation",
+    log: bool = False,
+    limit: float | None = None,
+    bins: int = 41,
+) -> Figure:
+    """Return one histogram of all values a layer, a row of them a start, all on one axis.
+
+    Parameters
+    ----------
+    rows : mapping of str to sequence of array_like, shape (..., batch, units)
+        The values of each layer, by the label of the row; replicas, inputs and units are pooled.
+    title : str
+        The finding.
+    quantity : str
+        What the values are, for the axis label.
+    log : bool
+        Show log10 of the absolute values, for scales that differ by powers of ten. Zeros have no
+        logarithm: they are left out, and the panel says which share they are.
+    limit : float, optional
+        The axis runs from ``-limit`` to ``limit`` and what lies outside is left out; without it
+        the axis holds all values. Not together with `log`.
+    bins : int
+        Number of bins of the axis.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No row, rows with no layer or of different lengths, or values that are not finite.
+
+    Examples
+    --------
+    >>> fig = layer_histograms({"a start": [[[0.0, 1.0]], [[2.0, 2.0]]]}, title="two layers")
     >>> [ax.get_title() for ax in fig.axes]
     ['layer 1', 'layer 2']
     """
-    if not len(layers):
-        _checks.fail("layers", "a sequence of at least one layer", layers)
+    if not rows:
+        _checks.fail("rows", "a mapping with at least one row", rows)
     bins = _checks.integer("bins", bins, at_least=1)
-    fig, axes = figure(len(layers), height=2.2, squeeze=False)
-    for number, (ax, layer) in enumerate(zip(axes[0], layers), start=1):
-        values = _checks.array(f"layers[{number - 1}]", layer).ravel()
-        ends = (-limit, limit) if limit is not None else (values.min(), values.max())
-        ax.hist(values, bins=bins, range=ends, density=True, color=_colour(series))
-        ax.set_title(f"layer {number}", loc="center", fontsize=10, fontweight="normal")
-        ax.set_yticks([])
-        ax.grid(False)
-        ax.spines["left"].set_visible(False)
-        low, high = (fmt(end, ".1e" if 0 < abs(end) < 0.01 else ".2g") for end in ends)
-        ax.set_xticks([])
-        ax.set_xlabel(f"{low}\nto {high}", fontsize=9)
+    values = {
+        label: [
+            _checks.array(f"rows[{label!r}][{i}]", layer).ravel() for i, layer in enumerate(row)
+        ]
+        for label, row in rows.items()
+    }
+    lengths = {label: len(row) for label, row in values.items()}
+    if len(set(lengths.values())) != 1 or 0 in lengths.values():
+        _checks.fail("rows", "rows of the same number of layers, at least one", lengths)
+    shares = {label: [np.mean(layer == 0) for layer in row] for label, row in values.items()}
+    if log:
+        values = {
+            label: [np.log10(np.abs(layer[layer != 0])) for layer in row]
+            for label, row in values.items()
+        }
+    everything = np.concatenate([layer for row in values.values() for layer in row])
+    if not everything.size:
+        _checks.fail("rows", "values other than 0, as `log` is True", lengths)
+    ends = (everything.min(), everything.max()) if limit is None else (-limit, limit)
+    columns = next(iter(lengths.values()))
+    size = (WIDTH, 0.9 + 1.1 * len(values))
+    fig = Figure(figsize=size, layout="constrained")
+    axes = fig.subplots(len(values), columns, sharex=True, squeeze=False)
+    for number, (label, row) in enumerate(values.items()):
+        axes[number, 0].set_ylabel(label)
+        for layer, (ax, found) in enumerate(zip(axes[number], row)):
+            if found.size:
+                ax.hist(found, bins=bins, range=ends, density=True, color=_colour(number))
+            if log and shares[label][layer]:
+                zeros = f"{shares[label][layer]:.0%} zeros"
+                ax.text(0.03, 0.95, zeros, transform=ax.transAxes, fontsize=8, va="top")
+            if not number:
+                name = f"layer {layer + 1}"
+                ax.set_title(name, loc="center", fontsize=10, fontweight="normal")
+            ax.set_yticks([])
+            ax.grid(False)
+            ax.spines["left"].set_visible(False)
+            ax.xaxis.get_major_locator().set_params(nbins=3)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    fig.supxlabel(f"{quantity}, range of the panel", fontsize=10)
+    fig.supxlabel(f"log10 |{quantity}|" if log else quantity, fontsize=10)
     return fig
 
 

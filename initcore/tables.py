@@ -1,4 +1,4 @@
-"""The aligned, rounded tables that notebooks print (floor 0).
+"""The aligned, rounded tables that notebooks print (level 0).
 
 A table is columns of equal length. What it prints is small and stable: four significant
 digits unless told otherwise, no ``-0``, no address, the same text under every NumPy.
@@ -6,7 +6,8 @@ digits unless told otherwise, no ``-0``, no address, the same text under every N
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,18 +77,20 @@ class Table:
     Parameters
     ----------
     columns : mapping of str to array_like
-        One-dimensional columns, all of one length; a scalar is repeated.
+        Columns of one length, one-dimensional; a scalar is repeated. A column of shape
+        ``(rows, replicas)`` is printed as ``median [5%, 95%]`` over the replicas.
     title : str, optional
         A line above the table.
     formats : mapping of str to (str or callable), optional
         How to print a column: a format specification such as ``".2e"``, or a function of one
-        value. Floats are otherwise printed with four significant digits.
+        value. Floats are otherwise printed with four significant digits, medians and their bands
+        with three.
 
     Raises
     ------
     ValueError
-        No column, columns of different lengths, a column that is not one-dimensional, or a
-        format for a column that does not exist.
+        No column, columns of different lengths, a column with more than two axes, or a format
+        for a column that does not exist.
 
     Examples
     --------
@@ -99,6 +102,9 @@ class Table:
         2  0.00683
     >>> float(table["std"].sum().round(4))
     0.1043
+    >>> print(Table({"layer": [1], "std": [[0.09, 0.1, 0.12]]}))
+    layer  std
+        1  0.1 [0.091, 0.118]
     """
 
     def __init__(
@@ -111,10 +117,10 @@ class Table:
         if not columns:
             _checks.fail("columns", "a mapping with at least one column", columns)
         arrays = {str(name): np.asarray(column) for name, column in columns.items()}
-        lengths = {name: len(column) for name, column in arrays.items() if column.ndim == 1}
-        if any(column.ndim > 1 for column in arrays.values()):
-            wrong = {name: column.shape for name, column in arrays.items() if column.ndim > 1}
-            _checks.fail("columns", "one-dimensional columns", wrong)
+        lengths = {name: len(column) for name, column in arrays.items() if column.ndim}
+        if any(column.ndim > 2 for column in arrays.values()):
+            wrong = {name: column.shape for name, column in arrays.items() if column.ndim > 2}
+            _checks.fail("columns", "columns of shape (rows,) or (rows, replicas)", wrong)
         if len(set(lengths.values())) > 1:
             _checks.fail("columns", "columns of one length", lengths)
         rows = next(iter(lengths.values()), 1)
@@ -151,16 +157,18 @@ class Table:
         return {name: column.copy() for name, column in self._columns.items()}
 
     def _cells(self, name: str) -> list[str]:
+        column = self._columns[name]
+        if column.ndim == 2:
+            return spread(column, self._formats.get(name, ".3g")).tolist()
         how = self._formats.get(name, ".4g")
-        column = self._columns[name].tolist()
-        return [how(value) if callable(how) else fmt(value, how) for value in column]
+        return [how(value) if callable(how) else fmt(value, how) for value in column.tolist()]
 
     def __str__(self) -> str:
         lines: list[list[str]] = [[] for _ in range(len(self) + 1)]
         for name, column in self._columns.items():
             cells = [name, *self._cells(name)]
             width = max(map(len, cells))
-            is_text = column.dtype.kind in "OUS"
+            is_text = column.ndim == 2 or column.dtype.kind in "OUS"
             for line, cell in zip(lines, cells):
                 line.append(cell.ljust(width) if is_text else cell.rjust(width))
         body = ["  ".join(line).rstrip() for line in lines]
@@ -169,11 +177,11 @@ class Table:
     __repr__ = __str__
 
 
-def decide(claim: str, verdict: str, checks: Mapping[str, Any]) -> None:
-    """Print a claim's verdict with the checks it rests on; raise if one of them fails.
+def decide(claim: str, verdict: str, statement: str, checks: Mapping[str, Any]) -> None:
+    """Print a claim as people tell it, the verdict, and the checks that the verdict rests on.
 
     The cell that calls this is the *deciding cell* of the claim: a test holds that every claim
-    of ``claims.yml`` has one, with the same verdict, and the website links to it.
+    of ``claims.yml`` has one, with the same statement and verdict, and the website links to it.
 
     Parameters
     ----------
@@ -181,37 +189,67 @@ def decide(claim: str, verdict: str, checks: Mapping[str, Any]) -> None:
         The claim's id in ``claims.yml``.
     verdict : {"true", "imprecise", "wrong"}
         What the checks show.
-    checks : mapping of str to bool
-        A sentence that states what was checked, and whether it holds.
+    statement : str
+        The claim as it is usually told.
+    checks : mapping of str to (value, relation, bound), (value, relation, bound, spec) or bool
+        What was measured, and what it has to be: `relation` is one of ``< <= > >= == in``, the
+        bound of ``in`` a pair (low, high), and `spec` the format of the value, ``".2g"``
+        otherwise. A bool stands where not one digit of the value is stable.
 
     Raises
     ------
     AssertionError
         A check does not hold; the message lists those that failed.
     ValueError, TypeError
-        No check, an unknown verdict, or a check that is not a single bool.
+        No check, an unknown verdict or relation, an empty statement, or a check of another form.
 
     Examples
     --------
-    >>> decide("V4", "wrong", {"n Var(w) = 1 keeps the variance": True})
-    Claim V4 is wrong as it is usually told:
-      holds: n Var(w) = 1 keeps the variance
+    >>> decide("V4", "wrong", "The variance of a weight must be about 1.",
+    ...        {"n Var(w) that keeps the variance, n = 400": (1.003, "in", (0.9, 1.1), ".3g")})
+    Claim V4: "The variance of a weight must be about 1."
+    Verdict: wrong
+      n Var(w) that keeps the variance, n = 400: 1 in [0.9, 1.1]
     """
     _checks.choice("verdict", verdict, VERDICTS)
+    if not isinstance(statement, str) or not statement.strip():
+        _checks.fail("statement", "the claim as it is usually told", statement)
     if not checks:
         _checks.fail("checks", "a mapping with at least one check", checks)
-    failed = [
-        text for text, holds in checks.items() if not _checks.flag(f"checks[{text!r}]", holds)
-    ]
+    results = {text: _check(f"checks[{text!r}]", check) for text, check in checks.items()}
+    failed = [f"{text}: {shown}" for text, (holds, shown) in results.items() if not holds]
     if failed:
         raise AssertionError(f"Claim {claim} is no longer {verdict}: " + "; ".join(failed))
-    lines: Sequence[str] = [f"  holds: {text}" for text in checks]
-    print(f"Claim {claim} is {VERDICT_PHRASE[verdict]}:", *lines, sep="\n")
+    lines = [f"  {text}: {shown}" for text, (_, shown) in results.items()]
+    statement = " ".join(statement.split())
+    print(f'Claim {claim}: "{statement}"', f"Verdict: {verdict}", *lines, sep="\n")
 
 
-VERDICTS = ("true", "imprecise", "wrong")
-VERDICT_PHRASE = {
-    "true": "true",
-    "imprecise": "imprecise as it is usually told",
-    "wrong": "wrong as it is usually told",
+def _check(name: str, check: Any) -> tuple[bool, str]:
+    """Return whether one check holds, and how it is printed."""
+    if not isinstance(check, tuple):
+        holds = _checks.flag(name, check)
+        return holds, fmt(holds)
+    if not 3 <= len(check) <= 4:
+        _checks.fail(name, "(value, relation, bound) or (value, relation, bound, spec)", check)
+    value, relation, bound, spec = (*check, ".2g")[:4]
+    _checks.choice(f"{name}[1]", relation, ("in", *RELATIONS))
+    number = _checks.number(f"{name}[0]", value)
+    shown = fmt(value if isinstance(value, (int, np.integer)) else number, spec)
+    if relation == "in":
+        if not isinstance(bound, tuple) or len(bound) != 2:
+            _checks.fail(f"{name}[2]", "a pair (low, high)", bound)
+        low, high = (_checks.number(f"{name}[2]", end) for end in bound)
+        return low <= number <= high, f"{shown} in [{fmt(low)}, {fmt(high)}]"
+    bound = _checks.number(f"{name}[2]", bound)
+    return RELATIONS[relation](number, bound), f"{shown} {relation} {fmt(bound)}"
+
+
+RELATIONS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
 }
+VERDICTS = ("true", "imprecise", "wrong")

@@ -11,9 +11,15 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81yt
 ALT = "A line that rises from one at the first layer to three at the third."
 NAME = "chapters/03_small.ipynb"
 
-IMPORTS = "import numpy as np\n\nfrom initcore import plots\nfrom initcore.tables import decide"
+IMPORTS = (
+    "import numpy as np\n\nfrom initcore import plots, widgets\nfrom initcore.tables import decide"
+)
 INTRODUCTION = """\
 # Why do small weights keep a net from learning?
+
+## In one screen
+
+Small weights shrink the spread, layer by layer.
 
 ## What you will learn
 
@@ -31,6 +37,11 @@ SHRINKING = """\
 
 Each layer multiplies the spread by $\\sigma\\sqrt{n}$, here to [0.32](#cell-id=cell-4), see
 [Glorot and Bengio (2010)](../pages/references.md#glorot2010).
+"""
+TURN = """\
+## Turn it yourself
+
+Move the slider.
 """
 BREAKS = """\
 ## When it breaks
@@ -130,9 +141,25 @@ Each factor doubles.
 
 - [Glorot and Bengio (2010)](../pages/references.md#glorot2010), on the scale of weights.
 """
+STATEMENT = "With small weights the activations shrink, by $\\sigma\\sqrt n$ a layer."
+DECIDE = f'''\
+decide(
+    "S1",
+    "imprecise",
+    r"{STATEMENT}",
+    {{"it shrinks": (spread[0], "<", 1)}},
+)'''
+VERDICT = f'Claim S1: "{STATEMENT}"\nVerdict: imprecise\n  it shrinks: 0.32 < 1\n'
+PANEL = """\
+def measure(sd=1.0):
+    return f"a layer multiplies the spread by {sd * layers**0.5:.3g}"
+
+
+dial = widgets.panel(measure, sd=[0.1, 1.0])
+dial.show()"""
 LEDGER = f"""\
 - id: S1
-  statement: With small weights the activations shrink, by $\\sigma\\sqrt n$ a layer.
+  statement: {STATEMENT}
   verdict: imprecise
   truth: It is the **spread** that shrinks.
   source: [glorot2010]
@@ -165,7 +192,6 @@ def notebook():
         data={"image/png": PNG, "text/plain": f"Figure: {ALT}"},
         metadata={"image/png": {"alt": ALT, "width": 720}},
     )
-    verdict = "Claim S1 is imprecise as it is usually told:\n  holds: it shrinks\n"
     cells = [
         new_markdown_cell(INTRODUCTION),
         new_code_cell(f"{IMPORTS}\n\nlayers = 10"),
@@ -177,9 +203,12 @@ def notebook():
         ),
         new_code_cell('print(f"layer     std\\n    1   {spread[0]:.3f}")', outputs=printed),
         new_code_cell(
-            'decide("S1", "imprecise", {"it shrinks": spread[0] < 1})',
-            outputs=[new_output("stream", name="stdout", text=verdict)],
+            DECIDE,
+            outputs=[new_output("stream", name="stdout", text=VERDICT)],
         ),
+        new_markdown_cell(TURN),
+        new_code_cell(PANEL),
+        new_code_cell("print(dial.set(sd=0.1))", outputs=printed),
         new_markdown_cell(BREAKS),
         new_code_cell("other = np.random.default_rng(1).normal()\nassert other > -9"),
         new_markdown_cell(END),

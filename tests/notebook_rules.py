@@ -20,10 +20,15 @@ How a chapter is written, so that it keeps them
   the option as its ``<summary>`` and the feedback within, which starts with ``Right.`` for one of
   them and with ``No.`` for the others. From the second chapter on one question or more is about
   another chapter and starts with ``(From the chapter on …)``. *References* is a list of links.
-- A code cell is plain Python of at most 12 lines (lines that hold nothing but text, such as a
+- *In one screen* answers the question in a few sentences and holds the chapter's live figure.
+- A code cell is plain Python of at most 20 lines (lines that hold nothing but text, such as a
   long alternative text within brackets, do not count), prints or asserts something, and draws at
   most one figure, by `initcore.plots.show`. The numbers of a figure are printed or asserted in
   its own cell, or in the next one, which then uses a variable of the figure's cell.
+- The experiment stands in the cells. One that only lays out a table, draws or checks has the tag
+  ``hide-input``: it is folded on the page and, by `website/notebooks.py`, in JupyterLab.
+- *Turn it yourself* holds a panel of controls (`initcore.widgets.panel`) around a function of the
+  chapter; the next cell moves it (`set`) and prints what it shows.
 - Links are plain Markdown: ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
 - A measured number in a sentence is a link to the cell that prints it, ``[0.97](#cell-id=depth)``:
   see ``website/marks.py``.
@@ -62,8 +67,10 @@ from initcore.explorers import EXPLORERS  # noqa: E402
 
 GLOSSARY = "glossary.md"
 SECTIONS = (
+    "In one screen",
     "What you will learn",
     "Predict first",
+    "Turn it yourself",
     "When it breaks",
     "Takeaway",
     "What practitioners do today",
@@ -72,7 +79,8 @@ SECTIONS = (
     "Claims decided here",
     "References",
 )
-MOST_LINES = 12
+MOST_LINES = 20
+MOST_CELLS = 64
 SHORTEST_ALT = 40
 
 # What a chapter may import. Another package would have to be in requirements.txt; modules that
@@ -125,7 +133,10 @@ OUTSIDE = {
     **dict.fromkeys(("urlopen", "urlretrieve"), "uses the network"),
 }
 NUMPY_RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "SeedSequence", "default_rng"}
-TAGS = {"hide-input"}  # folds the code, shows the output
+FOLDED = "hide-input"  # folds the code on the page, and `source_hidden` folds it in JupyterLab
+
+# What `initcore.experiments` holds for a notebook: what several chapters run.
+EXPERIMENTS = {"fit_on_digits", "propagate", "split_digits", "train_on_digits"}
 
 MARKER = re.compile(r"NBVAL|PYTEST_VALIDATE", re.IGNORECASE)
 MAGIC = re.compile(r"^\s*(%|!|\?|\w+\s*=\s*[%!])|\?\s*$")
@@ -391,11 +402,15 @@ def lets_nbval_see_every_cell(chapter: Chapter) -> Iterator[str]:
         if cell.cell_type == "raw":
             yield "a raw cell, which JupyterLab shows and the page does not"
         where = f"a cell ({cell.source[:30]!r})"
-        for tag in set(cell.metadata.get("tags", [])) - TAGS:
-            if chapter.is_setup(cell):
-                continue  # not on the page, which does not begin with machinery; run by nbval
+        if chapter.is_setup(cell):
+            continue  # not on the page, which does not begin with machinery; run by nbval
+        tags = cell.metadata.get("tags", [])
+        for tag in set(tags) - {FOLDED}:
             yield f"{where} has the tag {tag}"
-        for key in set(cell.metadata) - {"tags", "mystnb"}:
+        folded = {"source_hidden": True} if FOLDED in tags and cell.cell_type == "code" else None
+        if cell.metadata.get("jupyter") != folded:
+            yield f"{where} is folded on the page or in JupyterLab, not in both"
+        for key in set(cell.metadata) - {"tags", "mystnb", "jupyter"}:
             yield f"{where} has metadata that no chapter needs: {key}"
         for key in set(cell.metadata.get("mystnb", {})) - {"image"}:
             yield f"{where} has metadata that no chapter needs: mystnb.{key}"
@@ -566,7 +581,9 @@ def gives_the_numbers_of_a_figure(chapter: Chapter) -> Iterator[str]:
 
 
 def is_short(chapter: Chapter) -> Iterator[str]:
-    """A cell has at most 12 lines of code, one statement a line."""
+    """A chapter has about 60 cells, a cell at most 20 lines of code, one statement a line."""
+    if len(chapter.notebook.cells) > MOST_CELLS:
+        yield f"there are {len(chapter.notebook.cells)} cells, {MOST_CELLS} at most"
     for code in chapter.code:
         lines, semicolons = count_lines(code.source)
         if lines > MOST_LINES:
@@ -589,6 +606,37 @@ def count_lines(source: str) -> tuple[int, int]:
     except (tokenize.TokenError, SyntaxError):  # `is_plain_python` says so
         pass
     return len(lines), semicolons
+
+
+def shows_its_experiments(chapter: Chapter) -> Iterator[str]:
+    """The experiment stands in the cells: of `initcore.experiments` only what several share."""
+    for code in chapter.code:
+        for node in ast.walk(code.tree):
+            name = None
+            if isinstance(node, ast.Attribute) and name_of(node.value) == "experiments":
+                name = node.attr
+            elif isinstance(node, ast.ImportFrom) and node.module == "initcore.experiments":
+                name = next((a.name for a in node.names if a.name not in EXPERIMENTS), None)
+            if name is not None and name not in EXPERIMENTS:
+                yield f"code cell {code.number} calls experiments.{name}, and shows it to nobody"
+
+
+def drives_its_panels(chapter: Chapter) -> Iterator[str]:
+    """A panel of controls is moved by the next cell, which prints what it shows."""
+    panels = 0
+    for code, after in zip(chapter.code, [*chapter.code[1:], None], strict=True):
+        for node in ast.walk(code.tree):
+            is_panel = isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+            if not is_panel or name_of(node.value.func) != "panel":
+                continue
+            panels += 1
+            name = name_of(node.targets[0])
+            if f"{name}.show()" not in code.source:
+                yield f"code cell {code.number} makes a panel and does not show it"
+            if after is None or f"{name}.set(" not in after.source or not after.has_numbers:
+                yield f"the cell after code cell {code.number} does not move `{name}` and print"
+    if not panels:
+        yield "there is no panel of controls (initcore.widgets.panel) to turn"
 
 
 def imports_initcore(chapter: Chapter) -> Iterator[str]:
@@ -911,7 +959,8 @@ def asks_before_it_shows(chapter: Chapter) -> Iterator[str]:
     for section in chapter.sections:
         if section.title == "Predict first":
             break
-        before.append(section)
+        if section.title != "In one screen":
+            before.append(section)
     for section in before:
         for code in section.code:
             if code.draws:
@@ -1035,6 +1084,8 @@ RULES: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     says_what_a_figure_shows,
     gives_the_numbers_of_a_figure,
     is_short,
+    shows_its_experiments,
+    drives_its_panels,
     imports_initcore,
     begins_with_the_setup_cell,
     stays_inside,

@@ -33,16 +33,18 @@ ORDER = (
     "pretraining",
     "experiments",
     "plots",
+    "widgets",
     "explorers",
 )
 # What a module may use beside the standard library, NumPy and the package itself.
 EXTRA = {
     "plots": {"matplotlib", "IPython"},
+    "widgets": {"ipywidgets", "matplotlib", "IPython"},
     "explorers": {"anywidget", "traitlets", "matplotlib", "IPython"},
     "training": {"tqdm"},
     "_keras": {"keras", "ml_dtypes"},
 }
-OPTIONAL = {"plots", "explorers"}  # may do so at the top: they need more than NumPy
+OPTIONAL = {"plots", "widgets", "explorers"}  # may do so at the top: they need more than NumPy
 # Of numpy.random: what makes a stream of its own. The rest shares one hidden state.
 OWN_STREAM = {"BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng"}
 

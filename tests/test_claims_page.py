@@ -58,8 +58,8 @@ def page(folder, name):
 def test_claims_and_deciding_cells_are_linked(tmp_path):
     def a_folded_cell_that_decides_twice(chapter):
         chapter.cells[5].metadata["tags"] = ["hide-input"]
-        chapter.cells[5].source += '\ndecide("S2", "true", {"it shrinks": spread[0] < 2})'
-        chapter.cells[8].source += "\n\n[S2](#claim-S2)"
+        chapter.cells[5].source += '\ndecide("S2", "true", "It is.", {"it shrinks": spread[0] < 2})'
+        chapter.cells[11].source += "\n\n[S2](#claim-S2)"
 
     prepare(tmp_path, a_folded_cell_that_decides_twice)
     ledger = tmp_path / claims.LEDGER

@@ -19,7 +19,7 @@ from notebook_rules import ROOT, RULES, notebooks
 
 from initcore.explorers import Scale
 
-SETUP, FIGURE, TABLE, DECIDING, BROKEN = 1, 3, 4, 5, 7  # the code cells of the example
+SETUP, FIGURE, TABLE, DECIDING, BROKEN = 1, 3, 4, 5, 10  # the code cells of the example
 INTRODUCTION, TEXT, END = 0, 2, 8  # its Markdown cells
 
 

@@ -130,7 +130,7 @@ def deciding_calls(source: str) -> list[DecidingCall]:
 
     Examples
     --------
-    >>> [(call.claim, call.verdict) for call in deciding_calls("decide('S1', 'true', checks)")]
+    >>> [(call.claim, call.verdict) for call in deciding_calls("decide('S1', 'true', '…', {})")]
     [('S1', 'true')]
     """
     try:
@@ -141,7 +141,7 @@ def deciding_calls(source: str) -> list[DecidingCall]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _name(node.func) == "decide":
             named = {keyword.arg: keyword.value for keyword in node.keywords}
-            named |= dict(zip(("claim", "verdict", "checks"), node.args, strict=False))
+            named |= dict(zip(("claim", "verdict", "statement", "checks"), node.args, strict=False))
             found.append(DecidingCall(_text(named.get("claim")), _text(named.get("verdict")), node))
     return found
 

@@ -73,6 +73,8 @@ VOLATILE = (
     "slideshow",
     "trusted",
 )
+# Cells whose code the page folds, or leaves out: JupyterLab folds it too.
+FOLDED = {"hide-input", setup_cell.TAG}
 # What would make a run depend on the shell it was started from.
 NOT_INHERITED = ("MPLBACKEND", "PYTHONSTARTUP", "PYTHONWARNINGS")
 # One thread each, as in `make test`: two kernels with all threads each are three times slower.
@@ -163,6 +165,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         for key in VOLATILE:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
+            if FOLDED & set(cell.metadata.get("tags", ())):
+                cell.metadata["jupyter"] = nbformat.from_dict({"source_hidden": True})
             cell.outputs = _join_streams(cell.outputs)
             _carry_alt_text(cell)
     return notebook

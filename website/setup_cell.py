@@ -22,6 +22,7 @@ from repository import read_repository
 
 ID = "setup"
 TAG = "remove-cell"  # MyST-NB leaves the cell out of the page
+METADATA = {"tags": [TAG], "jupyter": {"source_hidden": True}}  # and JupyterLab folds it
 TEMPLATE = """\
 # This cell makes sure that initcore, the course's own package, is there. If the next cell does not
 # find it although this one has just installed it, restart the kernel.
@@ -68,7 +69,7 @@ def is_setup(cell: NotebookNode, config: Path) -> bool:
     return (
         cell.cell_type == "code"
         and cell.get("id") == ID
-        and cell.metadata == {"tags": [TAG]}
+        and cell.metadata == METADATA
         and cell.source == source(config)
     )
 
@@ -76,5 +77,5 @@ def is_setup(cell: NotebookNode, config: Path) -> bool:
 def put(notebook: NotebookNode, config: Path) -> None:
     """Make the setup cell the first one below the title, whatever it was before."""
     notebook.cells = [cell for cell in notebook.cells if cell.get("id") != ID]
-    cell = new_code_cell(source(config), id=ID, metadata={"tags": [TAG]})
+    cell = new_code_cell(source(config), id=ID, metadata=METADATA)
     notebook.cells.insert(1, cell)
