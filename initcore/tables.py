@@ -7,6 +7,7 @@ digits unless told otherwise, no ``-0``, no address, the same text under every N
 from __future__ import annotations
 
 import operator
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -220,9 +221,11 @@ def decide(claim: str, verdict: str, statement: str, checks: Mapping[str, Any]) 
     failed = [f"{text}: {shown}" for text, (holds, shown) in results.items() if not holds]
     if failed:
         raise AssertionError(f"Claim {claim} is no longer {verdict}: " + "; ".join(failed))
-    lines = [f"  {text}: {shown}" for text, (_, shown) in results.items()]
     statement = " ".join(statement.split())
-    print(f'Claim {claim}: "{statement}"', f"Verdict: {verdict}", *lines, sep="\n")
+    lines = [f'Claim {claim}: "{statement}"', f"Verdict: {verdict}"]
+    lines += [f"  {text}: {shown}" for text, (_, shown) in results.items()]
+    for line in lines:
+        print(textwrap.fill(line, PAGE, subsequent_indent="    "))
 
 
 def _check(name: str, check: Any) -> tuple[bool, str]:
@@ -245,6 +248,8 @@ def _check(name: str, check: Any) -> tuple[bool, str]:
     return RELATIONS[relation](number, bound), f"{shown} {relation} {fmt(bound)}"
 
 
+PAGE = 78
+"""Characters that fit on a line of the page, on a screen of 1280 pixels."""
 RELATIONS = {
     "<": operator.lt,
     "<=": operator.le,

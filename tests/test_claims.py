@@ -62,8 +62,8 @@ def _chapter(chapter, name, ledger):
                 in_ledger = verdicts[call.claim]
                 yield f"{where}: {call.claim} is {call.verdict}, {in_ledger} in the ledger"
             said = statements.get(call.claim, "")
-            printed = f'Claim {call.claim}: "{said}"\nVerdict: {call.verdict}\n'
-            if printed not in "".join(code.texts):
+            wanted = f'Claim {call.claim}: "{said}" Verdict: {call.verdict} '
+            if wanted not in " ".join("".join(code.texts).split()):  # it is wrapped
                 yield f"{where} does not print the ledger's statement and verdict on {call.claim}"
             yield from (f"{where}: {problem}" for problem in _call(call.node, code.tree))
     for claim in sorted(set(expected) | set(decided)):
