@@ -18,7 +18,6 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import test_panels  # noqa: E402
 from needed_cells import needed  # noqa: E402
 
-
 FIGURE = ["from initcore import explorers\nexplorers.Scale(sd=0.1).show()", "1 + 1"]
 
 
@@ -85,9 +84,9 @@ def run_all(page, lab, name):
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
-@pytest.mark.parametrize("name", panels())
-def test_a_panel_runs_the_function_of_its_chapter(page, lab, name):
-    run_all(page, lab, name)
+@pytest.mark.parametrize("panel_of", panels())
+def test_a_panel_runs_the_function_of_its_chapter(page, lab, panel_of):
+    run_all(page, lab, panel_of)
     panel = page.locator(".jp-OutputArea .widget-vbox").last
     panel.locator("pre").last.wait_for()
     move_controls(panel)
