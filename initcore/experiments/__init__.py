@@ -22,7 +22,6 @@ from initcore.experiments.compromise import (
     layer_singular_values,
     through_layers,
 )
-from initcore.experiments.convolutions import convolution_q, convolve
 from initcore.experiments.digits import DigitsRun, fit_on_digits, split_digits, train_on_digits
 from initcore.experiments.normalisation import (
     DEEP_STARTS,
@@ -119,8 +118,6 @@ __all__ = [
     "cd1_cosines",
     "classifier_at_start",
     "classifier_signals",
-    "convolution_q",
-    "convolve",
     "curvature_over_scales",
     "deep_autoencoder",
     "deep_classifier",
