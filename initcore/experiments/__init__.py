@@ -6,14 +6,6 @@ no figure and computes no theory. The modules inside are by subject; none import
 ``_common`` and ``digits``, which trains classifiers for all.
 """
 
-from initcore.experiments.assumptions import (
-    BREAKS,
-    BROKEN,
-    broken_assumptions,
-    broken_net,
-    input_layer_on,
-    prediction_ratio,
-)
 from initcore.experiments.compromise import (
     Signals,
     both_ways,
@@ -89,8 +81,6 @@ from initcore.experiments.which_zero import (
 )
 
 __all__ = [
-    "BREAKS",
-    "BROKEN",
     "BlockRuns",
     "BlockSteps",
     "Branches",
@@ -113,8 +103,6 @@ __all__ = [
     "accuracy_over_scales",
     "block_steps",
     "both_ways",
-    "broken_assumptions",
-    "broken_net",
     "cd1_cosines",
     "classifier_at_start",
     "classifier_signals",
@@ -127,7 +115,6 @@ __all__ = [
     "fit_on_digits",
     "full_batch_steps",
     "gpt2_branch",
-    "input_layer_on",
     "largest_curvature",
     "layer_singular_values",
     "lsuv",
@@ -141,7 +128,6 @@ __all__ = [
     "pca_error",
     "pca_reconstruction",
     "pixels",
-    "prediction_ratio",
     "product_spectrum",
     "propagate",
     "rank_over_training",
