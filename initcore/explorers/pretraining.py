@@ -82,9 +82,7 @@ class Pretraining(Explorer):
         rngs = [np.random.default_rng(0) for _ in NOISES]
         errors, pictures = np.zeros((len(NOISES), LAYERS, REPLICAS)), [[] for _ in NOISES]
         for layer, (a, b) in enumerate(zip(seen, tested)):
-            for i, (noise, B, c) in enumerate(
-                zip(NOISES, *noisy_readout(a, train, NOISES))
-            ):
+            for i, (noise, B, c) in enumerate(zip(NOISES, *noisy_readout(a, train, NOISES))):
                 missing = np.square(b @ B + c - test).sum(axis=-1).mean(axis=-1)
                 errors[i, layer] = missing + noise**2 * np.square(B).sum(axis=(-2, -1))
                 draw = b[0, shown] + noise * rngs[i].standard_normal((len(shown), b.shape[-1]))
