@@ -6,14 +6,6 @@ no figure and computes no theory. The modules inside are by subject; none import
 ``_common`` and ``digits``, which trains classifiers for all.
 """
 
-from initcore.experiments.compromise import (
-    Signals,
-    both_ways,
-    classifier_signals,
-    draw_weights,
-    layer_singular_values,
-    through_layers,
-)
 from initcore.experiments.digits import DigitsRun, fit_on_digits, split_digits, train_on_digits
 from initcore.experiments.normalisation import (
     DEEP_STARTS,
@@ -57,20 +49,13 @@ __all__ = [
     "Run",
     "ScaleRun",
     "Scales",
-    "Signals",
     "Start",
     "accuracy_over_scales",
-    "both_ways",
-    "classifier_at_start",
-    "classifier_signals",
-    "curvature_over_scales",
-    "draw_weights",
     "first_losses",
     "first_steps",
     "fit_on_digits",
     "gpt2_branch",
     "largest_curvature",
-    "layer_singular_values",
     "lsuv",
     "normal_network",
     "normalised_spread",
@@ -82,7 +67,6 @@ __all__ = [
     "residual_stream",
     "scaled_weights",
     "split_digits",
-    "through_layers",
     "train_constant",
     "train_deep",
     "train_on_digits",
