@@ -132,6 +132,14 @@ def test_train_on_digits_learns_and_says_what_it_used():
     np.testing.assert_allclose(run.history.validation_accuracy[-1], right.mean(axis=-1))
 
 
+def test_train_on_digits_in_single_precision():
+    run = experiments.train_on_digits(
+        "relu", "he_normal", hidden=(32,), epochs=5, replicas=2, dtype="float32"
+    )
+    assert run.net.dtype == np.float32
+    assert run.history.validation_accuracy[-1].min() > 0.85
+
+
 def test_train_on_digits_takes_another_optimizer():
     slow = training.SGD(1e-9)
     run = experiments.train_on_digits("tanh", "zeros", hidden=(4,), optimizer=slow, epochs=1)

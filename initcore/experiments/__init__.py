@@ -23,7 +23,6 @@ from initcore.experiments.compromise import (
     through_layers,
 )
 from initcore.experiments.convolutions import convolution_q, convolve
-from initcore.experiments.depth import disagreement, epochs_to, kept_share, signals
 from initcore.experiments.digits import DigitsRun, fit_on_digits, split_digits, train_on_digits
 from initcore.experiments.normalisation import (
     DEEP_STARTS,
@@ -110,15 +109,12 @@ __all__ = [
     "convolve",
     "deep_autoencoder",
     "deep_classifier",
-    "disagreement",
     "draw_weights",
-    "epochs_to",
     "first_steps",
     "fit_on_digits",
     "full_batch_steps",
     "gpt2_branch",
     "input_layer_on",
-    "kept_share",
     "layer_singular_values",
     "lsuv",
     "mean_image_error",
@@ -139,7 +135,6 @@ __all__ = [
     "residual_stream",
     "scaled_weights",
     "second_layer_errors",
-    "signals",
     "smoothness",
     "split_digits",
     "through_layers",
