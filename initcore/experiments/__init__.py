@@ -29,16 +29,6 @@ from initcore.experiments.residual import (
     residual_stream,
     train_residual,
 )
-from initcore.experiments.scale import (
-    Scales,
-    Start,
-    accuracy_over_scales,
-    classifier_at_start,
-    curvature_over_scales,
-    first_losses,
-    largest_curvature,
-    unit_factors,
-)
 )
 
 __all__ = [
@@ -48,14 +38,9 @@ __all__ = [
     "RESIDUAL_STARTS",
     "Run",
     "ScaleRun",
-    "Scales",
-    "Start",
-    "accuracy_over_scales",
-    "first_losses",
     "first_steps",
     "fit_on_digits",
     "gpt2_branch",
-    "largest_curvature",
     "lsuv",
     "normal_network",
     "normalised_spread",
@@ -72,5 +57,4 @@ __all__ = [
     "train_on_digits",
     "train_residual",
     "train_scales",
-    "unit_factors",
 ]
