@@ -82,10 +82,10 @@ class Table:
         ``(rows, replicas)`` is printed as ``median [5%, 95%]`` over the replicas.
     title : str, optional
         A line above the table.
-    formats : mapping of str to (str or callable), optional
+    formats : str, or mapping of str to (str or callable), optional
         How to print a column: a format specification such as ``".2e"``, or a function of one
-        value. Floats are otherwise printed with four significant digits, medians and their bands
-        with three.
+        value; one specification alone is that of all columns. Floats are otherwise printed with
+        four significant digits, medians and their bands with three.
 
     Raises
     ------
@@ -113,7 +113,7 @@ class Table:
         columns: Mapping[str, Any],
         *,
         title: str | None = None,
-        formats: Mapping[str, Format] | None = None,
+        formats: str | Mapping[str, Format] | None = None,
     ) -> None:
         if not columns:
             _checks.fail("columns", "a mapping with at least one column", columns)
@@ -130,6 +130,8 @@ class Table:
             for name, column in arrays.items()
         }
         self.title = title
+        if isinstance(formats, str):
+            formats = dict.fromkeys(self._columns, formats)
         self._formats = dict(formats or {})
         for name in self._formats:
             _checks.choice("formats", name, list(self._columns))

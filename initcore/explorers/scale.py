@@ -24,7 +24,7 @@ class Scale(Explorer):
 
     Classifiers of 100 inputs and layers of 50 units, before training, with standard normal inputs:
     20 nets a case. The pooled spread, the spread across inputs and the saturated fraction of each
-    layer's activations, and the median and RMS gradient by its pre-activations.
+    layer's activations, and the median and RMS gradient with respect to its pre-activations.
 
     Examples
     --------
@@ -163,7 +163,7 @@ def _predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.nda
 
 
 def _gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.ndarray:
-    """Return the RMS gradient by the pre-activations of each layer, from that at the output.
+    """Return the RMS gradient with respect to each layer's pre-activations, from that at the output.
 
     ``E[δ_l²] = fan_out Var(w) E[φ′(z_l)²] E[δ_{l+1}²]``.
     """
