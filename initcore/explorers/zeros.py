@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import experiments, plots, training
+from initcore import experiments, network, plots, probes, training
 from initcore.explorers._base import Explorer, control
+from initcore.initializers import Constant, GlorotUniform, RandomNormal
+from initcore.initializers import Zeros as ZeroWeights
 from initcore.tables import Table, fmt
 
 LEVELS = ("zero", "constant", "random")
 # No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
 # arithmetic, but within ten epochs rounding errors grow large enough to free them.
+STEPS_AN_EPOCH = 45  # 1,438 digits, 32 a step
+WEIGHTS = dict(zip(LEVELS, (ZeroWeights(), Constant(0.05), GlorotUniform())))
+BIASES = dict(zip(LEVELS, (ZeroWeights(), Constant(0.05), RandomNormal(stddev=0.5))))
 STEPS = (0, 1, 2, 3, 5, 10, 20, 45, 90, 180)
 UNITS, EPOCHS, REPLICAS = 16, 4, 8
 RATES = {"tanh": 0.05, "sigmoid": 0.2, "relu": 0.05}
 SHOWN = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
 
-#: What happens in training, by the name that `reason` gives it. It holds at every step.
+#: What happens in training, by the name that `reason` gives it. It holds at every step shown.
 REASONS = {
     "dead ReLU": "Every z is exactly 0, and ReLU's slope there is taken as 0. So no gradient "
     "reaches a weight: only the output biases learn.",
@@ -40,7 +46,7 @@ REASONS = {
     "biases": "Only the biases are random. That is enough: the units answer differently, so their "
     "last weights part, and then their first weights.",
     "multiples": "ReLUs with a bias below 0 are dead. The others are positive multiples of one "
-    "unit and stay so: different units, but never of a rank above 1.",
+    "unit: different units of rank 1. Only rounding errors, much later, set them free.",
 }
 
 
@@ -49,7 +55,7 @@ class Zeros(Explorer):
 
     Classifiers of the digits with one hidden layer of 16, trained for four epochs from every
     combination of zero, constant (0.05) and random first weights, last weights and hidden biases,
-    8 nets a case. They are those of `initcore.experiments.which_zero_is_fatal`.
+    8 nets a case. The nets and their training are those of the chapter.
 
     Examples
     --------
@@ -73,13 +79,11 @@ class Zeros(Explorer):
     @classmethod
     def measure(cls, activation: str, first: str, last: str, biases: str) -> dict[str, Any]:
         """Measure the nets of one start at all steps."""
-        found = experiments.block_steps(
-            activation, first, last, biases, RATES[activation], steps=STEPS, replicas=REPLICAS
-        )
+        accuracy, units, rank = block_steps(activation, first, last, biases)
         return {
-            "units": ends(found.distinct),
-            "rank": ends(found.effective_rank, 1),
-            "accuracy": ends(found.accuracy, 2),
+            "units": ends(units),
+            "rank": ends(rank, 1),
+            "accuracy": ends(accuracy, 2),
             "reason": reason(activation, first, last, biases),
         }
 
@@ -145,6 +149,67 @@ class Zeros(Explorer):
             f"{self.step}: {units:g} distinct unit{plural} of {UNITS}, effective rank {rank:.1f}, "
             f"test accuracy {accuracy:.2f}. {REASONS[case['reason']]}"
         )
+
+
+class _Watched:
+    """SGD that looks at the network after some of its steps."""
+
+    def __init__(self, sgd: training.SGD, after: Sequence[int], look: Callable[[], None]) -> None:
+        self.sgd, self.after, self.look = sgd, frozenset(after), look
+
+    def start(self, parameters: list[np.ndarray]) -> None:
+        self.sgd.start(parameters)
+        self.done = 0
+
+    def step(self, parameters: list[np.ndarray], gradients: list[np.ndarray]) -> None:
+        self.sgd.step(parameters, gradients)
+        self.done += 1
+        if self.done in self.after:
+            self.look()
+
+
+def block_steps(
+    activation: str,
+    first: str,
+    last: str,
+    biases: str,
+    *,
+    steps: Sequence[int] = STEPS,
+    replicas: int = REPLICAS,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Train nets from one start of their blocks, and look at them after some of the steps.
+
+    Returns
+    -------
+    accuracy, distinct units, effective rank : ndarray, shape (steps, replicas)
+        On the test digits; of the hidden layer; of its weights.
+
+    Examples
+    --------
+    >>> _, units, _ = block_steps("tanh", "zero", "random", "zero", steps=(0, 1), replicas=2)
+    >>> units.tolist()
+    [[1, 1], [16, 16]]
+    """
+    net = network.MLP(
+        (64, UNITS, 10),
+        activation,
+        weights=[WEIGHTS[first], WEIGHTS[last]],
+        biases=[BIASES[biases], "zeros"],
+        replicas=replicas,
+    )
+    test, found = experiments.split_digits().test, []
+
+    def look() -> None:
+        W, b = net.weights[0], net.biases[0]
+        accuracy = (net.predict(test.x).argmax(axis=-1) == test.y).mean(axis=-1)
+        found.append((accuracy, probes.distinct_units(W, b), probes.effective_rank(W)))
+
+    if steps[0] == 0:
+        look()
+    sgd = _Watched(training.SGD(RATES[activation], momentum=0.9), steps, look)
+    experiments.fit_on_digits(net, optimizer=sgd, epochs=-(-steps[-1] // STEPS_AN_EPOCH))
+    accuracy, units, rank = map(np.array, zip(*found))
+    return accuracy, units, rank
 
 
 def ends(values: Any, decimals: int = 0) -> dict[str, list]:
