@@ -7,6 +7,7 @@ digits unless told otherwise, no ``-0``, no address, the same text under every N
 from __future__ import annotations
 
 import operator
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -81,10 +82,10 @@ class Table:
         ``(rows, replicas)`` is printed as ``median [5%, 95%]`` over the replicas.
     title : str, optional
         A line above the table.
-    formats : mapping of str to (str or callable), optional
+    formats : str, or mapping of str to (str or callable), optional
         How to print a column: a format specification such as ``".2e"``, or a function of one
-        value. Floats are otherwise printed with four significant digits, medians and their bands
-        with three.
+        value; one specification alone is that of all columns. Floats are otherwise printed with
+        four significant digits, medians and their bands with three.
 
     Raises
     ------
@@ -112,7 +113,7 @@ class Table:
         columns: Mapping[str, Any],
         *,
         title: str | None = None,
-        formats: Mapping[str, Format] | None = None,
+        formats: str | Mapping[str, Format] | None = None,
     ) -> None:
         if not columns:
             _checks.fail("columns", "a mapping with at least one column", columns)
@@ -129,6 +130,8 @@ class Table:
             for name, column in arrays.items()
         }
         self.title = title
+        if isinstance(formats, str):
+            formats = dict.fromkeys(self._columns, formats)
         self._formats = dict(formats or {})
         for name in self._formats:
             _checks.choice("formats", name, list(self._columns))
@@ -220,9 +223,11 @@ def decide(claim: str, verdict: str, statement: str, checks: Mapping[str, Any]) 
     failed = [f"{text}: {shown}" for text, (holds, shown) in results.items() if not holds]
     if failed:
         raise AssertionError(f"Claim {claim} is no longer {verdict}: " + "; ".join(failed))
-    lines = [f"  {text}: {shown}" for text, (_, shown) in results.items()]
     statement = " ".join(statement.split())
-    print(f'Claim {claim}: "{statement}"', f"Verdict: {verdict}", *lines, sep="\n")
+    lines = [f'Claim {claim}: "{statement}"', f"Verdict: {verdict}"]
+    lines += [f"  {text}: {shown}" for text, (_, shown) in results.items()]
+    for line in lines:
+        print(textwrap.fill(line, PAGE, subsequent_indent="    "))
 
 
 def _check(name: str, check: Any) -> tuple[bool, str]:
@@ -245,6 +250,8 @@ def _check(name: str, check: Any) -> tuple[bool, str]:
     return RELATIONS[relation](number, bound), f"{shown} {relation} {fmt(bound)}"
 
 
+PAGE = 78
+"""Characters that fit on a line of the page, on a screen of 1280 pixels."""
 RELATIONS = {
     "<": operator.lt,
     "<=": operator.le,

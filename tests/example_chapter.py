@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebook_rules import Chapter, notebooks
+from notebook_rules import WIDGET, Chapter, notebooks
 
 # One grey pixel: the smallest PNG there is, more or less.
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
@@ -192,6 +192,8 @@ def notebook():
         data={"image/png": PNG, "text/plain": f"Figure: {ALT}"},
         metadata={"image/png": {"alt": ALT, "width": 720}},
     )
+    said = {"text/plain": "panel(measure): sd = 1", WIDGET: {"model_id": "1"}}
+    shown = new_output("display_data", data=said)
     cells = [
         new_markdown_cell(INTRODUCTION),
         new_code_cell(f"{IMPORTS}\n\nlayers = 10"),
@@ -207,7 +209,7 @@ def notebook():
             outputs=[new_output("stream", name="stdout", text=VERDICT)],
         ),
         new_markdown_cell(TURN),
-        new_code_cell(PANEL),
+        new_code_cell(PANEL, outputs=[shown]),
         new_code_cell("print(dial.set(sd=0.1))", outputs=printed),
         new_markdown_cell(BREAKS),
         new_code_cell("other = np.random.default_rng(1).normal()\nassert other > -9"),

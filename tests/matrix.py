@@ -20,23 +20,14 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".matrix"
-# From requirements.txt, so that the versions are the course's own.
-NEEDED = (
-    "matplotlib",
-    "ipywidgets",
-    "tqdm",
-    "ipykernel",
-    "nbclient",
-    "nbformat",
-    "pytest",
-    "nbval",
-)
-NEEDED_FOR_TESTS = ("pytest-xdist",)
+RUNNERS = ("ipykernel", "nbclient", "nbformat", "pytest", "nbval")
+RUNNERS_FOR_TESTS = ("pytest-xdist",)
 # One thread, whatever the shell says, and the processor's own kernels.
 PLAIN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 CLEARED = ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES", "MKL_NUM_THREADS")
@@ -73,10 +64,18 @@ def pinned(name: str, file: str = "requirements.txt") -> str:
     return found.group()
 
 
+def needed() -> list[str]:
+    """Return what the notebooks need beside NumPy: the package's extras, and what runs them."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    names = [re.match(r"[\w-]+", line).group() for lines in extras.values() for line in lines]
+    return [*names, *RUNNERS]
+
+
 def environment(numpy: str) -> Path:
     """Make the environment of a NumPy version if need be, and return its Python."""
-    wanted = [f"numpy=={numpy}" if numpy else pinned("numpy"), *map(pinned, NEEDED)]
-    wanted += [pinned(name, "tests/requirements.txt") for name in NEEDED_FOR_TESTS]
+    wanted = [f"numpy=={numpy}" if numpy else pinned("numpy"), *map(pinned, needed())]
+    wanted += [pinned(name, "tests/requirements.txt") for name in RUNNERS_FOR_TESTS]
     folder = FOLDER / wanted[0].replace("==", "-")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = folder / "installed.txt"

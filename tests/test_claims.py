@@ -62,8 +62,8 @@ def _chapter(chapter, name, ledger):
                 in_ledger = verdicts[call.claim]
                 yield f"{where}: {call.claim} is {call.verdict}, {in_ledger} in the ledger"
             said = statements.get(call.claim, "")
-            printed = f'Claim {call.claim}: "{said}"\nVerdict: {call.verdict}\n'
-            if printed not in "".join(code.texts):
+            wanted = f'Claim {call.claim}: "{said}" Verdict: {call.verdict} '
+            if wanted not in " ".join("".join(code.texts).split()):  # it is wrapped
                 yield f"{where} does not print the ledger's statement and verdict on {call.claim}"
             yield from (f"{where}: {problem}" for problem in _call(call.node, code.tree))
     for claim in sorted(set(expected) | set(decided)):
@@ -224,7 +224,7 @@ NAMED = f"checks = {CHECKS}\n{CALL.replace(CHECKS, 'checks')}"
         (DECIDING, CALL, NAMED.replace("decide", "checks.clear()\ndecide"), "written out"),
         (DECIDING, CALL, NAMED.replace("checks =", "if layers:\n    checks ="), "written out"),
         (DECIDING, CHECKS, "{}", "written out"),
-        (DECIDING, f", {CHECKS}", "", "written out"),
+        (DECIDING, f"    {CHECKS},\n", "", "written out"),
         (DECIDING, "(spread[0],", "(0.5,", "hangs on nothing"),
         (DECIDING, CHECKS, '{"it shrinks": ()}', "hangs on nothing"),
         (DECIDING, '(spread[0], "<", 1)', "True", "`True` hangs on nothing"),
@@ -238,7 +238,7 @@ NAMED = f"checks = {CHECKS}\n{CALL.replace(CHECKS, 'checks')}"
             "`spread is spread` hangs on nothing",
         ),
         (DECIDING, '(spread[0], "<", 1)', "bool(spread[0]) or True", "or True` hangs on nothing"),
-        (DECIDING, '"it shrinks": spread', "name: spread", "no sentence that says"),
+        (DECIDING, '"it shrinks": (', "name: (", "no sentence that says"),
         (END, "- [S1](#claim-S1), imprecise: the spread", "- the spread", "it lists []"),
         (END, "[S1](#claim-S1)", "[S1](#claim-S1) [S2](#claim-S2)", "it lists ['S1', 'S2']"),
         (END, "[S1](#claim-S1)", "[here](#claim-S1)", "the link to S1 does not say so"),

@@ -89,7 +89,7 @@ def test_claims_and_deciding_cells_are_linked(tmp_path):
         assert chapter.count(f'id="{name}"') == 1
         assert f'href="#{name}"' in chapter
     cell = chapter[chapter.index('id="claim-S1"') :]
-    before, after = cell.split("Claim S1 is imprecise", 1)
+    before, after = cell.split("Verdict: imprecise", 1)
     assert "decide" in before and "<h2" not in before, "the id is on the wrong cell"
     assert chapter.count('id="cell-cell-4"') == 1 and 'href="#cell-cell-4"' in chapter
     cell = chapter[chapter.index('id="cell-cell-4"') :]

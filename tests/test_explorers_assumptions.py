@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from initcore import experiments
+from initcore import network
 from initcore.explorers import Assumptions
-from initcore.explorers.assumptions import BREAKS, DEPTH
+from initcore.explorers.assumptions import BREAKS, DEPTH, STREAM, broken_net
 
 
 def q(**broken):
@@ -18,7 +18,6 @@ def factors(*broken):
 
 
 def test_a_check_box_for_each_assumption():
-    assert list(BREAKS.values()) == list(experiments.BREAKS)
     assert list(Assumptions.traits_with_controls()) == list(BREAKS) == list(Assumptions.MEASURED)
     assert len(list(Assumptions.cases())) == 2 ** len(BREAKS)
 
@@ -58,3 +57,48 @@ def test_a_mean_of_the_weights_makes_the_mean_that_it_needs():
 def test_the_alternative_text_names_what_is_broken():
     assert Assumptions().alt().startswith("Nothing broken:")
     assert Assumptions(mean=True, biases=True).alt().startswith("A2 (mean), A4:")
+
+
+def mean_factors(broken, **options):
+    return broken_net(broken, replicas=200, seed=4, **options).mean(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        ((), [1, 1, 1]),
+        (("dependent",), [1, 3 * 100 / 102, None]),  # mean a⁴ / (mean a²)² of 100 normals
+        (("pairs",), [1, 1, 1]),  # the cross terms have mean zero
+        (("pairs", "input_mean"), [1, 1.5, 1.5]),  # as in the chapter; then z has no mean
+        (("unequal",), [1, 1, 1.25]),  # (1.5² + 0.5²) / 2, once the inputs are unequal too
+        (("biases",), [1, 1.5, 2]),
+        (("relu",), [1, 1, 0.5]),
+        (("input_mean",), [1, 1, 1]),
+        (("mean",), [1, 2, 1 + 2 + 99]),  # Σa is n times the common part of the units
+        (("mean", "input_mean"), [1, 51.5, None]),
+    ],
+)
+def test_a_net_that_breaks_assumptions_has_the_factors_of_the_double_sum(broken, expected):
+    """200 nets, means within 8%."""
+    found = mean_factors(broken, depth=2)
+    for value, known in zip(found, expected):
+        if known is not None:
+            assert abs(value / known - 1) < 0.08, (broken, found)
+
+
+def test_broken_net_is_a_plain_forward_pass_where_nothing_is_broken():
+    q = broken_net((), n=7, depth=2, batch=3, replicas=1, seed=2)
+    (rng,) = network.replica_generators(2, 1, STREAM)
+    inputs, weights, _ = rng.spawn(3)
+    a = inputs.standard_normal((3, 7))
+    expected = [(a**2).mean()]
+    for _ in range(2):
+        a = a @ weights.standard_normal((7, 7)) / np.sqrt(7)
+        expected.append((a**2).mean())
+    np.testing.assert_allclose(q[:, 0], np.divide(expected, expected[0]))
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_broken_net_runs_at_any_width(n):
+    q = broken_net(BREAKS, n=n, depth=2, batch=2, replicas=2)
+    assert q.shape == (3, 2) and np.isfinite(q).all()

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from initcore import experiments
+from initcore import datasets, experiments
 from initcore.explorers import Pretraining
-from initcore.explorers._digits import examples, to_image
-from initcore.explorers.pretraining import LAYERS, NOISES, STACKS, WITHOUT
+from initcore.explorers._digits import examples, pixels, to_image
+from initcore.explorers.pretraining import (
+    LAYERS,
+    NOISES,
+    STACKS,
+    WITHOUT,
+    noisy_readout,
+    pca_error,
+    started,
+)
 
 DATA = Pretraining.load()
 ALL = DATA["cases"] | {WITHOUT: DATA["shared"]["without"]}
@@ -32,7 +40,7 @@ def test_stored_numbers_are_those_measured(stack):
 def test_readout_is_that_of_a_ridge_regression():
     rng = np.random.default_rng(0)
     a, x = rng.standard_normal((3, 40, 5)), rng.standard_normal((40, 4))
-    B, c = experiments.noisy_readout(a, x, 0.3)
+    B, c = noisy_readout(a, x, 0.3)
     for one, weights, offset in zip(a, B, c):
         ridge = Ridge(alpha=40 * 0.3**2).fit(one, x)
         np.testing.assert_allclose(weights, ridge.coef_.T, atol=1e-10)
@@ -47,12 +55,12 @@ def test_readout_is_the_best_for_noisy_activations():
     noisy = np.tile(a, (copies, 1)) + 0.5 * rng.standard_normal((30 * copies, 3))
     design = np.hstack([noisy, np.ones((len(noisy), 1))])
     brute = np.linalg.lstsq(design, np.tile(x, (copies, 1)), rcond=None)[0]
-    B, c = experiments.noisy_readout(a, x, 0.5)
+    B, c = noisy_readout(a, x, 0.5)
     np.testing.assert_allclose(np.vstack([B, c]), brute, atol=0.02)
 
 
 def test_a_unit_that_never_moves_is_not_read():
-    B, c = experiments.noisy_readout([[1.0, 7.0], [3.0, 7.0]], [[10.0], [30.0]])
+    B, c = noisy_readout([[1.0, 7.0], [3.0, 7.0]], [[10.0], [30.0]])
     np.testing.assert_allclose(B.ravel(), [10, 0], atol=1e-12)
     np.testing.assert_allclose(c.ravel(), [0], atol=1e-12)
 
@@ -67,16 +75,47 @@ def test_a_unit_that_never_moves_is_not_read():
 )
 def test_readout_refuses_bad_input(arguments, message):
     with pytest.raises((ValueError, TypeError), match=f"`{message}`"):
-        experiments.noisy_readout(*arguments)
+        noisy_readout(*arguments)
+
+
+def test_pixels_are_the_digits_from_0_to_1():
+    train, test = pixels()
+    assert (len(train.y), len(test.y)) == (1438, 359)
+    both = np.concatenate([train.x, test.x])
+    assert both.min() == 0 and both.max() == 1
+    assert both.sum() == pytest.approx(datasets.load_digits().x.sum() / 16, rel=1e-12)
+    scaled = experiments.split_digits(standardize=False)
+    assert np.array_equal(test.x * 16, scaled.test.x)
+
+
+def test_the_random_starts_have_the_scale_of_their_names():
+    """Normal bands, 6.5 standard errors of the std: false alarm below 1e-9 each."""
+    images = pixels().train.x
+    wanted = {WITHOUT: 0.01, "centred sigmoid, gain 4": 4 / 8, "tanh, Glorot": np.sqrt(2 / 128)}
+    for start, sd in wanted.items():
+        W = started(start, images).weights[0]
+        assert abs(W.std() / sd - 1) < 6.5 / np.sqrt(2 * W.size), start
+
+
+def test_pca_is_that_of_the_covariance():
+    train, test = (part.x for part in pixels())
+    mean = train.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(train.T))
+    U = vectors[:, ::-1][:, :6]
+    expected = np.square((test - mean) - (test - mean) @ U @ U.T).sum(axis=1).mean()
+    assert pca_error(train, test, 6) == pytest.approx(expected, rel=1e-10)
+    left = values[:-6].sum() * (len(train) - 1) / len(train)  # what the training images lose
+    assert pca_error(train, train, 6) == pytest.approx(left, rel=1e-10)
+    assert pca_error(train, test, 64) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_levels_are_those_of_the_chapter():
-    train, test = experiments.pixels()
+    train, test = pixels()
     shared = DATA["shared"]
     assert shared["mean image"] == pytest.approx(
         np.square(test.x - train.x.mean(axis=0)).sum(axis=1).mean(), abs=0.006
     )
-    assert shared["PCA"] == pytest.approx(experiments.pca_error(train.x, test.x, 6), abs=0.006)
+    assert shared["PCA"] == pytest.approx(pca_error(train.x, test.x, 6), abs=0.006)
     stored = np.array([to_image(text) for text in shared["digits"]])
     np.testing.assert_array_equal(stored, test.x[examples(test.y)])
 

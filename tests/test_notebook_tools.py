@@ -19,8 +19,8 @@ from notebook_rules import ROOT, RULES, notebooks
 
 from initcore.explorers import Scale
 
-SETUP, FIGURE, TABLE, DECIDING, BROKEN = 1, 3, 4, 5, 10  # the code cells of the example
-INTRODUCTION, TEXT, END = 0, 2, 8  # its Markdown cells
+SETUP, FIGURE, TABLE, DECIDING, PANEL, BROKEN = 1, 3, 4, 5, 7, 10  # the code cells of the example
+INTRODUCTION, TEXT, END = 0, 2, 11  # its Markdown cells
 
 
 # --- the rules ----------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ ANOTHER_FIGURE = new_output(
     data={"image/png": PNG, "text/plain": "Figure: 1"},
     metadata={"image/png": {"alt": ALT}},
 )
-LONG = "\n".join(f"x{n} = {n}" for n in range(12))
+LONG = "\n".join(f"x{n} = {n}" for n in range(20))
 LONG_TEXT = "text = (\n" + '    "words"\n' * 20 + ")"
 
 
@@ -147,6 +147,8 @@ BAD = [
     ("lets_nbval_see_every_cell", mark(TABLE, tags=["skip-execution"]), "tag skip-execution"),
     ("lets_nbval_see_every_cell", mark(TABLE, tags=["remove-output"]), "tag remove-output"),
     ("lets_nbval_see_every_cell", mark(TABLE, tags=["hide-cell"]), "tag hide-cell"),
+    ("lets_nbval_see_every_cell", mark(TABLE, tags=["hide-input"]), "not in both"),
+    ("lets_nbval_see_every_cell", mark(TABLE, jupyter={"source_hidden": True}), "not in both"),
     ("lets_nbval_see_every_cell", mark(TABLE, nbval={"skip": True}), "no chapter needs: nbval"),
     ("lets_nbval_see_every_cell", mark(TABLE, mystnb={"remove_code_outputs": True}), "mystnb.rem"),
     (
@@ -193,7 +195,7 @@ BAD = [
     ("checks_what_it_computes", show(TABLE), "code cell 3 computes and neither"),
     ("checks_what_it_computes", show(TABLE, " \n"), "code cell 3 computes and neither"),
     ("checks_what_it_computes", add(SETUP, "net = plots.figure()"), "code cell 1 computes"),
-    ("checks_what_it_computes", change(BROKEN, "other > -9", "True"), "code cell 5 computes"),
+    ("checks_what_it_computes", change(BROKEN, "other > -9", "True"), "code cell 7 computes"),
     ("checks_what_it_computes", insert(2, new_code_cell("")), "is empty"),
     ("prints_what_is_stable", show(TABLE, "a nan b"), "prints nan"),
     ("prints_what_is_stable", show(TABLE, "loss -0.000"), "a negative zero"),
@@ -219,7 +221,7 @@ BAD = [
     ("says_what_a_figure_shows", add(TEXT, "<img src='../claims.yml'>"), "picture in Markdown"),
     (
         "gives_the_numbers_of_a_figure",
-        both(take_out(DECIDING), take_out(TABLE), take_out(BROKEN - 2)),
+        both(*[take_out(TABLE)] * 3, put(TABLE + 1, source="")),
         "no number of its figure",
     ),
     ("gives_the_numbers_of_a_figure", show(TABLE, "done\n"), "no number of its figure"),
@@ -233,7 +235,22 @@ BAD = [
         both(put(FIGURE, outputs=[new_output("display_data", data=WIDGET)]), show(TABLE, "done\n")),
         "no number of its figure",
     ),
-    ("is_short", add(SETUP, LONG), "16 lines of code, 12 at most"),
+    ("is_short", add(SETUP, LONG), "lines of code, 20 at most"),
+    (
+        "is_short",
+        lambda chapter: chapter.cells.extend(new_markdown_cell("x") for _ in range(60)),
+        "cells, 64 at most",
+    ),
+    ("shows_its_experiments", add(TABLE, "experiments.kept_share()"), "experiments.kept_share"),
+    (
+        "shows_its_experiments",
+        add(SETUP, "from initcore.experiments import split_digits, kept_share"),
+        "experiments.kept_share",
+    ),
+    ("drives_its_panels", change(PANEL, "dial.show()", ""), "does not show it"),
+    ("drives_its_panels", change(PANEL + 1, "dial.set(sd=0.1)", "dial"), "does not move `dial`"),
+    ("drives_its_panels", show(PANEL + 1, ""), "does not move `dial`"),
+    ("drives_its_panels", change(PANEL, "widgets.panel", "print"), "there is no panel"),
     ("is_short", add(TABLE, "plots.figure();"), "`;`"),
     ("is_short", add(TABLE, "a = 1; b = 2"), "`;`"),
     (
@@ -304,9 +321,10 @@ BAD = [
     *(
         ("has_the_sections_of_a_chapter", change(cell, f"## {title}", "## Other"), f"## {title}`")
         for cell, titles in (
-            (INTRODUCTION, notebook_rules.SECTIONS[:2]),
-            (BROKEN - 1, notebook_rules.SECTIONS[2:3]),
-            (END, notebook_rules.SECTIONS[3:]),
+            (INTRODUCTION, notebook_rules.SECTIONS[:3]),
+            (PANEL - 1, notebook_rules.SECTIONS[3:4]),
+            (BROKEN - 1, notebook_rules.SECTIONS[4:5]),
+            (END, notebook_rules.SECTIONS[5:]),
         )
         for title in titles
     ),
@@ -346,7 +364,7 @@ BAD = [
     ("asks_what_was_learnt", change(END, "chapter on symmetry", "beginning"), "another chapter"),
     (
         "links_first_uses_to_the_glossary",
-        change(6, "[scatters](../pages/glossary.md#term-scatter)", "scatters"),
+        change(BROKEN - 1, "[scatters](../pages/glossary.md#term-scatter)", "scatters"),
         "the first use of “scatter”",
     ),
     (
@@ -407,7 +425,10 @@ def test_every_rule_is_tried():
         ("is_plain_python", add(TABLE, "print(layers\n% 3)")),
         ("is_plain_markdown", add(TEXT, "`\\frac{a}{b}` and `{x}` `y` and $\\sqrt{n}$ `z`")),
         ("is_plain_markdown", add(TEXT, "\n[a](#b): $50$% of {1, 2} and\n<!-- not shown -->")),
-        ("lets_nbval_see_every_cell", mark(TABLE, tags=["hide-input"])),
+        (
+            "lets_nbval_see_every_cell",
+            mark(TABLE, tags=["hide-input"], jupyter={"source_hidden": True}),
+        ),
         ("prints_what_is_stable", show(TABLE, "-0.05 1e-05 -0.5e-3 nano 2-0 v0.1.0 inf 1/0\n")),
         ("has_links_that_lead_somewhere", add(TEXT, "[a](#takeaway) [b](https://x.y/#z) [c](#S)")),
         (
@@ -465,14 +486,23 @@ def test_streams_of_two_kinds_and_around_a_figure_stay_apart():
 def test_the_text_of_a_figure_reaches_the_page_and_leaves_it_with_the_figure():
     chapter = notebook()
     cell = chapter.cells[FIGURE]
-    cell.metadata = {"mystnb": {"image": {"alt": "old", "width": "50%"}}, "tags": ["hide-input"]}
+    cell.metadata = {"mystnb": {"image": {"alt": "old", "width": "50%"}}}
     stored = notebooks.normalise(chapter).cells[FIGURE].metadata
-    assert stored == {"mystnb": {"image": {"alt": ALT, "width": "50%"}}, "tags": ["hide-input"]}
+    assert stored == {"mystnb": {"image": {"alt": ALT, "width": "50%"}}}
     cell.outputs = []
     stored = notebooks.normalise(chapter).cells[FIGURE].metadata
-    assert stored == {"mystnb": {"image": {"width": "50%"}}, "tags": ["hide-input"]}
+    assert stored == {"mystnb": {"image": {"width": "50%"}}}
     cell.metadata = {"mystnb": {"image": {"alt": "old"}}}
     assert notebooks.normalise(chapter).cells[FIGURE].metadata == {}
+
+
+def test_a_cell_that_the_page_folds_is_folded_in_jupyterlab_too():
+    chapter = notebook()
+    chapter.cells[TABLE].metadata = {"tags": ["hide-input"]}
+    chapter.cells[FIGURE].metadata = {"jupyter": {"source_hidden": True}}  # a reader's own
+    stored = notebooks.normalise(chapter).cells
+    assert stored[TABLE].metadata == {"tags": ["hide-input"], "jupyter": {"source_hidden": True}}
+    assert "jupyter" not in stored[FIGURE].metadata
 
 
 def test_widgets_are_numbered_in_the_order_they_were_made():

@@ -83,23 +83,55 @@ def test_what_is_counted_has_no_ticks_between(name, whole):
 
 
 def test_layer_histograms_pool_everything_and_mark_the_ends():
-    layers = [np.linspace(-1, 1, 24).reshape(2, 3, 4), np.linspace(-0.001, 0.001, 24).reshape(6, 4)]
-    fig = plots.layer_histograms(layers, title="Shrinking", bins=8)
-    for ax, layer in zip(fig.axes, layers):
+    layers = [np.linspace(-1, 1, 24).reshape(2, 3, 4), np.linspace(-0.5, 0.5, 24).reshape(6, 4)]
+    rows = {"one": layers, "twice": [2 * layer for layer in layers]}
+    fig = plots.layer_histograms(rows, title="Shrinking", bins=8)
+    for ax, layer in zip(fig.axes, [*rows["one"], *rows["twice"]], strict=True):
         heights = np.array([bar.get_height() for bar in ax.patches])
-        widths = np.array([bar.get_width() for bar in ax.patches])
-        expected, edges = np.histogram(layer, bins=8, density=True)
+        edges = np.array([bar.get_x() for bar in ax.patches])
+        expected, ends = np.histogram(layer, bins=8, range=(-2, 2), density=True)  # one axis
         np.testing.assert_allclose(heights, expected)
-        np.testing.assert_allclose(widths, np.diff(edges))
-    assert fig.axes[1].get_xlabel() == "-1.0e-03\nto 1.0e-03"
-    shared = plots.layer_histograms(layers, title="Shrinking", limit=2.0)
-    assert {ax.get_xlabel() for ax in shared.axes} == {"-2\nto 2"}
-    assert shared.get_suptitle() == "Shrinking"
+        np.testing.assert_allclose(edges, ends[:-1])
+    assert [ax.get_ylabel() for ax in fig.axes] == ["one", "", "twice", ""]
+    assert fig.get_suptitle() == "Shrinking" and fig.get_supxlabel() == "activation"
+    narrow = plots.layer_histograms(rows, title="Shrinking", limit=0.5, bins=2)
+    assert [bar.get_x() for bar in narrow.axes[0].patches] == [-0.5, 0]
+
+
+def test_layer_histograms_of_powers_of_ten_say_what_is_zero():
+    fig = plots.layer_histograms({"a": [[[0.0, 1e-3, -1e-1, 1.0]]]}, title="x", log=True, bins=3)
+    (ax,) = fig.axes
+    assert [bar.get_x() for bar in ax.patches] == pytest.approx([-3, -2, -1])
+    assert [text.get_text() for text in ax.texts] == ["25% zeros"]
+    assert fig.get_supxlabel() == "log10 |activation|"
+    none = plots.layer_histograms({"a": [[[0.0]], [[1.0]]]}, title="x", log=True)
+    assert not none.axes[0].patches and none.axes[0].texts[0].get_text() == "100% zeros"
+
+
+def test_a_chart_draws_each_series_and_its_theory_in_one_colour():
+    series = {"tanh": values(), "relu": [1.0, 2.0, 3.0]}
+    lines = {"relu": [1.0, 2.0, 3.5], "bound": [4.0, 4.0, 4.0]}
+    fig = plots.chart(
+        [1, 2, 3], series, theory=lines, title="It grows", xlabel="layer", ylabel="q", log="y"
+    )
+    (ax,) = fig.axes
+    tanh, relu, theory, bound = ax.lines
+    np.testing.assert_allclose(tanh.get_ydata(), [1, 2, 3])
+    np.testing.assert_allclose(theory.get_ydata(), lines["relu"])
+    assert relu.get_color() == theory.get_color() == plots.COLOURS[1]
+    assert bound.get_color() not in plots.COLOURS[:2]
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["tanh", "relu", "bound"]
+    assert ax.get_title("left") == "It grows" and ax.get_yscale() == "log"
+    _, (left, right) = plots.figure(2)
+    names = {"title": "", "xlabel": "epoch", "ylabel": "loss", "line": True, "ax": right}
+    assert plots.chart([0, 1], {"a": [1.0, 2.0]}, **names) is right.figure
+    assert not left.lines and right.lines[0].get_linestyle() == plots.DASHES[0]
 
 
 def test_a_constant_layer_has_a_histogram_too():
-    fig = plots.layer_histograms([np.full((2, 2), 0.5)], title="all the same")
-    assert fig.axes[0].get_xlabel() == "0.5\nto 0.5"
+    fig = plots.layer_histograms({"a": [np.full((2, 2), 0.5)]}, title="all the same")
+    assert sum(bar.get_height() > 0 for bar in fig.axes[0].patches) == 1
 
 
 def test_show_outside_a_notebook_prints_the_text(capsys):
@@ -146,7 +178,7 @@ def test_show_in_a_notebook_stores_picture_and_text_together():
 def test_figures_leave_no_global_state():
     before = dict(matplotlib.rcParams)
     assert isinstance(plots.figure(2)[0], Figure)
-    plots.layer_histograms([np.eye(3)], title="one")
+    plots.layer_histograms({"a": [np.eye(3)]}, title="one")
     assert dict(matplotlib.rcParams) == before
 
 
@@ -168,7 +200,23 @@ def test_figures_leave_no_global_state():
             ValueError,
             "mean 'right'",
         ),
-        (lambda ax: plots.layer_histograms([], title=""), ValueError, "`layers` must be"),
+        (lambda ax: plots.layer_histograms({}, title=""), ValueError, "`rows` must be"),
+        (lambda ax: plots.layer_histograms({"a": []}, title=""), ValueError, "at least one"),
+        (
+            lambda ax: plots.layer_histograms({"a": [[1.0]], "b": [[1.0]] * 2}, title=""),
+            ValueError,
+            "the same number of layers",
+        ),
+        (
+            lambda ax: plots.layer_histograms({"a": [[0.0]]}, title="", log=True),
+            ValueError,
+            "other than 0",
+        ),
+        (
+            lambda ax: plots.chart([1], {}, title="", xlabel="", ylabel=""),
+            ValueError,
+            "`series` must be",
+        ),
         (lambda ax: plots.figure(0), ValueError, "`columns` must be"),
         (lambda ax: plots.show(ax, ALT), TypeError, "`fig` must be a Matplotlib Figure"),
         (lambda ax: plots.show(ax.figure, "too short"), ValueError, "`alt` must be a text"),

@@ -173,12 +173,29 @@ def test_to_dict_gives_new_arrays(table):
     [
         ({}, "a mapping with at least one column"),
         ({"x": [1, 2], "y": [1]}, "columns of one length. Received: columns={'x': 2, 'y': 1}"),
-        ({"x": [[1, 2]], "y": [1]}, "one-dimensional columns. Received: columns={'x': .1, 2."),
+        ({"x": np.ones((1, 2, 3))}, r"shape \(rows,\) or \(rows, replicas\)"),
+        ({"x": [[1, 2]], "y": [1, 2]}, "columns of one length"),
     ],
 )
 def test_bad_columns_are_refused(columns, message):
     with pytest.raises(ValueError, match=message):
         Table(columns)
+
+
+def test_a_column_of_replicas_is_printed_as_its_median_and_band():
+    values = np.arange(1.0, 22.0) * np.array([[1.0], [0.01]])
+    table = Table({"layer": [1, 2], "std": values}, formats={"std": ".2g"})
+    assert str(table).splitlines() == [
+        "layer  std",
+        "    1  11 [2, 20]",
+        "    2  0.11 [0.02, 0.2]",
+    ]
+    assert table["std"].shape == (2, 21) and table.select("std").columns == ("std",)
+
+
+def test_one_format_is_that_of_all_columns():
+    table = Table({"layer": [1], "x": [0.12345], "std": [[0.1, 0.12345]]}, formats=".1f")
+    assert str(table).splitlines()[1] == "    1  0.1  0.1 [0.1, 0.1]"
 
 
 def test_a_format_of_no_column_is_refused():
@@ -232,24 +249,59 @@ def test_a_table_keeps_its_columns(columns):
 
 
 @pytest.mark.parametrize("verdict", tables.VERDICTS)
-def test_a_verdict_is_printed_with_its_checks(capsys, verdict):
-    decide("V4", verdict, {"one thing": True, "another": np.True_})
-    phrase = {"true": "true"}.get(verdict, f"{verdict} as it is usually told")
-    expected = f"Claim V4 is {phrase}:\n  holds: one thing\n  holds: another\n"
-    assert capsys.readouterr().out == expected
+def test_a_verdict_is_printed_with_the_claim_and_its_checks(capsys, verdict):
+    checks = {
+        "an error": (0.0361, "<", 0.1),
+        "a count": (np.int64(350), ">=", 350),
+        "a ratio": (1.0024, "in", (0.95, 1.05), ".3f"),
+        "settled": np.True_,
+    }
+    decide("V4", verdict, "  A variance\nof 1. ", checks)
+    assert capsys.readouterr().out.splitlines() == [
+        'Claim V4: "A variance of 1."',
+        f"Verdict: {verdict}",
+        "  an error: 0.036 < 0.1",
+        "  a count: 350 >= 350",
+        "  a ratio: 1.002 in [0.95, 1.05]",
+        "  settled: yes",
+    ]
 
 
-def test_a_check_that_fails_raises_and_prints_nothing(capsys):
-    with pytest.raises(AssertionError, match="^Claim V4 is no longer wrong: two; three$"):
-        decide("V4", "wrong", {"one": True, "two": False, "three": np.False_})
+def test_a_long_verdict_is_wrapped(capsys):
+    decide("V4", "true", "word " * 40, {"text " * 30: True})
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= tables.PAGE
+
+
+@pytest.mark.parametrize(
+    ("check", "shown"),
+    [
+        ((1, "<", 1), "1 < 1"),
+        ((1.01, "<=", 1), "1 <= 1"),
+        ((1.0, ">", 1), "1 > 1"),
+        ((0.5, ">=", 1), "0.5 >= 1"),
+        ((2, "==", 1), "2 == 1"),
+        ((2.0, "in", (0, 1)), r"2 in \[0, 1\]"),
+        (False, "no"),
+    ],
+)
+def test_a_check_that_fails_raises_and_prints_nothing(capsys, check, shown):
+    with pytest.raises(AssertionError, match=f"^Claim V4 is no longer wrong: two: {shown}$"):
+        decide("V4", "wrong", "A claim.", {"one": True, "two": check})
     assert capsys.readouterr().out == ""
 
 
 def test_a_bad_verdict_or_check_is_refused():
     with pytest.raises(ValueError, match=r"`verdict` must be one of .*Did you mean 'wrong'\?"):
-        decide("V4", "wrnog", {"one": True})
+        decide("V4", "wrnog", "A claim.", {"one": True})
     with pytest.raises(ValueError, match="`checks` must be a mapping with at least one check"):
-        decide("V4", "wrong", {})
+        decide("V4", "wrong", "A claim.", {})
+    with pytest.raises(ValueError, match="`statement` must be the claim"):
+        decide("V4", "wrong", " ", {"one": True})
     for value in (1, "yes", None, np.array([True, True]), np.array(True)):
         with pytest.raises(TypeError, match=r"`checks\['one'\]` must be True or False"):
-            decide("V4", "wrong", {"one": value})
+            decide("V4", "wrong", "A claim.", {"one": value})
+    for check in ((1, "<"), (1, "~", 2), (np.nan, "<", 1), (1, "in", 2), (1, "<", np.inf)):
+        with pytest.raises(ValueError, match=r"`checks\['one'\]"):
+            decide("V4", "wrong", "A claim.", {"one": check})
+    with pytest.raises(TypeError, match=r"`checks\['one'\]\[0\]` must be a finite number"):
+        decide("V4", "wrong", "A claim.", {"one": (np.array([1.0, 2.0]), "<", 3)})

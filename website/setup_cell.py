@@ -24,8 +24,9 @@ ID = "setup"
 TAG = "remove-cell"  # MyST-NB leaves the cell out of the page
 METADATA = {"tags": [TAG], "jupyter": {"source_hidden": True}}  # and JupyterLab folds it
 TEMPLATE = """\
-# This cell makes sure that initcore, the course's own package, is there. If the next cell does not
-# find it although this one has just installed it, restart the kernel.
+# This cell makes sure that initcore, the course's own package, is there. If
+# the next cell does not find it although this one has just installed it,
+# restart the kernel.
 try:
     import initcore  # noqa: F401
 except ModuleNotFoundError:
@@ -36,12 +37,15 @@ except ModuleNotFoundError:
 
     source = os.environ.get("INITCORE_SOURCE") or "ADDRESS"
     assert source, (
-        "initcore is not installed. Set the environment variable INITCORE_SOURCE to its wheel, its "
-        "folder (a copy of the course's repository) or its address, and run this cell again."
+        "initcore is not installed. Set the environment variable "
+        "INITCORE_SOURCE to its wheel, its folder (a copy of the course's "
+        "repository) or its address, and run this cell again."
     )
-    source = Path(source).resolve().as_uri() if Path(source).exists() else source
+    if Path(source).exists():
+        source = Path(source).resolve().as_uri()
     package = f"initcore[plots,widgets] @ {source}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", package]
+    subprocess.run(pip, check=True)
 """
 
 

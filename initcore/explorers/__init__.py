@@ -9,6 +9,7 @@ from initcore.explorers._base import Explorer
 from initcore.explorers.assumptions import Assumptions
 from initcore.explorers.compromise import Compromise
 from initcore.explorers.depth import Depth
+from initcore.explorers.gains import Gains
 from initcore.explorers.opening import Opening
 from initcore.explorers.pretraining import Pretraining
 from initcore.explorers.residual import Residual
@@ -20,6 +21,7 @@ __all__ = [
     "Compromise",
     "Depth",
     "Explorer",
+    "Gains",
     "Opening",
     "Pretraining",
     "Residual",
@@ -30,5 +32,15 @@ __all__ = [
 #: By the name of its files and of its page on the site, in the order of the chapters.
 EXPLORERS = {
     cls.NAME: cls
-    for cls in (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Residual)
+    for cls in (
+        Opening,
+        Pretraining,
+        Zeros,
+        Scale,
+        Assumptions,
+        Compromise,
+        Depth,
+        Gains,
+        Residual,
+    )  # fmt: skip
 }

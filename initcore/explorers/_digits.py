@@ -6,7 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from initcore import datasets, experiments
+
 LEVELS = "0123456789abcdefg"  # 0 (paper) to 16 (ink): digits to base 17
+
+
+def pixels() -> datasets.Split:
+    """Return the digits of `split_digits` with pixels from 0 (paper) to 1 (ink).
+
+    Examples
+    --------
+    >>> float(pixels().train.x.max())
+    1.0
+    """
+    split = experiments.split_digits(standardize=False)
+    return datasets.Split(*(datasets.Dataset(x / 16.0, y) for x, y in split))
 
 
 def examples(y: np.ndarray) -> list[int]:

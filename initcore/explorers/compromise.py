@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import experiments, plots
+from initcore import network, plots, probes
 from initcore.explorers._base import Explorer, band, control, rounded
-from initcore.initializers import VarianceScaling
+from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.tables import Table
 
 LAYERS = 6
 WIDTHS = (16, 32, 64, 128, 256, 512)
 MODES = {"fan_in": "fan_in", "fan_out": "fan_out", "fan_avg": "Glorot's fan_avg"}
 MODES |= {"fan_geo_avg": "geometric mean"}
-SETTINGS = {"batch": 20, "replicas": 20}
+BATCH = REPLICAS = 20
+INPUTS = 1  # a stream of random numbers that no weight is drawn from
 
 
 class Compromise(Explorer):
     """The compromise, of the chapter on Glorot's initialization.
 
     Linear nets of six layers whose weights have the variance 1/n, with n by the mode: 20 nets a
-    case. The mean square of the signal over that of the input, and of the gradient by a layer's
-    activations over that at the output.
+    case. The mean square of the signal over that of the input, and of the gradient with respect to
+    a layer's activations over that at the output.
 
     Examples
     --------
@@ -54,7 +56,7 @@ class Compromise(Explorer):
     def measure(cls, shape: str, first: int, second: int) -> dict[str, Any]:
         """Measure one net with all modes, which share their draws."""
         sizes = widths(shape, first, second)
-        measured = experiments.both_ways(sizes, modes=tuple(MODES), **SETTINGS)
+        measured = both_ways(sizes)
         found: dict[str, Any] = {"widths": sizes}
         for mode, ways in measured.items():
             expected = predict(sizes, mode)
@@ -113,6 +115,57 @@ def widths(shape: str, first: int, second: int) -> list[int]:
     if shape == "zigzag":
         return [second if layer % 2 else first for layer in range(LAYERS + 1)]
     return np.geomspace(first, second, LAYERS + 1).round().astype(int).tolist()
+
+
+def both_ways(
+    sizes: Sequence[int], batch: int = BATCH, replicas: int = REPLICAS, seed: int = 0
+) -> dict[str, dict[str, np.ndarray]]:
+    """Send a signal forward and a gradient back through linear nets, one draw for all modes.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units of each layer, inputs first.
+    batch, replicas, seed : int
+        Inputs of a net, independent nets, and the seed of everything. Inputs, and the gradient at
+        the output, are standard normal and independent of the weights.
+
+    Returns
+    -------
+    dict of str to dict
+        By mode, two arrays of shape ``(layers + 1, replicas)``: ``forward``, the mean square of
+        a_l over that of the input; and ``backward``, the mean square of the gradient with respect
+        to a_l over that at the output.
+
+    Notes
+    -----
+    The expectations are products of ``fan_in Var(w)`` forward and of ``fan_out Var(w)`` backward:
+    Glorot and Bengio (2010), eqs. 5 and 6.
+
+    Examples
+    --------
+    >>> both_ways((100, 400, 100))["fan_avg"]["forward"].mean(axis=1).round(1).tolist()
+    [1.0, 0.4, 0.6]
+    """
+    unit = RandomNormal(stddev=1.0)
+    net = network.MLP(sizes, "linear", weights=unit, replicas=replicas, seed=seed)
+    drawn = [W.copy() for W in net.weights]
+    streams = network.replica_generators(seed, replicas, INPUTS)
+    ends = [[rng.standard_normal((batch, n)) for n in (sizes[0], sizes[-1])] for rng in streams]
+    x, top = (np.stack(arrays) for arrays in zip(*ends))
+    found = {}
+    for mode in MODES:
+        scaling = VarianceScaling(1.0, mode)
+        for W, draws in zip(net.weights, drawn):
+            np.multiply(draws, np.sqrt(scaling.variance(W.shape[-2:])), out=W)
+        trace = net.forward(x)
+        # The layers are linear: a delta is the gradient with respect to the activations.
+        gradients = net.backward(trace, top)
+        signal = np.array([probes.mean_square(a) for a in (x, *trace.activations)])
+        gradient = [gradients.inputs, *gradients.deltas]
+        gradient = np.array([probes.mean_square(g) for g in gradient])
+        found[mode] = {"forward": signal / signal[0], "backward": gradient / gradient[-1]}
+    return found
 
 
 def predict(sizes: list[int], mode: str) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from initcore import experiments, plots, probes
 from initcore.explorers._base import Explorer, band, control, rounded
-from initcore.explorers._digits import examples, to_image, to_text
+from initcore.explorers._digits import examples, pixels, to_image, to_text
 from initcore.initializers import RandomNormal
 from initcore.network import MLP
 from initcore.tables import Table
@@ -60,8 +60,8 @@ class Opening(Explorer):
     @classmethod
     def shared(cls) -> dict[str, Any]:
         """Return the pixels of the ten digits, 0 to 16 as one character each (base 17)."""
-        pixels = experiments.pixels().test
-        digits = to_text(pixels.x[examples(pixels.y)])
+        test = pixels().test
+        digits = to_text(test.x[examples(test.y)])
         return {"digits": digits, "shown": SHOWN}
 
     @classmethod

@@ -7,15 +7,26 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import experiments, plots, training
+from initcore import _checks, plots, pretraining
 from initcore.explorers._base import Explorer, control, key
-from initcore.explorers._digits import examples, to_image, to_text
+from initcore.explorers._digits import examples, pixels, to_image, to_text
+from initcore.initializers import RandomNormal, VarianceScaling
+from initcore.network import MLP
 from initcore.tables import Table
+from initcore.training import SGD
 
-LAYERS, REPLICAS, COMPONENTS = 5, 8, 6
+LAYERS, WIDTH, REPLICAS, COMPONENTS = 5, 64, 8, 6
 WITHOUT = "0.01 normal"
-STACKS = ("autoencoder stack", "RBM stack", "centred sigmoid, gain 4", "tanh, Glorot")
+STARTS: dict[str, tuple[str, Any, str | None]] = {  # activation, random weights, pretraining
+    WITHOUT: ("sigmoid", RandomNormal(stddev=0.01), None),
+    "autoencoder stack": ("sigmoid", RandomNormal(stddev=0.01), "autoencoder"),
+    "RBM stack": ("sigmoid", RandomNormal(stddev=0.01), "rbm"),
+    "centred sigmoid, gain 4": ("centred_sigmoid", VarianceScaling(16.0, "fan_in"), None),
+    "tanh, Glorot": ("tanh", "glorot_uniform", None),
+}
+STACKS = tuple(start for start in STARTS if start != WITHOUT)
 NOISES = (0.0, 0.001, 0.01, 0.1)
+MOMENTUM = {"autoencoder": 0.9, "rbm": 0.5}  # of the pretraining, at a rate of 0.3
 
 
 class Pretraining(Explorer):
@@ -48,12 +59,12 @@ class Pretraining(Explorer):
     @classmethod
     def shared(cls) -> dict[str, Any]:
         """Return the digits, the net without pretraining, and the errors to compare with."""
-        train, test = experiments.pixels()
+        train, test = pixels()
         return {
             "digits": to_text(test.x[examples(test.y)]),
             "without": cls.measure(WITHOUT),
-            "mean image": round(experiments.mean_image_error(train.x, test.x), 2),
-            "PCA": round(experiments.pca_error(train.x, test.x, COMPONENTS), 2),
+            "mean image": round(pca_error(train.x, test.x, 0), 2),
+            "PCA": round(pca_error(train.x, test.x, COMPONENTS), 2),
         }
 
     @classmethod
@@ -63,18 +74,15 @@ class Pretraining(Explorer):
         The errors are rounded to hundredths: pretraining amplifies rounding errors, and of
         further digits not all would be the same on every machine.
         """
-        run = experiments.deep_classifier(
-            stack, optimizer=training.SGD(0.1), epochs=1, replicas=REPLICAS, dtype="float64"
-        )
-        train, test = run.train.x, run.test.x
-        shown = examples(run.test.y)
-        seen, tested = (run.start.forward(x).activations[:LAYERS] for x in (train, test))
+        digits = pixels()
+        train, test = digits.train.x, digits.test.x
+        shown = examples(digits.test.y)
+        net = started(stack, train)
+        seen, tested = (net.forward(x).activations[:LAYERS] for x in (train, test))
         rngs = [np.random.default_rng(0) for _ in NOISES]
         errors, pictures = np.zeros((len(NOISES), LAYERS, REPLICAS)), [[] for _ in NOISES]
         for layer, (a, b) in enumerate(zip(seen, tested)):
-            for i, (noise, B, c) in enumerate(
-                zip(NOISES, *experiments.noisy_readout(a, train, NOISES))
-            ):
+            for i, (noise, B, c) in enumerate(zip(NOISES, *noisy_readout(a, train, NOISES))):
                 missing = np.square(b @ B + c - test).sum(axis=-1).mean(axis=-1)
                 errors[i, layer] = missing + noise**2 * np.square(B).sum(axis=(-2, -1))
                 draw = b[0, shown] + noise * rngs[i].standard_normal((len(shown), b.shape[-1]))
@@ -126,3 +134,77 @@ class Pretraining(Explorer):
             f"from {chosen[0]:.2g} in layer 1 to {chosen[-1]:.2g} in layer {LAYERS}. {WITHOUT}: "
             f"from {without[0]:.2g} to {without[-1]:.2g}."
         )
+
+
+def started(start: str, images: np.ndarray) -> MLP:
+    """Return deep classifiers of the digits as one of `STARTS` has them before any label."""
+    activation, weights, method = STARTS[start]
+    net = MLP((64, *[WIDTH] * LAYERS, 10), activation, weights=weights, replicas=REPLICAS)
+    if method is not None:
+        sgd = SGD(0.3, momentum=MOMENTUM[method])
+        pretraining.pretrain(net, images, method=method, optimizer=sgd, epochs=10, batch_size=32)
+    return net
+
+
+def pca_error(train: np.ndarray, test: np.ndarray, components: int) -> float:
+    """Return the squared error an image of what the first principal components keep of it.
+
+    With 0 components that is the mean training image.
+    """
+    mean = train.mean(axis=0)
+    directions = np.linalg.svd(train - mean, full_matrices=False)[2][:components]
+    return float(
+        np.square(test - mean - (test - mean) @ directions.T @ directions).sum(axis=1).mean()
+    )
+
+
+def noisy_readout(
+    activations: np.ndarray, images: np.ndarray, noise: Any = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the linear map that brings images back from activations seen with noise.
+
+    ``B, c`` minimise ``mean ‖x - (a + ε) B - c‖²`` over the images and over ε, independent normals
+    of standard deviation `noise`: least squares, and with noise a ridge regression with the
+    penalty ``n noise²`` for n images. What is far below the noise cannot be read; without noise
+    it can, however small.
+
+    Parameters
+    ----------
+    activations : array_like, shape ([replicas,] n, units)
+        Of one layer, for n images.
+    images : array_like, shape (n, pixels)
+    noise : float or sequence of float
+        At least 0; several share most of the work.
+
+    Returns
+    -------
+    B : ndarray, shape ([noises,] [replicas,] units, pixels)
+    c : ndarray, shape ([noises,] [replicas,] 1, pixels)
+
+    Raises
+    ------
+    ValueError, TypeError
+        Not as many activations as images, or negative noise.
+
+    Examples
+    --------
+    >>> a, x = np.array([[1.0], [3.0]]), np.array([[10.0], [30.0]])
+    >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x)]
+    [10.0, 0.0]
+    >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x, noise=1.0)]
+    [5.0, 10.0]
+    """
+    images = _checks.array("images", images, ndim=2, dtype=np.float64)
+    a = np.asarray(activations, dtype=np.float64)
+    if a.ndim < 2 or a.shape[-2] != len(images):
+        _checks.fail("activations", f"an array with {len(images)} rows", activations)
+    noise = _checks.array("noise", noise, dtype=np.float64)
+    if noise.min() < 0:
+        _checks.fail("noise", "at least 0", noise)
+    mean, target = a.mean(axis=-2, keepdims=True), images.mean(axis=0)
+    u, s, vt = np.linalg.svd(a - mean, full_matrices=False)
+    seen = s > s[..., :1] * len(images) * np.finfo(float).eps  # the rest is rounding
+    square = s**2 + len(images) * noise.reshape(noise.shape + (1,) * s.ndim) ** 2
+    factor = np.divide(s, square, out=np.zeros_like(square), where=seen)
+    B = vt.swapaxes(-1, -2) @ (factor[..., None] * (u.swapaxes(-1, -2) @ (images - target)))
+    return B, target - mean @ B

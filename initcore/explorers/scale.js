@@ -52,7 +52,7 @@ function build(ui) {
     series: pair("saturated", "saturated", 2),
   });
   ui.gradient = ui.chart({
-    title: "Gradient by the pre-activations",
+    title: "Gradient with respect to z",
     x: LAYER,
     y: { label: "gradient", log: true, domain: [0.1, 1] },
     series: [...pair("rms", "RMS", 0), ...pair("median", "median", 1)],

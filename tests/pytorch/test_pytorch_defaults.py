@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
-from initcore import experiments
+from initcore import network, probes
 from initcore.initializers import VarianceScaling
 
 FAN_IN, FAN_OUT = 400, 500
@@ -32,7 +32,7 @@ def layer():
 
 def test_weights_are_the_ones_that_the_chapter_draws(layer):
     theirs = layer.weight.detach().numpy()
-    ours = experiments.draw_weights({"PyTorch": DEFAULT}, (FAN_IN, FAN_OUT), replicas=1)["PyTorch"]
+    ours = DEFAULT.draw((FAN_IN, FAN_OUT), np.random.default_rng(0), "float64")
     assert p_value(ours, theirs) > ALARM
     assert p_value(1.06 * ours, theirs) < ALARM  # so that it can fail
     assert FAN_IN * theirs.var() == pytest.approx(1 / 3, rel=0.02)
@@ -60,6 +60,19 @@ def test_root_five_is_another_way_to_write_the_bound():
     np.testing.assert_allclose(first.numpy(), second.numpy(), rtol=1e-12, atol=1e-15)
 
 
+def rms_of_ours(width, depth, biases, seed):
+    """Return the rms of the last layer of one net as the chapter draws it."""
+    net = network.MLP(
+        [width] * (depth + 1),
+        "relu",
+        weights=DEFAULT,
+        biases=DEFAULT if biases else "zeros",
+        output_activation="relu",
+        seed=seed,
+    )
+    return probes.rms(net.predict(np.random.default_rng(seed).standard_normal((20, width))))
+
+
 @pytest.mark.parametrize("biases", [False, True])
 def test_fifty_relu_layers_vanish_or_are_blind(biases):
     """Our band over 100 nets holds PyTorch's net, widened by its own width on each side."""
@@ -71,9 +84,8 @@ def test_fifty_relu_layers_vanish_or_are_blind(biases):
         for layer in linear:
             a = torch.relu(layer(a))
     rms, across = float(a.square().mean().sqrt()), float(a.std(dim=0, correction=0).mean())
-    cases = {"ours": ("relu", DEFAULT, DEFAULT if biases else "zeros")}
-    ours = experiments.through_layers(cases, replicas=100)["ours"]
-    low, high = np.log(ours["rms"][-1].min()), np.log(ours["rms"][-1].max())
+    ours = np.log([rms_of_ours(width, depth, biases, seed) for seed in range(100)])
+    low, high = ours.min(), ours.max()
     assert 2 * low - high < math.log(rms) < 2 * high - low
     assert across < 1e-15
     assert (rms > 0.01) == biases

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Page, Request, Response
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Response, expect
 
 AXE = Path(__file__).resolve().parent / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -182,3 +182,35 @@ def accessibility(page: Page, rules: list[str] | None = None) -> list[str]:
         for violation in result["violations"]
         for node in violation["nodes"]
     ]
+
+
+def move_controls(panel: Locator) -> None:
+    """Move each control of a panel as a reader would: what it shows follows, and is no error."""
+    said = panel.locator("pre").last
+    handles, lists = panel.locator(".noUi-handle"), panel.locator("select")
+    buttons = panel.get_by_role("button", name="New draw")
+    moves = [(handle, key) for handle in handles.all() for key in ("Home", "End")]
+    moves += [(one, number) for one in lists.all() for number in (1, 0)]
+    moves += [(button, None) for button in buttons.all()]
+    changed = 0
+    for control, where in moves:
+        before = said.text_content()
+        control.scroll_into_view_if_needed()
+        if where is None:
+            control.click()
+        elif isinstance(where, str):
+            control.focus()
+            control.press(where)
+        else:
+            control.select_option(index=where)
+        # the first of two moves may lead to where the control was
+        try:
+            expect(said).not_to_have_text(before, timeout=10_000)
+        except AssertionError:
+            continue
+        expect(panel.get_by_text("Computing")).to_have_count(0, timeout=60_000)
+        changed += 1
+    assert moves and changed >= len(moves) / 2, (
+        f"{changed} of {len(moves)} moves change what it says"
+    )
+    assert not panel.get_by_role("alert").count(), said.text_content()

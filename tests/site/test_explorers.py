@@ -98,6 +98,12 @@ SERIES = {
         "gradient theory": "gradient, theory",
     },
     "depth": {"ratio": "RMS ratio", "ratio theory": "RMS ratio, theory"},
+    "gains": {
+        "z": "rms z",
+        "z theory": "rms z, theory",
+        "delta": "rms delta",
+        "delta theory": "rms delta, theory",
+    },
     "residual": {"measured": "mean square", "theory": "exact mean"},
 }
 # From the first point of a marker's outline to its middle, by how the outline goes on.

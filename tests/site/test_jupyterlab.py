@@ -6,21 +6,42 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import nbformat
 import pytest
+from checks import move_controls
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+import test_panels  # noqa: E402
+from needed_cells import needed  # noqa: E402
+
+FIGURE = ["from initcore import explorers\nexplorers.Scale(sd=0.1).show()", "1 + 1"]
 
 
-@pytest.fixture
-def lab(tmp_path):
-    """The address of a JupyterLab that knows one notebook: a figure, and a cell after it."""
-    cells = ["from initcore import explorers\nexplorers.Scale(sd=0.1).show()", "1 + 1"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+def panels():
+    """Return the cells of each chapter that its panel needs, with the panel's own last."""
+    return {
+        case.id.rpartition("-")[0]: [
+            *(case.values[0][n] for n in needed(*case.values[:2])),
+            case.values[0][case.values[1]],
+        ]
+        for case in test_panels.panels()
+    }
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab with a live figure's notebook, and one of each panel."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     (tmp_path / "notebooks").mkdir()
-    nbformat.write(notebook, tmp_path / "notebooks" / "figure.ipynb")
+    for name, cells in {"figure": FIGURE, **panels()}.items():
+        code = [nbformat.v4.new_code_cell(cell) for cell in cells]
+        notebook = nbformat.v4.new_notebook(cells=code)
+        notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
     settings = {
         "ServerApp.root_dir": tmp_path / "notebooks",
@@ -54,12 +75,26 @@ def address(process, log):
     pytest.fail("JupyterLab does not start:\n" + log.read_text()[-2000:])
 
 
-def test_keys_are_the_controls_own(page, lab):
+def run_all(page, lab, name):
+    """Open a notebook in JupyterLab and run all its cells."""
     page.set_default_timeout(60_000)
-    page.goto(f"{lab}/lab/tree/figure.ipynb")
+    page.goto(f"{lab}/lab/tree/{name}.ipynb?reset")
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
+@pytest.mark.parametrize("panel_of", panels())
+def test_a_panel_runs_the_function_of_its_chapter(page, lab, panel_of):
+    run_all(page, lab, panel_of)
+    panel = page.locator(".jp-OutputArea .widget-vbox").last
+    panel.locator("pre").last.wait_for()
+    move_controls(panel)
+    assert not page.locator(".jp-RenderedText[data-mime-type*=stderr]").count()
+
+
+def test_keys_are_the_controls_own(page, lab):
+    run_all(page, lab, "figure")
     figure = page.locator(".initcore-explorer")
     slider = figure.locator("input[name=sd]")
     slider.focus()

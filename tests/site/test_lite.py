@@ -10,7 +10,7 @@ import nbformat
 import pyodide_files
 import pytest
 import serve
-from checks import Watch, settle
+from checks import Watch, move_controls, settle
 from conftest import ROOT, site_folder
 from kernel import Notebook, Progress, Traffic, differences, expose, texts
 from playwright.sync_api import expect
@@ -122,6 +122,7 @@ def test_a_chapter_runs_from_first_to_last_cell(page, site, notebook, record_pro
     found = differences(cells, chapter.cells())
     assert not found, "\n".join([f"{len(found)} cells say something else", *found])
     assert_widget_lives(chapter, cells)
+    assert_panel_runs(chapter, cells)
     record_property("megabytes", traffic.bytes / 1e6)
     record_property("requests", traffic.requests)
     record_property("foreign", len(watch.elsewhere))
@@ -132,13 +133,27 @@ def test_a_chapter_runs_from_first_to_last_cell(page, site, notebook, record_pro
     assert page.get_by_role("link", name=BUTTON, exact=True).is_visible()
 
 
-def assert_widget_lives(chapter, cells):
-    """Move the first control of the chapter's live figure: the sentence and the kernel follow."""
-    (cell,) = (
+def shows_widgets(cells):
+    """Return the cells that show a widget."""
+    return [
         cell
         for cell in cells
         if any(WIDGET in output.get("data", ()) for output in cell.get("outputs", ()))
-    )
+    ]
+
+
+def assert_panel_runs(chapter, cells):
+    """Move every control of the chapter's panel: its function runs again in this kernel."""
+    for cell in shows_widgets(cells):
+        if "panel(" in cell["source"]:
+            panel = chapter.show(cell["id"]).locator(".widget-vbox").last
+            panel.scroll_into_view_if_needed()
+            move_controls(panel)
+
+
+def assert_widget_lives(chapter, cells):
+    """Move the first control of the chapter's live figure: the sentence and the kernel follow."""
+    (cell,) = (cell for cell in shows_widgets(cells) if "explorers." in cell["source"])
     assigned = re.search(r"^(\w+) = explorers\.(\w+)\(", cell["source"], re.MULTILINE)
     variable, kind = assigned.groups()
     (explorer,) = (one for one in EXPLORERS.values() if one.__name__ == kind)

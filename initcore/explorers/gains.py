@@ -1,0 +1,160 @@
+"""Any activation, five starts: what fifty layers do to the signal and to the deltas."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from initcore import activations, initializers, network, plots, theory
+from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.tables import Table, fmt
+
+NAMES = ("relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid")
+SHOWN = ("ReLU", "ELU", "SELU", "GELU", "SiLU", "tanh", "sigmoid")
+STARTS = {
+    "lecun": "gain 1 (LeCun)",
+    "he": "gain √2 (He)",
+    "forward": "its forward gain",
+    "backward": "its backward gain",
+    "both": "both, with random biases",
+}
+WIDTH, DEPTH, NETS = 100, 50, 20
+LAYERS = np.array([1, *range(5, DEPTH + 1, 5)])
+
+
+class Gains(Explorer):
+    """Signals and deltas over fifty layers, of the chapter on other activations and layers.
+
+    Fifty layers of 100 units before training: 20 nets with one standard normal input and one
+    standard normal gradient of the output each. The root mean square of the pre-activations, and
+    that of the deltas divided by that of the last layer, with the theory of wide layers.
+
+    Examples
+    --------
+    >>> vanishing = Gains(activation="gelu", start="he")
+    >>> float(vanishing.reading()["rms z"][-1]) < 1e-5
+    True
+    """
+
+    NAME: ClassVar[str] = "gains"
+    TITLE: ClassVar[str] = "Fifty layers: does a gain keep the signal and the deltas?"
+    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "start")
+
+    activation = control("Activation", NAMES, "gelu", kind="list", texts=SHOWN)
+    start = control("Start", tuple(STARTS), "forward", kind="list", texts=tuple(STARTS.values()))
+
+    @classmethod
+    def shared(cls) -> dict[str, Any]:
+        """Return the layers that are measured, and how the activations are called."""
+        return {"layers": LAYERS.tolist(), "shown": dict(zip(NAMES, SHOWN))}
+
+    @classmethod
+    def measure(cls, activation: str, start: str) -> dict[str, Any]:
+        """Measure both ways through the nets."""
+        gain, sigma_b = scales(activation, start)
+        rows = LAYERS - 1
+        found = zip(signals(activation, gain, sigma_b), predicted(activation, gain, sigma_b))
+        z, delta = (band(m[rows]) | {"theory": rounded(t[rows])} for m, t in found)
+        return {"gain": rounded(gain, 4), "sigma_b": rounded(sigma_b), "z": z, "delta": delta}
+
+    @property
+    def _name(self) -> str:
+        """What is shown, in a few words."""
+        case, shown = self.case(), SHOWN[NAMES.index(self.activation)]
+        biases = f", biases of sd {case['sigma_b']:.3g}" if case["sigma_b"] else ""
+        return f"{shown}, gain {case['gain']:.4g}{biases}"
+
+    def reading(self) -> Table:
+        """Return medians, bands and theory by layer."""
+        columns: dict[str, Any] = {"layer": LAYERS}
+        for name, part in (("rms z", "z"), ("rms delta", "delta")):
+            one = self.case()[part]
+            columns |= {name: one["mid"], f"{name}, 5%": one["low"], f"{name}, 95%": one["high"]}
+            columns[f"{name}, theory"] = one["theory"]
+        return Table(columns, formats=dict.fromkeys(list(columns)[1:], ".3g"))
+
+    def still(self) -> Figure:
+        """Draw both ways side by side."""
+        fig, axes = plots.figure(2)
+        for series, (ax, part, y) in enumerate(
+            zip(axes, ("z", "delta"), ("rms of z", "rms of delta / layer 50's"))
+        ):
+            one = self.case()[part]
+            quantiles = [one[end] for end in ("low", "mid", "high")]
+            plots.banded(ax, LAYERS, quantiles, label="20 nets", series=series)
+            plots.theory(ax, LAYERS, one["theory"], label="theory", series=series)
+            title = self._name if part == "z" else ""
+            plots.finish(ax, title=title, x="layer", y=y, log="y")
+            low, high = ax.get_ylim()
+            ax.set_ylim(min(low, 0.1), max(high, 10))
+        return fig
+
+    def alt(self) -> str:
+        """Say where both begin and end."""
+        z, delta = (self.case()[part]["mid"] for part in ("z", "delta"))
+        return (
+            f"Two charts over 50 layers, logarithmic. {self._name}: the rms of z goes from "
+            f"{fmt(z[0], '.2g')} in layer 1 to {fmt(z[-1], '.2g')} in layer 50, and the deltas of "
+            f"layer 1 are {fmt(delta[0], '.2g')} times those of layer 50 (medians of 20 nets)."
+        )
+
+
+def scales(activation: str, start: str) -> tuple[float, float]:
+    """Return the gain and the standard deviation of the biases that a start means."""
+    if start == "both":
+        return both(activation)
+    gain = {
+        "lecun": lambda name: 1.0,
+        "he": lambda name: 2**0.5,
+        "forward": theory.forward_gain,
+        "backward": theory.backward_gain,
+    }[start]
+    return float(gain(activation)), 0.0
+
+
+def both(activation: str) -> tuple[float, float]:
+    """Return the gain and the sd of biases that keep q and the deltas, at the first stable q.
+
+    ``σ_w² = 1 / E[φ'²]`` and ``σ_b² = q - σ_w² E[φ²]``, at the first of q = 1, 2, 4, … where
+    ``σ_b²`` is not negative and the variance map is no steeper than 1.
+    """
+    for q in 2.0 ** np.arange(8):
+        sigma_w2 = 1 / theory.slope_moment(activation, q)
+        sigma_b2 = q - sigma_w2 * theory.second_moment(activation, q)
+        if sigma_b2 > -1e-9 and theory.variance_slope(activation, q, sigma_w2) < 1 + 1e-9:
+            return float(sigma_w2**0.5), float(max(sigma_b2, 0.0) ** 0.5)
+    raise ValueError(f"there is no such q for {activation}")
+
+
+def signals(activation: str, gain: float, sigma_b: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rms of z, and that of the deltas over the last layer's: (layers, nets) each."""
+    phi = activations.get(activation)
+    start = initializers.VarianceScaling(gain**2, "fan_in", "untruncated_normal")
+    net = network.MLP(
+        (WIDTH,) * (DEPTH + 1),
+        phi,
+        weights=start,
+        biases=initializers.RandomNormal(stddev=1.0),
+        output_activation=phi,
+        replicas=NETS,
+    )
+    for b in net.biases:
+        b *= sigma_b
+    trace = net.forward(np.random.default_rng(0).standard_normal((NETS, 1, WIDTH)))
+    output_gradient = np.random.default_rng(1).standard_normal(trace.output.shape)
+    deltas = net.backward(trace, output_gradient).deltas
+    z, delta = (
+        np.sqrt(np.square(layers).mean(axis=(2, 3))) for layers in (trace.pre_activations, deltas)
+    )
+    return z, delta / delta[-1]
+
+
+def predicted(activation: str, gain: float, sigma_b: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `signals` gives in wide layers: q by the variance map, χ_l layer by layer."""
+    first = gain**2 + sigma_b**2
+    q = theory.variance_trajectory(activation, DEPTH, first, gain**2, sigma_b**2)
+    chi = gain**2 * theory.slope_moment(activation, q)
+    to_layer = np.cumprod(np.append(1.0, chi[-2::-1]))[::-1]
+    return np.sqrt(q), np.sqrt(to_layer)
