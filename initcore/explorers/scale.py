@@ -178,7 +178,7 @@ def _predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.nda
 
 
 def _gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.ndarray:
-    """Return the RMS gradient with respect to each layer's pre-activations, from that at the output.
+    """Return the RMS gradient with respect to each layer's z, from that at the output.
 
     ``E[δ_l²] = fan_out Var(w) E[φ′(z_l)²] E[δ_{l+1}²]``.
     """
