@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import pkgutil
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from sphinx.util.inventory import InventoryFile
 from test_architecture import ORDER
 
 import initcore
-from initcore import experiments, explorers
+from initcore import explorers
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "website"))
@@ -74,18 +73,13 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "api"]
 
 
 def modules():
-    """Return the public modules as their pages are named: ``probes``, ``experiments/digits``.
-
-    The live figures, a class each, share one page.
-    """
-    inner = [part.name for part in pkgutil.iter_modules(experiments.__path__)]
-    subjects = [f"experiments/{part}" for part in inner if not part.startswith("_")]
-    return [*initcore.__all__, *subjects]
+    """Return the public modules; the live figures, a class each, share one page."""
+    return list(initcore.__all__)
 
 
 def imported(name):
     """Return the module of a page."""
-    return importlib.import_module(f"initcore.{name.replace('/', '.')}")
+    return importlib.import_module(f"initcore.{name}")
 
 
 def public(module):
@@ -96,13 +90,6 @@ def public(module):
         if not name.startswith("_") and (inspect.isfunction(value) or inspect.isclass(value))
         if value.__module__ == module.__name__
     }
-
-
-def test_an_experiment_is_imported_from_the_package():
-    for name in modules():
-        package, _, part = name.partition("/")
-        if part:
-            assert public(imported(name)) <= set(imported(package).__all__), name
 
 
 @pytest.fixture(scope="module")
@@ -150,16 +137,14 @@ def test_nothing_private_is_listed(inventory):
 def entries(page):
     """Return the modules in the list of a page."""
     text = (ROOT / "pages" / page).read_text(encoding="utf-8")
-    found = re.findall(r"^\[(\w+)\]\((?:api|experiments)/(\w+)\.md\)\n: .+\.$", text, re.M)
+    found = re.findall(r"^\[(\w+)\]\(api/(\w+)\.md\)\n: .+\.$", text, re.M)
     assert all(name == page for name, page in found)
     return [name for name, _ in found]
 
 
-def test_the_pages_stand_in_the_order_of_the_floors():
+def test_the_pages_stand_in_the_order_of_the_levels():
     order = [name for name in ORDER if name in initcore.__all__]
     assert entries("api.md") == order
-    inner = [f"experiments/{name}" for name in entries("api/experiments.md")]
-    order[order.index("experiments") + 1 : 0] = inner
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     assert re.findall(r"pages/api/([\w/]+)", contents) == order
 

@@ -1,6 +1,7 @@
 """The floors of the package: what may import what, and what `import initcore` brings along."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ OPTIONAL = {"plots", "widgets", "explorers"}  # may do so at the top: they need 
 OWN_STREAM = {"BitGenerator", "Generator", "PCG64", "SeedSequence", "default_rng"}
 
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "__init__.py")
-MODULES += sorted(PACKAGE.glob("*/*.py"))  # experiments and explorers, a floor each
+MODULES += sorted(PACKAGE.glob("*/*.py"))  # the explorers, a level of their own
 
 
 def floor(path):
@@ -92,15 +93,6 @@ def test_a_module_imports_only_from_lower_floors(path):
     assert used <= lower, f"{path.name} imports {sorted(used - lower)}"
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.glob("experiments/[!_]*.py")), ids=lambda path: path.stem
-)
-def test_an_experiment_imports_no_other_but_the_shared_ones(path):
-    used = {name for name, _ in imports(path) if name.startswith("initcore.experiments")}
-    shared = {f"initcore.experiments.{name}" for name in ("_common", "digits")}
-    assert used <= shared, f"{path.name} imports {sorted(used - shared)}"
-
-
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_a_module_needs_numpy_alone(path):
     extra = EXTRA.get(floor(path), set())
@@ -121,6 +113,18 @@ def test_no_global_random_state(path):
                 assert node.attr in OWN_STREAM, f"{path.name}:{node.lineno} np.random.{node.attr}"
     names = {name for name, _ in imports(path)}
     assert not names & {"random", "numpy.random"}
+
+
+def test_the_experiments_are_few_and_shared():
+    """Each is run by two chapters, or by a chapter and a live figure; the module is short."""
+    source = (PACKAGE / "experiments.py").read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 900
+    names = [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    places = [*(ROOT / "chapters").glob("*.ipynb"), *PACKAGE.glob("explorers/*.py")]
+    for name in (name for name in names if not name.startswith("_")):
+        call = re.compile(rf"experiments\.{name}\b|import [^\n]*\b{name}\b")
+        users = [p for p in places if call.search(p.read_text(encoding="utf-8"))]
+        assert len(users) >= 2 and any(p.suffix == ".ipynb" for p in users), (name, users)
 
 
 def run(code):

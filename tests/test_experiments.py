@@ -6,44 +6,6 @@ import pytest
 from initcore import datasets, experiments, network, training
 
 
-def test_normal_network_is_the_classic_setting():
-    run = experiments.normal_network("tanh", 0.01, replicas=3, seed=5)
-    assert run.net.widths == (100, 50, 50, 50, 50, 50, 1)
-    assert all((b == 0).all() for b in run.net.biases)
-    assert run.trace.inputs[0].shape == (3, 1, 100)
-    assert (run.gradients.deltas[-1] == 1).all()  # of the output itself
-
-
-def test_normal_network_has_weights_and_inputs_of_the_asked_scale():
-    """Normal bands: 6.5 standard errors of the std, false alarm below 1e-9 each."""
-    run = experiments.normal_network("linear", 0.3, depth=2, width=40, batch=20, replicas=50)
-    for W in run.net.weights[:2]:
-        assert abs(W.std() / 0.3 - 1) < 6.5 / np.sqrt(2 * W.size)
-    x = run.trace.inputs[0]
-    assert abs(x.std() - 1) < 6.5 / np.sqrt(2 * x.size)
-
-
-def test_inputs_and_weights_share_no_random_numbers():
-    run = experiments.normal_network("tanh", 1.0, replicas=4, batch=2)
-    drawn = np.concatenate([W.ravel() for W in run.net.weights])
-    assert not np.isin(run.trace.inputs[0], drawn).any()
-    same_seed = np.random.default_rng(0).standard_normal(10_000)
-    assert not np.isin(drawn, same_seed).any()
-
-
-def test_normal_network_differentiates_the_mean_output():
-    run = experiments.normal_network("tanh", 0.2, batch=4, replicas=2, depth=2, width=5, inputs=3)
-    W = run.net.weights[0]
-    step = np.zeros_like(W)
-    step[:, 1, 2] = 1e-6
-    outputs = []
-    for sign in (1, -1):
-        run.net.weights[0] = W + sign * step
-        outputs.append(run.net.predict(run.trace.inputs[0]).mean(axis=(1, 2)))
-    slope = (outputs[0] - outputs[1]) / 2e-6
-    np.testing.assert_allclose(run.gradients.weights[0][:, 1, 2], slope, rtol=1e-6)
-
-
 def test_propagate_is_a_plain_forward_pass():
     cases = {"a": ("tanh", 1.5), "b": ("relu", 0.7)}
     found = experiments.propagate(cases, depth=3, width=6, batch=4, replicas=2, seed=9)
@@ -76,14 +38,6 @@ def test_propagate_gives_each_case_the_same_draws():
     assert "cosine" not in one["x"].values
 
 
-def test_one_layer_gain_is_sd_times_root_n():
-    """q of a layer is a mean of 200·20 squared normals: 6.5 standard errors, below 1e-9 each."""
-    for n, gains in zip((50, 500), experiments.one_layer_gain([50, 500], 0.02)):
-        assert gains.shape == (20,)
-        mean_square = (gains**2).mean() / (n * 0.02**2)
-        assert abs(mean_square - 1) < 6.5 * np.sqrt(2 / (200 * 20))
-
-
 def test_train_on_digits_learns_and_says_what_it_used():
     run = experiments.train_on_digits("tanh", "glorot_uniform", hidden=(32,), epochs=4, replicas=2)
     assert run.net.widths == (64, 32, 10)
@@ -112,9 +66,6 @@ def test_train_on_digits_takes_another_optimizer():
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: experiments.normal_network("tanh", -1), ValueError, "`sd` must be"),
-        (lambda: experiments.normal_network("tnah", 1), ValueError, "mean 'tanh'"),
-        (lambda: experiments.normal_network("tanh", 1, batch=0), ValueError, "`batch` must be"),
         (lambda: experiments.propagate({}, depth=1, width=1), ValueError, "`cases` must be"),
         (lambda: experiments.propagate({"a": ("tanh", 0)}, depth=1, width=1), ValueError, "of 'a'"),
         (
@@ -122,7 +73,6 @@ def test_train_on_digits_takes_another_optimizer():
             TypeError,
             "`seed` must be",
         ),
-        (lambda: experiments.one_layer_gain([0], 1.0), ValueError, "`fan_ins` must be"),
     ],
 )
 def test_bad_input_is_named(call, error, says):

@@ -25,8 +25,8 @@ class Compromise(Explorer):
     """The compromise, of the chapter on Glorot's initialization.
 
     Linear nets of six layers whose weights have the variance 1/n, with n by the mode: 20 nets a
-    case. The mean square of the signal over that of the input, and of the gradient with respect to a
-    layer's activations over that at the output.
+    case. The mean square of the signal over that of the input, and of the gradient with respect to
+    a layer's activations over that at the output.
 
     Examples
     --------

@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import experiments, plots, theory
+from initcore import losses, network, plots, probes, theory
 from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.initializers import RandomNormal
 from initcore.tables import Table
 
-WIDTH, INPUTS, CLASSES = 50, 100, 10
+WIDTH, INPUTS, CLASSES, BATCH, REPLICAS = 50, 100, 10, 100, 20
+DATA = 1  # a stream of random numbers that no weight is drawn from
 SDS = (0.01, 0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5, 1.0, 3.0)
 MEANING = {0.14: " = 1/√50", 0.2: " = √(2/50)"}
 DEPTHS = (5, 10, 20)
-SETTINGS = {"width": WIDTH, "inputs": INPUTS, "classes": CLASSES, "batch": 100, "replicas": 20}
 
 
 class Scale(Explorer):
@@ -57,11 +58,8 @@ class Scale(Explorer):
         """Measure the nets of all depths; signals in those of the deepest, of which the others
         are the first layers.
         """
-        starts = {
-            depth: experiments.classifier_at_start(activation, sd, depth=depth, **SETTINGS)
-            for depth in DEPTHS
-        }
-        deepest = starts[DEPTHS[-1]].statistics
+        starts = {depth: classifier_at_start(activation, sd, depth) for depth in DEPTHS}
+        deepest = starts[DEPTHS[-1]]
         q, apart = _predict(activation, sd, DEPTHS[-1])
         means, squares = (
             np.array([moment(activation, level) for level in q])
@@ -76,7 +74,7 @@ class Scale(Explorer):
             share = [math.erfc(bound / math.sqrt(2 * value)) for value in q]
             found["saturated"] = band(deepest["saturated"][:-1]) | {"theory": rounded(share)}
         for depth, start in starts.items():
-            rms, median = (start.statistics[f"delta {name}"] for name in ("rms", "median"))
+            rms, median = (start[f"delta {name}"] for name in ("rms", "median"))
             expected = _gradients(activation, sd, q[:depth], float(np.median(rms[-1])))
             found[f"gradient {depth}"] = {
                 "rms": band(rms[:-1]) | {"theory": rounded(expected)},
@@ -140,6 +138,23 @@ class Scale(Explorer):
         return f"{self.activation} with weights of standard deviation {self.sd:g}: {said}."
 
 
+def classifier_at_start(activation: str, sd: float, depth: int) -> probes.LayerStatistics:
+    """Return the statistics of classifiers before training, weights ``sd`` times standard normal.
+
+    The inputs are standard normals, the labels are drawn at random, each net's its own; the
+    gradients are those of the softmax cross-entropy.
+    """
+    widths = (INPUTS, *[WIDTH] * depth, CLASSES)
+    normal = RandomNormal(stddev=sd)
+    net = network.MLP(widths, activation, weights=normal, replicas=REPLICAS, seed=0)
+    streams = network.replica_generators(0, REPLICAS, DATA)
+    x = np.stack([rng.standard_normal((BATCH, INPUTS)) for rng in streams])
+    y = np.stack([rng.integers(CLASSES, size=BATCH) for rng in streams])
+    trace = net.forward(x)
+    _, output_gradient = losses.softmax_cross_entropy(trace.output, y)
+    return probes.layer_statistics(net, trace, net.backward(trace, output_gradient))
+
+
 def _predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """Return q by layer, and the spread across inputs of the activations.
 
@@ -163,7 +178,7 @@ def _predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.nda
 
 
 def _gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.ndarray:
-    """Return the RMS gradient with respect to each layer's pre-activations, from that at the output.
+    """Return the RMS gradient with respect to each layer's z, from that at the output.
 
     ``E[δ_l²] = fan_out Var(w) E[φ′(z_l)²] E[δ_{l+1}²]``.
     """

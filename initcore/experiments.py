@@ -1,11 +1,17 @@
-"""Training classifiers of the handwritten digits, the same way in every chapter."""
+"""What several chapters run: training on the digits, and signals through a stack (level 6).
+
+Every other experiment stands in its chapter, and a live figure's own with that figure. A function
+here returns numbers over seeds; it draws no figure and computes no theory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from initcore import _checks, datasets, network, training
+import numpy as np
+
+from initcore import _checks, activations, datasets, network, probes, training
 
 
 class DigitsRun(NamedTuple):
@@ -175,3 +181,91 @@ def split_digits(part: str = "test", *, standardize: bool = True) -> datasets.Sp
         return datasets.split(digits, seed=0, standardize=standardize)
     rest = datasets.split(digits, seed=0, standardize=False).train
     return datasets.split(rest, seed=1, standardize=standardize)
+
+
+def propagate(
+    cases: Mapping[str, tuple[Any, float]],
+    *,
+    depth: int,
+    width: int,
+    batch: int = 1,
+    replicas: int = 20,
+    seed: int = 0,
+) -> dict[str, probes.LayerStatistics]:
+    """Send inputs forward through deep nets of several kinds that share one set of draws.
+
+    Case by case the weights are ``gain / √n`` times the same standard normals (common random
+    numbers), so that a difference between cases is due to the case. Only one layer is in memory
+    at a time, which lets the nets be deep and wide.
+
+    Parameters
+    ----------
+    cases : mapping of str to (activation, gain)
+        ``gain² = n Var(w)``; biases are zero.
+    depth, width : int
+        Layers, and units in each and in the input (n).
+    batch : int
+        Number of standard normal inputs.
+    replicas : int
+        Independent nets, each with inputs of its own.
+    seed : int
+        Of weights and inputs.
+
+    Returns
+    -------
+    dict of str to LayerStatistics
+        Arrays of shape ``(depth, replicas)``: ``mean``, ``std`` and ``std across inputs`` of the
+        activations; ``q`` of the pre-activations, and ``q ratio``, q divided by the mean square
+        of the input; with two inputs or more, ``cosine`` of the pre-activations of different
+        inputs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No case, a gain that is not positive, a count below 1, an unknown activation.
+
+    Examples
+    --------
+    >>> found = propagate({"He": ("relu", 2**0.5)}, depth=3, width=100, replicas=200)
+    >>> found["He"]["q"].shape
+    (3, 200)
+    """
+    if not cases:
+        _checks.fail("cases", "a mapping with at least one case", cases)
+    kinds = {
+        label: (activations.get(activation), _checks.number(f"gain of {label!r}", gain, above=0.0))
+        for label, (activation, gain) in cases.items()
+    }
+    depth = _checks.integer("depth", depth, at_least=1)
+    width = _checks.integer("width", width, at_least=1)
+    batch = _checks.integer("batch", batch, at_least=1)
+    replicas = _checks.integer("replicas", replicas, at_least=1)
+    rng = _checks.generator("seed", seed)
+    x = rng.standard_normal((replicas, batch, width))
+    q_0 = probes.mean_square(x)
+    a = dict.fromkeys(kinds, x)
+    layers: dict[str, list] = {label: [] for label in kinds}
+    for _ in range(depth):
+        unit_weights = rng.standard_normal((replicas, width, width))
+        for label, (phi, gain) in kinds.items():
+            z = gain / np.sqrt(width) * (a[label] @ unit_weights)
+            a[label] = phi(z)
+            layers[label].append(_forward_statistics(z, a[label], q_0))
+    return {
+        label: probes.LayerStatistics(
+            {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        )
+        for label, rows in layers.items()
+    }
+
+
+def _forward_statistics(z: np.ndarray, a: np.ndarray, q_0: np.ndarray) -> dict[str, np.ndarray]:
+    q = probes.mean_square(z)
+    found = {
+        "mean": a.mean(axis=(-2, -1)),
+        "std": probes.pooled_std(a),
+        "std across inputs": probes.std_across_inputs(a),
+        "q": q,
+        "q ratio": q / q_0,
+    }
+    return found | ({"cosine": probes.mean_cosine(z)} if z.shape[-2] > 1 else {})
