@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import experiments, plots
+from initcore import plots, probes
 from initcore.explorers._base import Explorer, band, control, rounded
 from initcore.tables import Table, fmt
 
@@ -47,9 +47,7 @@ class Residual(Explorer):
     def measure(cls, scale: str, normalise: bool, blocks: int) -> dict[str, Any]:
         """Measure the stream of all blocks."""
         alpha = factor(scale, blocks)
-        found = experiments.residual_stream(
-            {scale: alpha}, blocks=blocks, normalise=normalise, **SETTINGS
-        )[scale]
+        found = residual_stream(alpha, blocks=blocks, normalise=normalise, **SETTINGS)
         return band(found) | {"theory": rounded(mean_square(alpha, normalise, blocks), 5)}
 
     def case(self) -> dict[str, np.ndarray]:
@@ -95,6 +93,34 @@ class Residual(Explorer):
             f"from 1 to {case['mid'][-1]:.2g} (median of 50 nets); its exact mean ends at "
             f"{case['theory'][-1]:.2g}."
         )
+
+
+def residual_stream(
+    alpha: float, *, blocks: int, normalise: bool, width: int, replicas: int, seed: int
+) -> np.ndarray:
+    """Return the mean square of the stream ``h + α relu(h W) W'`` after each block.
+
+    W has variance 2/n (He) and W' variance 1/n, so that a branch hands on the mean square of its
+    input. The result has shape ``(blocks + 1, replicas)`` and is relative to the input, which is
+    standard normal, one a net; with `normalise` a branch sees the stream over its root mean square.
+
+    Examples
+    --------
+    >>> q = residual_stream(1.0, blocks=2, normalise=False, width=50, replicas=200, seed=0)
+    >>> q.mean(axis=1).round().tolist()
+    [1.0, 2.0, 4.0]
+    """
+    rng = np.random.default_rng(seed)
+    h = rng.standard_normal((replicas, 1, width))
+    q = [probes.mean_square(h)]
+    for _ in range(blocks):
+        W, W_last = rng.standard_normal((2, replicas, width, width)) / np.sqrt(width)
+        seen = h
+        if normalise:
+            seen = h / np.sqrt(np.square(h).mean(axis=-1, keepdims=True))
+        h = h + alpha * (np.maximum(np.sqrt(2) * (seen @ W), 0) @ W_last)
+        q.append(probes.mean_square(h))
+    return np.array(q) / q[0]
 
 
 def factor(scale: str, blocks: int) -> float:
