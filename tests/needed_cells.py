@@ -2,20 +2,43 @@
 
 import ast
 import builtins
+import symtable
+from collections.abc import Iterator
 
 
 def names(source: str) -> tuple[set[str], set[str]]:
-    """Return the names that code makes at its top level, and those that it uses."""
-    tree = ast.parse(source)
-    made, used = set(), set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            (used if isinstance(node.ctx, ast.Load) else made).add(node.id)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            made |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            made.add(node.name)
-    return made, used - set(dir(builtins))
+    """Return the names that code makes at its top level, and those that it needs from before.
+
+    What a function or a comprehension binds is its own. A name that the code makes before it uses
+    it is not needed from before; one that it changes, as ``found |= …`` does, is.
+
+    >>> made, needed = names("def f(W):\\n    b = a @ W\\n    return b\\nc = f(d)\\nprint(c)")
+    >>> sorted(made), sorted(needed)
+    (['c', 'f'], ['a', 'd'])
+    """
+    made: set[str] = set()
+    needed: set[str] = set()
+    for statement in ast.parse(source).body:
+        table = symtable.symtable(ast.unparse(statement), "cell", "exec")
+        bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+        used = set(used_in(table))
+        if isinstance(statement, ast.For):  # binds its target before its body uses it
+            used -= {node.id for node in ast.walk(statement.target) if isinstance(node, ast.Name)}
+        for node in ast.walk(statement):
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                used |= {node.target.id} & bound
+        needed |= used - made
+        made |= bound
+    return made, needed - set(dir(builtins))
+
+
+def used_in(table: symtable.SymbolTable, *, top: bool = True) -> Iterator[str]:
+    """Yield the names that a piece of code takes from the top level."""
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() and (top or symbol.is_global()):
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from used_in(child, top=False)
 
 
 def needed(sources: list[str], number: int) -> list[int]:
