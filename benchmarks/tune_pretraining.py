@@ -22,7 +22,7 @@ from initcore.training import SGD, Adam, fit
 
 SGD_RATES = (0.01, 0.03, 0.1, 0.3)
 ADAM_RATES = (0.001, 0.003, 0.005, 0.01, 0.02, 0.03)
-DECAYS = (0.03, 0.1, 0.2)  # with Adam at the best of its rates and the two beside it
+DECAYS = (0.01, 0.03, 0.1, 0.2)  # with Adam at the best of its rates and the two beside it
 FEW, CODE = 480, 6  # images that the deep autoencoder learns from, numbers that it makes of them
 COMMON = {"replicas": 4, "seed": 1}
 
@@ -41,6 +41,7 @@ STARTS = {
     "small random": Start("sigmoid", SMALL),
     "autoencoder stack": Start("sigmoid", SMALL, "autoencoder", SGD(0.3, momentum=0.9)),
     "RBM stack": Start("sigmoid", SMALL, "rbm", SGD(0.3, momentum=0.5)),
+    "plain sigmoid, gain 4": Start("sigmoid", VarianceScaling(16.0, "fan_in")),
     "centred sigmoid, gain 4": Start("centred_sigmoid", VarianceScaling(16.0, "fan_in")),
     "tanh, Glorot": Start("tanh", GlorotUniform()),
     "ReLU, He": Start("relu", HeNormal()),
