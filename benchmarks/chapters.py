@@ -1,8 +1,8 @@
 """How long a reader's "run all" of each chapter takes on one core, and its peak memory.
 
 Usage: ``python benchmarks/chapters.py`` (in the course's environment, on an idle machine). Each
-chapter is run as `make notebooks ARGS=--check` runs it, one at a time. The course promises 20
-seconds (chapters 1 and 7: 60) and less than 1 GB; nothing here fails, it only prints.
+chapter is run as `make notebooks ARGS=--check` runs it, one at a time. The course promises 30
+seconds (chapters 1 and 7: 45) and less than 1 GB; nothing here fails, it only prints.
 """
 
 from __future__ import annotations
