@@ -35,6 +35,7 @@ FORMULA = (
     [
         (SIDEBAR, '<summary aria-label="Pages below The reference">', "<summary>"),
         (SEARCH, 'title="Search">Search', "aria-label"),
+        ('<summary aria-label="Toggle hidden content">', "<summary>", "aria-label"),
         ('<i class="theme-switch fa" data-mode="dark"  title="Dark"></i>', "dark", "title"),
         (PRINTED, '<div id="searchbox">', "<h1>"),
         (SIGNATURE, '<span class="sig-line"><em class="sig-param">x</em>,</span>', "<dd>"),

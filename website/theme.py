@@ -46,6 +46,8 @@ def mend(page: str) -> str:
         'search-button-field search-button__button pst-js-only" title="Search" aria-label="Search"',
         'search-button-field search-button__button pst-js-only" title="Search"',
     )
+    # A folded cell is named by what it says, "Show code cell source".
+    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     # The icons' titles become texts within the button, which is named "Color mode".
     page = re.sub(r'(<i class="theme-switch [^>]*?)\s+title="[^"]*"', r"\1", page)
     # The arrows of the sidebar have no name (4.1.2).
