@@ -122,11 +122,7 @@ def test_a_slow_function_waits_until_the_controls_rest_and_says_that_it_computes
     assert calls == [0, 3] and panel.text == "n = 3" and said(panel)[0] == ""
 
 
-def test_a_quick_function_answers_at_once_in_a_kernel_too(dial):
-    async def move():
-        box(dial, ipywidgets.SelectionSlider).value = "1"
-        return dial.values["sd"], dial.text
-
+def test_a_quick_function_answers_at_once_in_a_kernel_too():
     panel = widgets.panel(lambda n=0: f"n = {n}", n=[0, 1])
 
     async def quick():
