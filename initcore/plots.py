@@ -321,7 +321,8 @@ def layer_histograms(
     Raises
     ------
     ValueError, TypeError
-        No row, rows with no layer or of different lengths, or values that are not finite.
+        No row, rows with no layer or of different lengths, values that are not finite, or a
+        `limit` of logarithms.
 
     Examples
     --------
@@ -332,6 +333,8 @@ def layer_histograms(
     if not rows:
         _checks.fail("rows", "a mapping with at least one row", rows)
     bins = _checks.integer("bins", bins, at_least=1)
+    if log and limit is not None:
+        _checks.fail("limit", "None, as `log` is True", limit)
     values = {
         label: [
             _checks.array(f"rows[{label!r}][{i}]", layer).ravel() for i, layer in enumerate(row)

@@ -18,18 +18,33 @@ def names(source: str) -> tuple[set[str], set[str]]:
     """
     made: set[str] = set()
     needed: set[str] = set()
-    for statement in ast.parse(source).body:
+    for statement in in_order(ast.parse(source).body):
         table = symtable.symtable(ast.unparse(statement), "cell", "exec")
         bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
         used = set(used_in(table))
-        if isinstance(statement, ast.For):  # binds its target before its body uses it
-            used -= {node.id for node in ast.walk(statement.target) if isinstance(node, ast.Name)}
         for node in ast.walk(statement):
             if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
                 used |= {node.target.id} & bound
         needed |= used - made
         made |= bound
     return made, needed - set(dir(builtins))
+
+
+def in_order(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield simple statements as they run: a loop's target is bound, then its body's lines run.
+
+    >>> [ast.unparse(s) for s in in_order(ast.parse("for i in x:\\n    y = i\\n    f(y)").body)]
+    ['i = x', 'y = i', 'f(y)']
+    """
+    for s in statements:
+        if isinstance(s, ast.For):
+            yield ast.copy_location(ast.Assign([s.target], s.iter), s)
+        elif isinstance(s, (ast.If, ast.While)):
+            yield ast.copy_location(ast.Expr(s.test), s)
+        else:
+            yield s
+            continue
+        yield from in_order([*s.body, *s.orelse])
 
 
 def used_in(table: symtable.SymbolTable, *, top: bool = True) -> Iterator[str]:

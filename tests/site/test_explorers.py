@@ -265,6 +265,9 @@ def by_key(page, name, about, place):
     elif about["kind"] == "radio":
         page.locator(f"input[data-key={name}]:checked").focus()
         page.keyboard.press("ArrowDown" if onward else "ArrowUp")
+    elif about["kind"] == "list":
+        page.locator(f"select[name={name}]").focus()
+        page.keyboard.press("ArrowDown" if onward else "ArrowUp")
     else:
         page.locator(f"input[name={name}]").focus()
         page.keyboard.press("ArrowRight" if onward else "ArrowLeft")
@@ -278,6 +281,8 @@ def by_pointer(page, name, about, place):
         page.locator(f"label:has(input[name={name}])").click()
     elif about["kind"] == "radio":
         page.locator(f"label:has(input[data-key={name}][value='{place}'])").click()
+    elif about["kind"] == "list":  # the browser's own, which opens outside the page
+        page.locator(f"select[name={name}]").select_option(index=place)
     else:
         slider = page.locator(f"input[name={name}]")
         box = slider.bounding_box()

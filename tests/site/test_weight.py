@@ -124,15 +124,20 @@ def test_every_icon_is_in_the_fonts(pytestconfig, pages):
 
 @pytest.mark.parametrize("screen", weight.SCREENS)
 def test_the_place_of_a_live_figure_is_kept(browser, site, chapter, screen):
-    """Before it comes to life, in case a reader jumps to it: within a seventh of its height."""
+    """While its data is on the way: within a seventh of the height that it then has."""
     height = "box => box.getBoundingClientRect().height"
     with browser.new_context(**weight.SCREENS[screen]) as context:
         page = context.new_page()
+        held = []
+        page.route("**/explorers/*.json", held.append)
         page.goto(f"{site}/{chapter}")
         settle(page)
         figure = page.locator(".explorer[data-esm]").first
-        assert not figure.locator(".explorer-live").count(), "it is live before it is near"
-        kept = figure.evaluate(height)
         figure.scroll_into_view_if_needed()
+        kept = figure.evaluate(height)
+        assert not figure.locator(".explorer-live").count(), "it is live without its data"
+        for route in held:
+            route.continue_()
         figure.locator(".ie-says:not(:empty)").wait_for()
+        assert held, "it did not ask for its data"
         assert kept == pytest.approx(figure.evaluate(height), rel=1 / 7)
