@@ -129,7 +129,7 @@ def test_the_place_of_a_live_figure_is_kept(browser, site, chapter, screen):
     with browser.new_context(**weight.SCREENS[screen]) as context:
         page = context.new_page()
         held = []
-        page.route("**/explorers/*.json", held.append)
+        page.route("**/explorers/*.json", lambda route: held.append(route))
         page.goto(f"{site}/{chapter}")
         settle(page)
         figure = page.locator(".explorer[data-esm]").first
