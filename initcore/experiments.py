@@ -34,6 +34,7 @@ def train_on_digits(
     epochs: int = 15,
     batch_size: int = 32,
     part: str = "test",
+    measure_every: int = 1,
     probe: Callable[[network.MLP], Any] | None = None,
     probe_every: int = 1,
     replicas: int = 8,
@@ -59,7 +60,7 @@ def train_on_digits(
     part : {"test", "validation"}
         What the nets are judged on: the 359 test digits after training on the other 1,438; or, to
         choose settings by, a fifth of those 1,438 after training on the rest of them.
-    probe, probe_every
+    measure_every, probe, probe_every
         As for `fit`.
     replicas : int
         Independent nets: they differ in weights and in the order of the digits, not in the split.
@@ -95,6 +96,7 @@ def train_on_digits(
         batch_size=batch_size,
         part=part,
         seed=seed,
+        measure_every=measure_every,
         probe=probe,
         probe_every=probe_every,
     )
@@ -108,6 +110,7 @@ def fit_on_digits(
     batch_size: int = 32,
     part: str = "test",
     seed: int = 0,
+    measure_every: int = 1,
     probe: Callable[[network.MLP], Any] | None = None,
     probe_every: int = 1,
 ) -> DigitsRun:
@@ -119,7 +122,7 @@ def fit_on_digits(
         With 64 inputs and 10 outputs; changed in place.
     optimizer : SGD or Adam
         As for `fit`.
-    epochs, batch_size, part, probe, probe_every
+    epochs, batch_size, part, measure_every, probe, probe_every
         As for `train_on_digits`.
     seed : int
         Of the order of the digits.
@@ -144,6 +147,7 @@ def fit_on_digits(
         batch_size=batch_size,
         seed=seed,
         validation=(test.x, test.y),
+        measure_every=measure_every,
         probe=probe,
         probe_every=probe_every,
     )

@@ -405,6 +405,19 @@ def test_the_history_is_what_the_network_says(replicas):
     assert np.shape(history.diverged) == shape[1:] and np.all(history.diverged == -1)
 
 
+def test_numbers_are_measured_as_often_as_asked():
+    """The rows are those of a run that measures after each epoch, and training is the same."""
+    nets, (_, x, y) = [small()[0] for _ in range(2)], small()
+    steps = {"optimizer": SGD(0.1), "batch_size": 2, "epochs": 7, "validation": (x, y)}
+    each, third = (fit(net, x, y, measure_every=k, **steps) for net, k in zip(nets, (1, 3)))
+    rows = [0, 3, 6, 7]
+    assert third.epochs.tolist() == rows
+    for curve in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
+        np.testing.assert_array_equal(getattr(third, curve), getattr(each, curve)[rows])
+    assert_equal(*(net.parameters() for net in nets))
+    assert "after epoch 7" in third.summary()
+
+
 def test_probes_are_taken_as_often_as_asked():
     net, x, y = small()
     history = fit(
