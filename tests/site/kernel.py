@@ -132,7 +132,7 @@ class Notebook:
         return handle.json_value()
 
     def show(self, cell: str) -> Locator:
-        """Bring a code cell, named by its id, into the window, and return it.
+        """Bring a code cell, named by its id, folded or not, into the window, and return it.
 
         The cells above are laid out only when they come near, and push it down again. The cell's
         element gets its id: the number that JupyterLab gives it is another one's for a while.
@@ -144,7 +144,8 @@ class Notebook:
                 const { node } = content.widgets[place];
                 const { top, height } = node.getBoundingClientRect();
                 const is_there = height > 0 && top >= 0 && top < innerHeight;
-                if (is_there && node.querySelector(".cm-content")?.checkVisibility()) {
+                const parts = [...node.querySelectorAll(".cm-content, .jp-InputPlaceholder")];
+                if (is_there && parts.some((part) => part.checkVisibility())) {
                     node.dataset.shown = id;
                     return true;
                 }

@@ -62,12 +62,12 @@ LIVE = """() => [...document.querySelectorAll(".explorer[data-esm]")].every((box
 END = """() => Math.max(measured.formulas, ...performance.getEntriesByType("resource")
     .map((entry) => entry.responseEnd / 1000))"""
 
-# To the bottom, a third of the window at a time, and on a slow reader's clock.
+# To the bottom, half a window at a time.
 SCROLL = """async () => {
     const end = () => document.documentElement.scrollHeight - innerHeight - 1;
     while (scrollY < end()) {
-        scrollBy({ top: innerHeight / 3, behavior: "instant" });
-        await new Promise((resolve) => setTimeout(resolve, 60));
+        scrollBy({ top: innerHeight / 2, behavior: "instant" });
+        await new Promise((resolve) => setTimeout(resolve, 50));
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
 }"""
