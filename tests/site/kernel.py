@@ -146,8 +146,10 @@ class Notebook:
                 const is_there = height > 0 && top >= 0 && top < innerHeight;
                 const parts = [...node.querySelectorAll(".cm-content, .jp-InputPlaceholder")];
                 if (is_there && parts.some((part) => part.checkVisibility())) {
-                    node.dataset.shown = id;
-                    return true;
+                    const rests = node.dataset.top === String(top);  // since it was looked at last
+                    node.dataset.top = top;
+                    if (rests) node.dataset.shown = id;
+                    return rests;
                 }
                 content.scrollToItem(place, "start");
                 return false;
