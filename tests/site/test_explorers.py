@@ -266,8 +266,7 @@ def by_key(page, name, about, place):
         page.locator(f"input[data-key={name}]:checked").focus()
         page.keyboard.press("ArrowDown" if onward else "ArrowUp")
     elif about["kind"] == "list":
-        page.locator(f"select[name={name}]").focus()
-        page.keyboard.press("ArrowDown" if onward else "ArrowUp")
+        page.locator(f"select[name={name}]").press("ArrowDown" if onward else "ArrowUp")
     else:
         page.locator(f"input[name={name}]").focus()
         page.keyboard.press("ArrowRight" if onward else "ArrowLeft")

@@ -130,14 +130,15 @@ def test_the_place_of_a_live_figure_is_kept(browser, site, chapter, screen):
         page = context.new_page()
         held = []
         page.route("**/explorers/*.json", lambda route: held.append(route))
-        page.goto(f"{site}/{chapter}")
+        with page.expect_request("**/explorers/*.json"):
+            page.goto(f"{site}/{chapter}")
         settle(page)
         figure = page.locator(".explorer[data-esm]").first
         figure.scroll_into_view_if_needed()
         kept = figure.evaluate(height)
         assert not figure.locator(".explorer-live").count(), "it is live without its data"
+        assert held, "it did not ask for its data"
         for route in held:
             route.continue_()
         figure.locator(".ie-says:not(:empty)").wait_for()
-        assert held, "it did not ask for its data"
         assert kept == pytest.approx(figure.evaluate(height), rel=1 / 7)
