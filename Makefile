@@ -6,7 +6,7 @@
 	notebooks explorers students zip lint format clean
 
 BIN := .venv/bin
-ENVIRONMENT := sh website/environment.sh requirements.txt
+ENVIRONMENT := sh website/tools/environment.sh requirements.txt
 TEST_ENVIRONMENT := $(ENVIRONMENT) tests/requirements.txt
 PORT ?= 8000
 WORKERS ?= 2
@@ -31,14 +31,14 @@ help: ## list the targets
 
 book: ## build the site, warnings being errors, and check its links (OFFLINE=1: with all of Pyodide)
 	@$(ENVIRONMENT)
-	@$(BIN)/python website/javascript.py
+	@$(BIN)/python -m website.tools.javascript
 	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) .
-	@$(BIN)/python website/lite.py $(SITE)
-	@$(BIN)/python website/links.py $(SITE)
+	@$(BIN)/python -m website.tools.lite $(SITE)
+	@$(BIN)/python -m website.tools.links $(SITE)
 	@echo "The course is built. Open it: make serve$(if $(OFFLINE), OFFLINE=$(OFFLINE)), or $(CURDIR)/$(SITE)/index.html"
 
 serve: book ## build the site and serve it on this machine (PORT=8000)
-	@$(BIN)/python website/serve.py $(SITE) $(PORT)
+	@$(BIN)/python -m website.tools.serve $(SITE) $(PORT)
 
 lab: ## open the chapters in JupyterLab (ARGS="…" are passed on)
 	@$(ENVIRONMENT)
@@ -57,7 +57,7 @@ test-lite: site-and-browser ## run all chapters in the browser's kernel (half an
 
 site-and-browser:
 	@$(TEST_ENVIRONMENT) tests/site/requirements.txt
-	@$(BIN)/python website/javascript.py tests/site $(if $(filter 1,$(PACKAGED_BROWSER)),tests/site/chromium)
+	@$(BIN)/python -m website.tools.javascript tests/site $(if $(filter 1,$(PACKAGED_BROWSER)),tests/site/chromium)
 	@$(BIN)/python tests/site/browser.py
 	@$(MAKE) --no-print-directory book OFFLINE=1
 
@@ -79,20 +79,20 @@ bench-site: book ## measure the built site in a browser: weight, paint, shifts, 
 
 notebooks: ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(ENVIRONMENT)
-	@$(BIN)/python website/notebooks.py $(ARGS)
-	@$(BIN)/python website/picture.py
+	@$(BIN)/python -m website.tools.notebooks $(ARGS)
+	@$(BIN)/python -m website.tools.picture
 
 explorers: ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@$(ENVIRONMENT)
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python website/explorer_data.py $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m website.tools.explorer_data $(ARGS)
 
 students: ## write the course without solutions, and an answer key, into _build
 	@$(ENVIRONMENT)
-	@$(BIN)/python website/students.py
+	@$(BIN)/python -m website.tools.students
 
 zip: ## write the offline site with a server of its own, to be run from a stick, into _build
 	@$(MAKE) --no-print-directory book OFFLINE=1
-	@$(BIN)/python website/course_zip.py _build/offline/_build/html
+	@$(BIN)/python -m website.tools.course_zip _build/offline/_build/html
 
 lint: ## check style and spelling only
 	@$(TEST_ENVIRONMENT)

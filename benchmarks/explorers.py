@@ -24,10 +24,11 @@ from playwright.sync_api import Page, sync_playwright
 from initcore.explorers import EXPLORERS, Explorer
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / "website"), str(ROOT / "tests" / "site")]
+sys.path.append(str(ROOT / "tests" / "site"))
 
 import browser  # noqa: E402
-import serve  # noqa: E402
+
+from website.tools import serve  # noqa: E402
 
 EVENTS, KEYS = 240, 120  # at least, for each figure
 SLOWER = (1, 4)

@@ -25,11 +25,12 @@ from statistics import median
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / "website"), str(ROOT / "tests" / "site")]
+sys.path.append(str(ROOT / "tests" / "site"))
 
 import browser as browsers  # noqa: E402
-import serve  # noqa: E402
 import weight  # noqa: E402
+
+from website.tools import serve  # noqa: E402
 
 FOLDER = "_build/html"
 OFFLINE = "_build/offline/_build/html"

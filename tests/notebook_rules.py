@@ -26,12 +26,12 @@ How a chapter is written, so that it keeps them
   most one figure, by `initcore.plots.show`. The numbers of a figure are printed or asserted in
   its own cell, or in the next one, which then uses a variable of the figure's cell.
 - The experiment stands in the cells. One that only lays out a table, draws or checks has the tag
-  ``hide-input``: it is folded on the page and, by `website/notebooks.py`, in JupyterLab.
+  ``hide-input``: it is folded on the page and, by `website/tools/notebooks.py`, in JupyterLab.
 - *Turn it yourself* holds a panel of controls (`initcore.widgets.panel`) around a function of the
   chapter; the next cell moves it (`set`) and prints what it shows.
 - Links are plain Markdown: ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
 - A measured number in a sentence is a link to the cell that prints it, ``[0.97](#cell-id=depth)``:
-  see ``website/marks.py``.
+  see ``website/extensions/marks.py``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ import ast
 import builtins
 import io
 import re
-import sys
 import tokenize
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -55,15 +54,10 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "website"))
-
-import book  # noqa: E402
-import claims  # noqa: E402
-import marks  # noqa: E402
-import notebooks  # noqa: E402
-import setup_cell  # noqa: E402
 
 from initcore.explorers import EXPLORERS  # noqa: E402
+from website.extensions import book, claims, marks  # noqa: E402
+from website.tools import notebooks, setup_cell  # noqa: E402
 
 GLOSSARY = "glossary.md"
 SECTIONS = (
@@ -656,7 +650,7 @@ def imports_initcore(chapter: Chapter) -> Iterator[str]:
 
 def begins_with_the_setup_cell(chapter: Chapter) -> Iterator[str]:
     """Wherever the notebook is opened, its first code cell sees to it that initcore is there."""
-    wanted = "website/setup_cell.py: run `make notebooks`"
+    wanted = "website/tools/setup_cell.py: run `make notebooks`"
     for number, cell in enumerate(chapter.notebook.cells):
         if cell.get("id") == setup_cell.ID and (number != 1 or not chapter.is_setup(cell)):
             yield f"cell {number + 1} is called {setup_cell.ID} and is not that of {wanted}"

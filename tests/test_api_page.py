@@ -17,9 +17,8 @@ import initcore
 from initcore import explorers
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
 
-import api  # noqa: E402
+from website.extensions import api  # noqa: E402
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
 OURS = re.compile("add_module|autodoc|default_role|numpydoc|python_|toc_object")
@@ -63,8 +62,8 @@ def build(folder, title="# Index\n", **pages):
     settings = "\n".join(f"{name} = {value!r}" for name, value in SETTINGS.items())
     configuration = f"""
 import sys
-sys.path[:0] = [{str(ROOT / "website")!r}, {str(folder)!r}]
-extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "api"]
+sys.path[:0] = [{str(ROOT)!r}, {str(folder)!r}]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "website.extensions.api"]
 {settings}
 """
     (folder / "conf.py").write_text(configuration, encoding="utf-8")

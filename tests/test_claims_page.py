@@ -1,4 +1,4 @@
-"""``website/claims.py`` as a Sphinx extension: the list of claims, the links to deciding cells."""
+"""``website/extensions/claims.py``: the list of claims, the links to deciding cells."""
 
 import re
 import subprocess
@@ -13,11 +13,12 @@ CONFIGURATION = f"""
 import sys
 from pathlib import Path
 
-sys.path.append({str(ROOT / "website")!r})
-import book
+sys.path.append({str(ROOT)!r})
+from website.extensions import book
 
 book.MATHJAX = Path("mathjax")  # not what is tested, and `make test` needs no Node.js
-extensions = ["myst_nb", "sphinxcontrib.bibtex", "book", "claims", "marks"]
+extensions = ["myst_nb", "sphinxcontrib.bibtex"]
+extensions += ["website.extensions." + name for name in ("book", "claims", "marks")]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3

@@ -3,15 +3,13 @@
 import base64
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
+from website.extensions import csp
 
-import csp  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 HEAD = '<head>\n<meta charset="utf-8" /><title>A</title>'
 

@@ -1,17 +1,13 @@
 """The page for instructors: what can be looked at without their servers."""
 
 import re
-import sys
 
 import pytest
 import yaml
 from notebook_rules import ROOT
 
 from initcore.explorers import EXPLORERS
-
-sys.path.append(str(ROOT / "website"))
-
-import csp  # noqa: E402
+from website.extensions import csp
 
 PAGE = (ROOT / "pages/deployment.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^ *```(\w+)\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)

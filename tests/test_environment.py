@@ -26,8 +26,8 @@ def make(tmp_path, *arguments, programs=None):
     """Run make in a bare copy of the project, with only basic tools and these programs."""
     folder, bin_ = tmp_path / "a course", tmp_path / "bin"
     bin_.mkdir()
-    (folder / "website").mkdir(parents=True)
-    for name in ("Makefile", "requirements.txt", "pyproject.toml", "website/environment.sh"):
+    (folder / "website/tools").mkdir(parents=True)
+    for name in ("Makefile", "requirements.txt", "pyproject.toml", "website/tools/environment.sh"):
         shutil.copy(ROOT / name, folder / name)
     for tool in TOOLS:
         (bin_ / tool).symlink_to(shutil.which(tool))

@@ -10,12 +10,9 @@ import pytest
 from example_chapter import notebook
 from notebook_rules import notebooks
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
+from website.tools import links, repository, setup_cell
 
-import links  # noqa: E402
-import repository  # noqa: E402
-import setup_cell  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 FILE = "chapters/03_small.ipynb"
 GITHUB = "https://github.com/owner/course"
@@ -101,8 +98,8 @@ def test_a_malformed_branch_or_hub_is_refused():
 
 CONF = f"""
 import sys
-sys.path.append({str(ROOT / "website")!r})
-extensions = ["myst_nb", "launch"]
+sys.path.append({str(ROOT)!r})
+extensions = ["myst_nb", "website.extensions.launch"]
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "off"
 exclude_patterns = ["jupyter_execute"]

@@ -1,4 +1,4 @@
-"""``website/links.py``: the links of small made-up sites."""
+"""``website/tools/links.py``: the links of small made-up sites."""
 
 import subprocess
 import sys
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
+from website.tools import links
 
-import links  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 CHAPTER = """\
 <html><head><link rel="stylesheet" href="../_static/style.css?v=1"></head><body>
@@ -150,7 +149,7 @@ def test_an_id_of_the_course_stands_once(tmp_path):
 
 def run(folder):
     """Run the command as the Makefile does."""
-    command = [sys.executable, str(ROOT / "website/links.py"), str(folder)]
+    command = [sys.executable, str(ROOT / "website/tools/links.py"), str(folder)]
     return subprocess.run(command, capture_output=True, text=True)
 
 

@@ -13,11 +13,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
+from website.tools import lite, pyodide_files
 
-import lite  # noqa: E402
-import pyodide_files  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 FILES = {"one-1.0-py3-none-any.whl": b"one", "two-2.0-cp312-cp312-wasm32.whl": b"two"}
 WANTED = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
@@ -69,7 +67,7 @@ def test_a_file_that_is_missing_or_another_one_is_named(tmp_path):
 
 def test_the_version_is_pinned_once():
     assert pyodide_files.cdn() == CDN
-    for place in ("website/pyodide/requirements.txt", "website/launch.py"):
+    for place in ("website/pyodide/requirements.txt", "website/extensions/launch.py"):
         text = (ROOT / place).read_text(encoding="utf-8")
         assert f"Pyodide {pyodide_files.version()}" in text, place
     lock = json.loads((ROOT / "website/pyodide/package-lock.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""``website/notebooks.py``, and the rules of the guard: each sees a chapter that breaks it."""
+"""``website/tools/notebooks.py`` and the rules: each sees a chapter that breaks it."""
 
 import json
 import os
@@ -600,7 +600,7 @@ def make(*arguments):
     )
     environment.pop("INITCORE_PROGRESS", None)
     return subprocess.run(
-        [sys.executable, ROOT / "website/notebooks.py", *arguments],
+        [sys.executable, ROOT / "website/tools/notebooks.py", *arguments],
         capture_output=True,
         text=True,
         env=environment,

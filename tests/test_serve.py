@@ -4,16 +4,14 @@ import gzip
 import http.client
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
+from website.extensions import csp
+from website.tools import serve
 
-import csp  # noqa: E402
-import serve  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 POLICIES = {"": "default-src 'self'", "lite/": "default-src 'self'; script-src 'unsafe-eval'"}
 FILES = {

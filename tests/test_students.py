@@ -1,4 +1,4 @@
-"""``website/students.py``: the course without its solutions, and the answer key."""
+"""``website/tools/students.py``: the course without its solutions, and the answer key."""
 
 import io
 import re
@@ -12,11 +12,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
+from website.tools import notebooks, students
 
-import notebooks  # noqa: E402
-import students  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 NAME = "03_small.ipynb"
 TITLE = """\
@@ -303,7 +301,7 @@ def test_what_cannot_be_made_is_one_clear_line(course, changes, message):
 def test_the_command(course):
     for path in (course / "chapters").iterdir():
         path.unlink()
-    command = [sys.executable, str(ROOT / "website/students.py"), str(course)]
+    command = [sys.executable, str(ROOT / "website/tools/students.py"), str(course)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr == "The students' copy cannot be made: there is no notebook in chapters\n"

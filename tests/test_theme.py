@@ -1,18 +1,14 @@
 """What the site adds to the theme's pages: names, and the sizes of pictures."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
+from website.extensions import icons, images, theme
 
-import icons  # noqa: E402
-import images  # noqa: E402
-import theme  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 SIDEBAR = (
     '<a class="current reference internal" href="#">The reference</a>'

@@ -7,13 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from website.extensions import book
+from website.tools import javascript, picture
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
-
-import book  # noqa: E402
-import javascript  # noqa: E402
-import picture  # noqa: E402
-
 GLOSSARY = """\
 # Glossary
 
@@ -48,11 +45,13 @@ def build(folder, link, text="He et al. (2015)"):
     # MathJax is not what is tested here, and `make test` needs no Node.js.
     configuration = f"""
 import sys
-sys.path.append({str(ROOT / "website")!r})
-import book
+sys.path.append({str(ROOT)!r})
+from website.extensions import book
+
+ROOT = Path(__file__).resolve().parents[1]
 from pathlib import Path
 book.MATHJAX = Path({str(folder / "mathjax")!r})
-extensions = ["myst_parser", "sphinxcontrib.bibtex", "book"]
+extensions = ["myst_parser", "sphinxcontrib.bibtex", "website.extensions.book"]
 bibtex_bibfiles = ["references.bib"]
 bibtex_cite_id = "{{key}}"
 bibtex_default_style = "unsrt"

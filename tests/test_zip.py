@@ -1,4 +1,4 @@
-"""``website/course_zip.py``: the site in one file, for machines without a network."""
+"""``website/tools/course_zip.py``: the site in one file, for machines without a network."""
 
 import json
 import re
@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "website"))
+from website.tools import course_zip
 
-import course_zip  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 CARRIED = "./static/pyodide/pyodide.js"
 

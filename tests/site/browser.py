@@ -91,7 +91,7 @@ def unpack(package: Path) -> Found:
     if not (packed / "chromium.br").is_file():
         raise NoBrowserError(
             "PACKAGED_BROWSER=1 asks for npm's Chromium, which is not installed: run "
-            "`python website/javascript.py tests/site/chromium`"
+            "`python -m website.tools.javascript tests/site/chromium`"
         )
     # Below node_modules, which npm empties when the lock file asks for another version.
     folder = package / "node_modules" / ".unpacked"

@@ -7,18 +7,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "website"))
 
 import browser as browsers  # noqa: E402
-import serve  # noqa: E402
-from links import Site  # noqa: E402
+
+from website.tools import serve  # noqa: E402
+from website.tools.links import Site  # noqa: E402
 
 FOLDER = "_build/offline/_build/html"
 RUN = ("03", "05")  # the chapters that the browser's kernel runs, if no others are asked for

@@ -8,9 +8,10 @@ import html
 import re
 import urllib.request
 
-import csp
 from checks import Watch, settle, wait_until
 from conftest import page_names
+
+from website.extensions import csp
 
 CHAPTER = "chapters/03_small_random_weights.html"
 REFUSED = "() => window.refused.length"

@@ -4,12 +4,8 @@ import functools
 import json
 import re
 
-import csp
-import lite
 import nbformat
-import pyodide_files
 import pytest
-import serve
 from checks import Watch, move_controls, settle
 from conftest import ROOT, site_folder
 from kernel import Notebook, Progress, Traffic, differences, expose, texts
@@ -17,6 +13,8 @@ from playwright.sync_api import expect
 
 from initcore.explorers import EXPLORERS
 from initcore.initializers import HeNormal
+from website.extensions import csp
+from website.tools import lite, pyodide_files, serve
 
 CHAPTER = "03_small_random_weights"
 BUTTON = "Run in your browser"

@@ -18,7 +18,8 @@ from pathlib import Path
 import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from repository import read_repository
+
+from website.tools.repository import read_repository
 
 ID = "setup"
 TAG = "remove-cell"  # MyST-NB leaves the cell out of the page

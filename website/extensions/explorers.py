@@ -19,13 +19,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from claims import element, title_of
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from initcore.explorers import EXPLORERS, Explorer
+from website.extensions.claims import element, title_of
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from book import rewrite_pages
 from fontTools.subset import Options, Subsetter, load_font, save_font
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+from website.extensions.book import rewrite_pages
 
 FONTS = Path("_static", "vendor", "fontawesome", "webfonts")
 STYLES = ("pydata-sphinx-theme.css", "sphinx-book-theme.css")

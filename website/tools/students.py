@@ -20,11 +20,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import claims
-import notebooks
 from pybtex import PybtexEngine
 
-ROOT = Path(__file__).resolve().parents[1]
+from website.extensions import claims
+from website.tools import notebooks
+
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "weight-initialization"  # what the zip unpacks to
 DATE = (2026, 1, 1, 0, 0, 0)  # of every file in the zip
 COPIED = ("LICENSE", "LICENSE-CC-BY-4.0", "pyproject.toml")

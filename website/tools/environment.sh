@@ -1,5 +1,5 @@
 #!/bin/sh
-# Bring .venv up to date with these requirement files: sh website/environment.sh FILE...
+# Bring .venv up to date with these requirement files: sh website/tools/environment.sh FILE...
 #
 # Makes .venv with a Python of 3.11 or later, installs the files when one of them (or
 # pyproject.toml) has changed since the last time, and says in one line what is missing. pip's own

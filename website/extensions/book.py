@@ -1,6 +1,6 @@
 """Sphinx extension: what the book needs beyond Jupyter Book's own settings.
 
-- MathJax is served by the site itself, from what ``website/javascript.py`` installed.
+- MathJax is served by the site itself, from what ``website/tools/javascript.py`` installed.
 - The sources on the references page can be linked to by key from any page or notebook:
   ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
 - The terms of the glossary can be linked to in the same way:
@@ -22,7 +22,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.nodes import _make_id
 
-MATHJAX = Path(__file__).resolve().parent / "node_modules" / "mathjax"
+MATHJAX = Path(__file__).resolve().parents[1] / "node_modules" / "mathjax"
 # The page loads tex-chtml.js and the fonts it uses. The rest is asked for only by rarer TeX
 # commands and by the accessibility entries of the menu on a formula, and works offline as well.
 MATHJAX_FILES = (
@@ -39,7 +39,7 @@ MATHJAX_FILES = (
 def find_mathjax(app: Sphinx) -> None:
     """Stop the build of a site whose formulas would stay raw."""
     if app.builder.format == "html" and not (MATHJAX / "es5" / "tex-chtml.js").is_file():
-        raise ExtensionError("MathJax is not installed: run `python website/javascript.py` first")
+        raise ExtensionError("MathJax is missing: run `python -m website.tools.javascript` first")
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
@@ -140,8 +140,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks."""
     # A change here writes every page anew: by itself Sphinx sees changes of a page's text only, and
     # copies no style sheet where there are none.
-    here = Path(__file__).parent
-    parts = sorted([*here.glob("*.py"), *here.glob("assets/**/*.*")])
+    here = Path(__file__).parents[1]
+    parts = sorted([*here.glob("extensions/*.py"), *here.glob("assets/**/*.*")])
     code = hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()
     app.add_config_value("website_code", code, "html", [str])
     app.connect("builder-inited", find_mathjax)

@@ -1,4 +1,4 @@
-"""Measure the numbers of the live figures: ``python website/explorer_data.py [NAME ...]``.
+"""Measure the numbers of the live figures: ``python -m website.tools.explorer_data [NAME ...]``.
 
 Writes ``initcore/explorers/data/NAME.json``, which the package carries, in minutes; without a name
 all of them. The tests measure a sample again and compare.
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from initcore.explorers import EXPLORERS
 
-FOLDER = Path(__file__).resolve().parents[1] / "initcore" / "explorers" / "data"
+FOLDER = Path(__file__).resolve().parents[2] / "initcore" / "explorers" / "data"
 
 
 def to_text(data: dict) -> str:

@@ -2,7 +2,7 @@
 
 Usage::
 
-    python website/notebooks.py [--check] [PATH ...]
+    python -m website.tools.notebooks [--check] [PATH ...]
 
 A PATH is a notebook or a folder; without one, all of ``chapters/``. Each notebook runs in a new
 kernel of the Python that runs this command, in the notebook's own folder, with no progress bars
@@ -39,7 +39,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import setup_cell
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -47,7 +46,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-ROOT = Path(__file__).resolve().parents[1]
+from website.tools import setup_cell
+
+ROOT = Path(__file__).resolve().parents[2]
 CELL_TIMEOUT = 300  # seconds; nbval allows less, this is against a notebook that never ends
 AT_ONCE = 2
 

@@ -1,4 +1,4 @@
-"""Serve the built site on this machine only: ``python website/serve.py [FOLDER] [PORT]``.
+"""Serve the built site on this machine only: ``python -m website.tools.serve [FOLDER] [PORT]``.
 
 As a good host would: texts are compressed, connections are kept, and the policy in the site's
 ``content-security-policy.json`` says what its pages may load. The standard library is enough, as

@@ -26,9 +26,9 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import javascript
+from website.tools import javascript
 
-HERE = Path(__file__).resolve().parent / "pyodide"
+HERE = Path(__file__).resolve().parents[1] / "pyodide"
 NPM = HERE / "node_modules" / "pyodide"
 FETCHED = HERE / "wheels"
 PACKAGED = HERE / "requirements.txt"

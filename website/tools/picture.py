@@ -1,4 +1,4 @@
-"""Draw the course's picture, ``website/assets/course.png``: ``python website/picture.py [FILE]``.
+"""Draw the course's picture, ``course.png``: ``python -m website.tools.picture [FILE]``.
 
 The opening page and the README show it. `make notebooks` draws it again with the chapters, and a
 test compares the stored file with a fresh one.
@@ -17,7 +17,7 @@ from initcore import plots
 from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.network import MLP
 
-FILE = Path(__file__).resolve().parent / "assets" / "course.png"
+FILE = Path(__file__).resolve().parents[1] / "assets" / "course.png"
 SCALES = {
     "too small: 0.01": (RandomNormal(stddev=0.01), plots.COLOURS[1]),
     "1/√fan_in": (VarianceScaling(1.0, "fan_in", "untruncated_normal"), plots.COLOURS[0]),

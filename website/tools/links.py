@@ -1,4 +1,4 @@
-"""Check the links of the built site: ``python website/links.py [FOLDER]``.
+"""Check the links of the built site: ``python -m website.tools.links [FOLDER]``.
 
 Every link of every page, pictures, scripts and style sheets too, must lead to a file of the site,
 and its fragment to an id (or the name of an anchor) there. Links to other hosts must be https;

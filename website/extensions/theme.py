@@ -11,8 +11,9 @@ import html
 import re
 from typing import Any
 
-from book import rewrite_pages
 from sphinx.application import Sphinx
+
+from website.extensions.book import rewrite_pages
 
 TOGGLE = re.compile(r'(<a class="[^"]*reference[^>]*>([^<]*)</a><details[^>]*>)<summary>')
 PRINT_HEAD = re.compile(

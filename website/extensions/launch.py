@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from repository import read_hub, read_repository
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
+
+from website.tools.repository import read_hub, read_repository
 
 LITE = "lite/notebooks/index.html"
 WHAT_IT_LOADS = (

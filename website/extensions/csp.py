@@ -5,7 +5,7 @@ for a folder of files, and writes ``content-security-policy.json`` into the site
 pages (under ``""``) and the one for the browser's kernel (under ``lite/``, see ``lite.py``).
 ``serve.py`` sends these. For other servers,
 
-    python website/csp.py nginx|apache [FOLDER]
+    python -m website.extensions.csp nginx|apache [FOLDER]
 
 prints the lines of their settings. A script that stands in a page is allowed by its hash; code in
 an attribute of a page ends the build, as no hash would allow it.
@@ -22,9 +22,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from book import rewrite_pages
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+
+from website.extensions.book import rewrite_pages
 
 FILE = "content-security-policy.json"
 FOLDER = "_build/html"

@@ -14,13 +14,13 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parents[1]
 FOLDER = "weight-initialization"  # what the zip unpacks to
 DATE = (2026, 1, 1, 0, 0, 0)  # of every file in the zip
 STARTED_BY = {
     "README.txt": HERE / "offline" / "README.txt",
-    "serve.py": HERE / "serve.py",
+    "serve.py": HERE / "tools" / "serve.py",
     "start.py": HERE / "offline" / "start.py",
     "LICENSE": ROOT / "LICENSE",
     "LICENSE-CC-BY-4.0": ROOT / "LICENSE-CC-BY-4.0",
