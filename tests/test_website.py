@@ -48,7 +48,6 @@ import sys
 sys.path.append({str(ROOT)!r})
 from website.extensions import book
 
-ROOT = Path(__file__).resolve().parents[1]
 from pathlib import Path
 book.MATHJAX = Path({str(folder / "mathjax")!r})
 extensions = ["myst_parser", "sphinxcontrib.bibtex", "website.extensions.book"]
