@@ -5,7 +5,7 @@ which find the browser; on an idle machine: other work makes the times longer). 
 each chapter are opened wide and on a phone, three times, in a fresh profile, from this machine,
 with the processor slowed down four times. The times are the median of three.
 
-- kB: what comes over the wire, gzip and the heads of the answers included, before any scrolling;
+- kB: the files asked for before any scrolling, compressed as a host sends them;
 - whole: the same when the reader has slowly gone through the whole page, with every figure;
 - paint: the largest contentful paint, in seconds;
 - shift: all layout shifts of the first view added up, the most of the three times; scrolled: at the
@@ -41,12 +41,12 @@ COLUMNS = {"kB": 7, "whole": 7, "requests": 10, "paint": 7, "shift": 7, "scrolle
 PLACES = {"paint": 2, "shift": 3, "scrolled": 3, "ready": 1}
 
 
-def measure(browser: Browser, address: str, screen: str) -> dict[str, float]:
+def measure(browser: Browser, folder: Path, address: str, screen: str) -> dict[str, float]:
     """Return what three first views of a page came to."""
     views = [weight.look(browser, address, screen, SLOWED, scroll=run == 0) for run in range(RUNS)]
     return {
-        "kB": max(weight.transferred(view.files) for view in views) / 1000,
-        "whole": weight.transferred(views[0].files + views[0].later) / 1000,
+        "kB": max(weight.transfer(view.files, folder) for view in views) / 1000,
+        "whole": weight.transfer(views[0].files + views[0].later, folder) / 1000,
         "requests": max(len(view.files) for view in views),
         "paint": median(view.paint for view in views),
         "shift": max(view.shift for view in views),
@@ -73,7 +73,7 @@ def first_views(folder: Path) -> None:
         for page in pages:
             for screen in weight.SCREENS:
                 print(f"{page}, {screen} …", file=sys.stderr, flush=True)
-                row = measure(browser, f"{site}/{page}", screen)
+                row = measure(browser, folder, f"{site}/{page}", screen)
                 over += bool(above(row))
                 values = (f"{row[name]:{w}.{PLACES.get(name, 0)}f}" for name, w in COLUMNS.items())
                 print(f"{Path(page).stem:34}{screen:7}{''.join(values)}  {above(row)}", flush=True)

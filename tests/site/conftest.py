@@ -133,7 +133,6 @@ def tell_loads(terminalreporter, loads: list[dict]) -> None:
     slowest = max(loads, key=lambda load: load["seconds"])
     rows = {
         "pages": len({load["page"] for load in loads}),
-        "loads (wide and phone, each in light and dark)": len(loads),
         "requests to other hosts": sum(load["elsewhere"] for load in loads),
         "violations that axe-core found": sum(load["violations"] for load in loads),
         "slowest page to settle": f"{slowest['seconds']:.1f} s, {slowest['page']}",

@@ -15,21 +15,21 @@ FONTS = "_static/vendor/fontawesome/webfonts"
 
 
 @pytest.mark.parametrize("screen", weight.SCREENS)
-def test_a_chapter_is_light_and_steady(browser, site, chapter, screen):
+def test_a_chapter_is_light_and_steady(browser, site, pytestconfig, chapter, screen):
     """With all that it ever loads: a first view alone need not reach the live figure."""
     view = weight.look(browser, f"{site}/{chapter}", screen, scroll=True)
     files = view.files + view.later
     for part in (r"mathjax/.*\.woff$", r"^_images/.*\.webp$", r"explorers/\w{16}\.json$"):
         assert any(re.search(part, file.name) for file in files), f"{part} was not loaded"
-    heaviest = sorted(files, key=lambda file: -file.transferred)[:5]
-    assert weight.transferred(files) < weight.TRANSFER, heaviest
+    assert weight.transfer(files, site_folder(pytestconfig)) < weight.TRANSFER, files
     assert view.scrolled <= weight.SHIFT, view.shifts
 
 
 @pytest.mark.parametrize("screen", weight.SCREENS)
-def test_the_opening_page_is_light_and_steady(browser, site, screen):
+def test_the_opening_page_is_light_and_steady(browser, site, pytestconfig, screen):
     view = weight.look(browser, f"{site}/intro.html", screen, scroll=True)
-    assert weight.transferred(view.files + view.later) < weight.TRANSFER
+    files = view.files + view.later
+    assert weight.transfer(files, site_folder(pytestconfig)) < weight.TRANSFER, files
     assert view.scrolled <= weight.SHIFT, view.shifts
 
 
@@ -76,16 +76,6 @@ def test_later_pictures_wait_for_the_reader(pages, chapter):
         values for tag, values in pages[chapter] if tag == "img" and "_images/" in values["src"]
     ]
     assert [figure.get("loading") for figure in figures] == [None] + ["lazy"] * (len(figures) - 1)
-
-
-def test_pictures_are_printed_that_no_one_has_seen(page, site, chapter):
-    """A browser loads them for the paper."""
-    page.goto(f"{site}/{chapter}")
-    loaded = "[...document.images].filter(image => image.complete && image.naturalWidth).length"
-    before = page.evaluate(loaded)
-    page.pdf()
-    after, all_ = page.evaluate(loaded), page.evaluate("document.images.length")
-    assert before < after == all_
 
 
 def test_the_data_of_a_live_figure(pytestconfig, pages):
