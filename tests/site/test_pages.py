@@ -7,7 +7,6 @@ on each width, and at the colours alone where nothing else has changed.
 
 import time
 
-import pytest
 from checks import (
     COLOUR_RULES,
     Watch,
