@@ -74,7 +74,7 @@ SECTIONS = (
     "References",
 )
 MOST_LINES = 20
-MOST_CELLS = 64
+MOST_CELLS = 70
 SHORTEST_ALT = 40
 
 # What a chapter may import. Another package would have to be in requirements.txt; modules that
