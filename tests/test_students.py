@@ -45,8 +45,7 @@ def test_a_chapter_is_whole_but_for_its_solutions(made, path):
     stored, given = (nbformat.read(p, 4).cells for p in (path, folder / "chapters" / path.name))
     assert [cell for cell in stored if "outputs" in cell] == [c for c in given if "outputs" in c]
     text, everything = ("\n".join(cell.source for cell in cells) for cells in (stored, given))
-    folds = r"<summary>Solution[^<]*</summary>\s*(.*?)\s*</details>"
-    solutions = re.findall(folds, text, re.DOTALL)
+    solutions = re.findall(r"<summary>Solution \d</summary>\s*(.*?)\s*</details>", text, re.S)
     assert len(solutions) >= 3
     for title, solution in zip(re.findall(r"^### (\d\. .+)", text, re.M), solutions, strict=True):
         assert f"\n#### {title}\n\n{solution}\n\n" in key
@@ -84,8 +83,7 @@ def test_the_pages_are_plain_markdown(made):
     assert not re.search(r"```\{|\{\w+\}`", "".join(texts.values()))
     assert "\n**fan-in**\n  The number of inputs of a unit" in texts["glossary"]
     count = (ROOT / "references.bib").read_text(encoding="utf-8").count("\n@")
-    assert texts["references"].count("\n- ") == count
-    assert "Kaiming He" in texts["references"]
+    assert texts["references"].count("\n- ") == count > texts["references"].count("He,") > 0
 
 
 def test_the_copy_brings_its_package_and_the_requirements_of_the_notebooks(made):
