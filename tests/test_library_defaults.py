@@ -85,8 +85,6 @@ def test_the_three_defaults_are_three():
 NORMALS = {
     "Keras": lambda: keras.initializers.GlorotNormal(seed=5)(SHAPE),
     "JAX": lambda: jax.nn.initializers.glorot_normal()(jax.random.key(5), SHAPE),
-    "Flax linen": lambda: flax.linen.initializers.glorot_normal()(jax.random.key(5), SHAPE),
-    "Flax nnx": lambda: flax.nnx.initializers.glorot_normal()(jax.random.key(5), SHAPE),
 }
 
 
