@@ -129,7 +129,7 @@ def main(root: Path = ROOT) -> None:
     with zipfile.ZipFile(build / "students.zip", "w") as archive:
         for name in sorted(files):
             info = zipfile.ZipInfo(f"weight-initialization/{name}", (2026, 1, 1, 0, 0, 0))
-            info.external_attr = 0o100644 << 16
+            info.external_attr = 0o100644 << 16  # or unzip makes files that nobody may read
             archive.writestr(info, files[name], zipfile.ZIP_DEFLATED)
     (build / "answer_key.md").write_text(f"{key}\n", encoding="utf-8")
     print(f"{build}: students.zip, {len(chapters)} chapters without solutions; answer_key.md")
