@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from sklearn.datasets import load_digits as sklearn_digits
 from sklearn.preprocessing import StandardScaler
 
@@ -50,24 +47,10 @@ def test_spirals_noise_has_the_stated_std_and_comes_from_the_seed():
 
 
 def test_standardizer_is_scikit_learns():
-    x = datasets.load_digits().x
+    x = datasets.load_digits().x  # with pixels that are always zero
     scale = datasets.Standardizer.fit(x[:1000])
     theirs = StandardScaler().fit(x[:1000])
     np.testing.assert_allclose(scale(x), theirs.transform(x), atol=1e-12)
-
-
-@given(
-    hnp.arrays(
-        float,
-        st.tuples(st.integers(2, 20), st.integers(1, 5)),
-        elements=st.floats(-1e6, 1e6).map(lambda value: round(value, 3)),
-    )
-)
-def test_standardized_training_part_has_mean_zero_and_std_one_or_zero(x):
-    scaled = datasets.Standardizer.fit(x)(x)
-    constant = np.ptp(x, axis=0) == 0
-    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(scaled.std(axis=0), np.where(constant, 0, 1), atol=1e-6)
 
 
 def test_split_is_a_partition_fitted_on_the_training_part_only():
