@@ -239,7 +239,7 @@ BAD = [
     (
         "is_short",
         lambda chapter: chapter.cells.extend(new_markdown_cell("x") for _ in range(60)),
-        "cells, 64 at most",
+        "cells, 70 at most",
     ),
     ("shows_its_experiments", add(TABLE, "experiments.kept_share()"), "experiments.kept_share"),
     (
