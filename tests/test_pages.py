@@ -2,9 +2,8 @@
 
 import re
 
-import yaml
 from notebook_rules import ROOT, Chapter
-from test_claims import files_in
+from sphinx_external_toc.parsing import parse_toc_yaml
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 MAP = re.compile(
@@ -14,7 +13,7 @@ TIME = re.compile(r"\*\*Time:\*\* (\d+) minutes to read, (\d+) seconds to run")
 
 
 def test_every_page_is_in_the_table_of_contents():
-    contents = files_in(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+    contents = set(parse_toc_yaml(ROOT / "_toc.yml"))
     pages = [path for folder in ("chapters", "pages") for path in (ROOT / folder).rglob("*.*")]
     names = {
         path.relative_to(ROOT).with_suffix("").as_posix()
