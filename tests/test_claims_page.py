@@ -11,14 +11,10 @@ from notebook_rules import ROOT, claims
 # The parts of Jupyter Book that matter here, without its theme and its table of contents.
 CONFIGURATION = f"""
 import sys
-from pathlib import Path
 
 sys.path.append({str(ROOT)!r})
-from website.extensions import book
-
-book.MATHJAX = Path("mathjax")  # not what is tested, and `make test` needs no Node.js
 extensions = ["myst_nb", "sphinxcontrib.bibtex"]
-extensions += ["website.extensions." + name for name in ("book", "claims", "marks")]
+extensions += ["website.extensions." + name for name in ("anchors", "claims", "marks")]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -37,8 +33,6 @@ def prepare(folder, change=None):
     """Write a course and its Sphinx configuration."""
     make_chapter(folder, change)
     (folder / "conf.py").write_text(CONFIGURATION, encoding="utf-8")
-    (folder / "mathjax/es5").mkdir(parents=True)
-    (folder / "mathjax/es5/tex-chtml.js").write_text("/* maths */", encoding="utf-8")
     contents = (
         "```{toctree}\nchapters/03_small\npages/claims\npages/glossary\npages/references\n```\n"
     )
