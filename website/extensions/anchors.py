@@ -16,40 +16,30 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import _make_id
 
 
-def name_citations(app: Sphinx, env: BuildEnvironment) -> None:
-    """Let MyST links find the sources of a bibliography by their keys.
+def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
+    """Add the ids of sources (made from ``bibtex_cite_id``) and terms to what MyST links can find.
 
-    MyST knows a page's headings by their slugs: (line, id, text). The ids of the sources, made
-    from ``bibtex_cite_id``, are added to them.
+    MyST knows a page's headings by their slugs: (line, id, text).
     """
-    for citation in env.get_domain("cite").citations:
-        slugs = env.metadata[citation.bibliography_key.docname].setdefault("myst_slugs", {})
-        slugs[citation.citation_id] = (0, citation.citation_id, citation.formatted_entry.label)
-
-
-def name_terms(app: Sphinx, env: BuildEnvironment) -> None:
-    """Let MyST links find the terms of the glossary, as `name_citations` does for the sources."""
+    found = [
+        (source.bibliography_key.docname, source.citation_id, source.formatted_entry.label)
+        for source in env.get_domain("cite").citations
+    ]
     for term, _, kind, page, anchor, _ in env.get_domain("std").get_objects():
         if kind == "term":
-            env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, term)
+            found.append((page, anchor, term))
+    for page, anchor, text in found:
+        env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, text)
 
 
 def term_anchors(text: str) -> dict[str, str]:
-    """Return the terms of the glossaries in a page's Markdown, with the ids that Sphinx gives them.
-
-    Examples
-    --------
-    >>> term_anchors("```{glossary}\\nfan-in\\n  Inputs of a unit.\\n```")
-    {'fan-in': 'term-fan-in'}
-    """
+    """Return the terms of the glossaries in a page's Markdown, with the ids that Sphinx gives."""
     blocks = re.findall(r"^```\{glossary\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     terms = re.findall(r"^\w.*$", "\n".join(blocks), re.MULTILINE)
     return {term.strip(): _make_id(f"term-{term.strip()}") for term in terms}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the hooks."""
-    # after sphinxcontrib-bibtex's own handler of this event, which collects the citations
-    app.connect("env-updated", name_citations, priority=900)
-    app.connect("env-updated", name_terms)
+    """Register the hook, after sphinxcontrib-bibtex's own, which collects the citations."""
+    app.connect("env-updated", name_anchors, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -66,13 +66,7 @@ def name_formulas(page: BeautifulSoup) -> None:
 
 
 def spoken(tex: str) -> str:
-    r"""Return a number in TeX in words.
-
-    Examples
-    --------
-    >>> spoken(r"4.1\cdot10^{-7}")
-    '4.1 times 10 to the power −7'
-    """
+    """Return a number in TeX in words."""
     tex = re.sub(r"\\(?:cdot|times)\s*", " times ", tex)
     tex = re.sub(r"\^(?:\{([^}]*)\}|(\w))", r" to the power \1\2", tex)
     return tex.replace("-", "−").replace("\\", "")
@@ -123,16 +117,16 @@ def show_pictures(page: BeautifulSoup, folder: Path) -> None:
         image["loading"], image["decoding"] = "lazy", "async"
 
 
-STEPS = (
-    *(drop_unused, defer_scripts, name_controls, name_formulas, keep_one_heading),
-    *(unlist_signatures, move_code, hide_icons),
-)
-
-
 def mend(page: BeautifulSoup, folder: Path) -> None:
     """Take all steps for a page that stands in this folder."""
-    for step in STEPS:
-        step(page)
+    drop_unused(page)
+    defer_scripts(page)
+    name_controls(page)
+    name_formulas(page)
+    keep_one_heading(page)
+    unlist_signatures(page)
+    move_code(page)
+    hide_icons(page)
     show_pictures(page, folder)
     policy.harden(page)
 

@@ -2,13 +2,9 @@
 
 Each page has its policy in a ``<meta>``, which holds on every server and for a folder of files (see
 ``pages.py``). The site's ``content-security-policy.json`` has the header for all pages (under
-``""``) and the one for the browser's kernel (under ``lite/``, see ``lite.py``). ``serve.py`` sends
-these. For other servers,
-
-    python -m website.extensions.policy nginx|apache [FOLDER]
-
-prints the lines of their settings. A script that stands in a page is allowed by its hash; code in
-an attribute of a page ends the build, as no hash would allow it.
+``""``) and the one for the browser's kernel (under ``lite/``), which ``serve.py`` sends;
+``python -m website.extensions.policy nginx|apache [FOLDER]`` prints the settings of other servers.
+A script that stands in a page is allowed by its hash; code in an attribute ends the build.
 """
 
 from __future__ import annotations
@@ -57,13 +53,7 @@ Header always set Content-Security-Policy "{lite}" env=COURSE_LITE""",
 
 
 def inline_scripts(page: BeautifulSoup) -> set[str]:
-    """Return the sources that allow the scripts within a page: ``'sha256-…'``.
-
-    Examples
-    --------
-    >>> inline_scripts(BeautifulSoup("<script>go()</script><script src='a.js'>", "html.parser"))
-    {"'sha256-5KYv+PUboo5h+0+YAtGRPbwv5d/QxzHslP4YGnUaxRw='"}
-    """
+    """Return the sources that allow the scripts within a page: ``'sha256-…'``."""
     scripts = [one for one in page("script", src=False) if one.get("type", "") in RUN]
     digests = [hashlib.sha256(one.get_text().encode()).digest() for one in scripts]
     return {f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests}
@@ -76,13 +66,7 @@ def line(directives: dict[str, list[str]], scripts: set[str]) -> str:
 
 
 def harden(page: BeautifulSoup) -> None:
-    """Give a page its policy, right after its encoding, which must stand at the very beginning.
-
-    Raises
-    ------
-    ValueError
-        If the page has code in an attribute.
-    """
+    """Give a page its policy, after its encoding; raise `ValueError` for code in an attribute."""
     for element in page(True):
         for name, value in element.attrs.items():
             if name.startswith("on") or str(value).strip().lower().startswith("javascript:"):

@@ -76,8 +76,7 @@ def main(folder: str = "_build/html", port: str = "8000") -> None:
     if not port.isdecimal() or int(port) > 65535:
         sys.exit(f"PORT must be a number from 0 to 65535, not {port!r}")
     with make_server(folder, int(port)) as server:
-        print(f"The course is at http://127.0.0.1:{server.server_port}/ (Ctrl+C ends it)")
-        sys.stdout.flush()
+        print(f"The course: http://127.0.0.1:{server.server_port}/ (Ctrl+C ends it)", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
 
