@@ -129,15 +129,6 @@ def test_the_policy_of_a_page_allows_its_scripts_by_their_hash(script, allowed):
     assert set(sources.split()) == {"'self'", *allowed}
 
 
-@pytest.mark.parametrize(
-    "element",
-    ['<button class="a"\n ONCLICK="go()">', "<img onload = 'go()'>", '<a href=" javascript:go()">'],
-)
-def test_code_in_an_attribute_is_an_error(element):
-    with pytest.raises(ValueError, match="code in an attribute"):
-        policy.harden(BeautifulSoup(HEAD + element, "html.parser"))
-
-
 @pytest.fixture
 def app(tmp_path):
     """What Sphinx gives at the end of a build: a page, and what the theme brings."""
@@ -174,8 +165,12 @@ def test_a_site_is_mended_once_and_keeps_the_icons_that_it_shows(app, tmp_path):
         icons.keep_shown(tmp_path / "_static", set())
 
 
-def test_a_page_with_code_in_an_attribute_ends_the_build(app, tmp_path):
-    (tmp_path / "b.html").write_text("<p onclick='go()'>", encoding="utf-8")
+@pytest.mark.parametrize(
+    "element",
+    ['<p class="a"\n ONCLICK="go()">', "<img onload = 'go()'>", '<a href=" javascript:go()">'],
+)
+def test_code_in_an_attribute_ends_the_build(app, tmp_path, element):
+    (tmp_path / "b.html").write_text(element, encoding="utf-8")
     with pytest.raises(ExtensionError, match=r"b\.html: code in an attribute"):
         pages.mend_site(app, None)
 
@@ -189,13 +184,6 @@ def test_the_settings_of_a_server_hold_both_policies(server, tmp_path, capsys):
     assert "\"default-src 'self'\"" in printed and "\"default-src 'none'\"" in printed
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (("iis",), "SERVER must be nginx or apache, not 'iis'"),
-        (("nginx", "nowhere"), "FOLDER must"),
-    ],
-)
-def test_what_cannot_be_printed_is_one_clear_line(arguments, message):
-    with pytest.raises(SystemExit, match=message):
-        policy.main(*arguments)
+def test_an_unknown_server_is_one_clear_line():
+    with pytest.raises(SystemExit, match="SERVER must be nginx or apache, not 'iis'"):
+        policy.main("iis")
