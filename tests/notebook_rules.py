@@ -56,7 +56,8 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 
 from initcore.explorers import EXPLORERS  # noqa: E402
-from website.extensions import book, claims, marks  # noqa: E402
+from website.extensions import claims, marks  # noqa: E402
+from website.extensions.anchors import term_anchors  # noqa: E402
 from website.tools import notebooks, setup_cell  # noqa: E402
 
 GLOSSARY = "glossary.md"
@@ -773,7 +774,7 @@ def anchors(there: Chapter | Path, root: Path) -> set[str]:
         return set()
     text = there.read_text(encoding="utf-8")
     found = slugs(MARKDOWN.parse(text)) | set(re.findall(r"^\(([\w-]+)\)=", text, re.MULTILINE))
-    found |= set(book.term_anchors(text).values())
+    found |= set(term_anchors(text).values())
     if "```{bibliography}" in text:
         found |= set(claims.load_sources(root / claims.BIBLIOGRAPHY))
     if "```{claims}" in text:
@@ -901,7 +902,7 @@ def prose_of(markdown: list[list[Token]]) -> Iterator[tuple[str, str | None]]:
 def glossary_terms(root: Path) -> dict[str, str]:
     """Return the terms of a course's glossary with their anchors, none if it has no such page."""
     path = root / "pages" / GLOSSARY
-    return book.term_anchors(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return term_anchors(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 # --- the parts of a chapter ---------------------------------------------------------------------

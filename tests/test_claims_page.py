@@ -7,14 +7,14 @@ from bs4 import BeautifulSoup
 from example_chapter import LEDGER, NAME, make_chapter
 from small_site import build
 
-from website.extensions import book, claims
+from website.extensions import claims
 
 CHAPTER = NAME.removesuffix(".ipynb")
 HIDDEN = {"aria-hidden": "true"}
 # The parts of Jupyter Book that matter here, without its theme and its table of contents.
 CONFIGURATION = """
 extensions = ["myst_nb", "sphinxcontrib.bibtex"]
-extensions += ["website.extensions." + name for name in ("book", "claims", "marks")]
+extensions += ["website.extensions." + name for name in ("anchors", "claims", "marks")]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -58,11 +58,7 @@ def site(tmp_path_factory):
         claim("S1", "S5").replace("glorot2010", "he2015").replace(NAME, f"[{NAME}]"),
     ]
     (folder / claims.LEDGER).write_text("".join(ledger), encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(book, "MATHJAX", folder)  # `make test` needs no Node.js
-        (folder / "es5").mkdir()
-        (folder / "es5/tex-chtml.js").touch()
-        return folder, build(folder, CONFIGURATION)
+    return folder, build(folder, CONFIGURATION)
 
 
 def page(site, name):

@@ -6,7 +6,7 @@ import yaml
 from notebook_rules import ROOT
 
 from initcore.explorers import EXPLORERS
-from website.extensions import csp
+from website.extensions import policy as csp
 
 PAGE = (ROOT / "pages/deployment.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^ *```yaml\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)

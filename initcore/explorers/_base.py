@@ -139,6 +139,8 @@ class Explorer(anywidget.AnyWidget):
         Of its files ``NAME.js`` and ``data/NAME.json``, and of its own page on the site.
     TITLE : str
         What it is about, in one line.
+    HEIGHTS : tuple of int
+        In pixels, on a wide page and on a phone: a page keeps this place while the figure loads.
     data : str
         Python's numbers as JSON, which a notebook stores in one line: `load` returns them.
     controls : list of dict
@@ -147,6 +149,7 @@ class Explorer(anywidget.AnyWidget):
 
     NAME: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
+    HEIGHTS: ClassVar[tuple[int, int]] = (0, 0)
 
     name = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)

@@ -101,6 +101,7 @@ class Assumptions(Explorer):
 
     NAME: ClassVar[str] = "assumptions"
     TITLE: ClassVar[str] = "The assumption breaker: when does q stay as predicted?"
+    HEIGHTS: ClassVar[tuple[int, int]] = (745, 1055)
     MEASURED: ClassVar[tuple[str, ...]] = tuple(BREAKS)
 
     dependent = _break("dependent")

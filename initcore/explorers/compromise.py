@@ -37,6 +37,7 @@ class Compromise(Explorer):
 
     NAME: ClassVar[str] = "compromise"
     TITLE: ClassVar[str] = "The compromise: which fan keeps the signal, which the gradient?"
+    HEIGHTS: ClassVar[tuple[int, int]] = (785, 1420)
     MEASURED: ClassVar[tuple[str, ...]] = ("shape", "first", "second")
 
     shape = control(

@@ -59,6 +59,7 @@ class Depth(Explorer):
 
     NAME: ClassVar[str] = "depth"
     TITLE: ClassVar[str] = "Depth and gain: which nets train?"
+    HEIGHTS: ClassVar[tuple[int, int]] = (750, 1345)
     MEASURED: ClassVar[tuple[str, ...]] = ("depth", "gain")
 
     depth = control("Hidden layers", DEPTHS, 16)

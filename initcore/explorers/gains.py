@@ -40,6 +40,7 @@ class Gains(Explorer):
 
     NAME: ClassVar[str] = "gains"
     TITLE: ClassVar[str] = "Fifty layers: does a gain keep the signal and the deltas?"
+    HEIGHTS: ClassVar[tuple[int, int]] = (620, 1110)
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "start")
 
     activation = control("Activation", NAMES, "gelu", kind="list", texts=SHOWN)

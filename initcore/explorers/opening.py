@@ -43,6 +43,7 @@ class Opening(Explorer):
 
     NAME: ClassVar[str] = "opening"
     TITLE: ClassVar[str] = "Choose how the weights start: does a digit get through ten layers?"
+    HEIGHTS: ClassVar[tuple[int, int]] = (840, 1110)
     MEASURED: ClassVar[tuple[str, ...]] = ("weights", "activation")
 
     weights = control(

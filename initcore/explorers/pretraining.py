@@ -45,6 +45,7 @@ class Pretraining(Explorer):
 
     NAME: ClassVar[str] = "pretraining"
     TITLE: ClassVar[str] = "What each layer can still rebuild of a digit"
+    HEIGHTS: ClassVar[tuple[int, int]] = (840, 1260)
     MEASURED: ClassVar[tuple[str, ...]] = ("stack",)
 
     stack = control("Start", STACKS, "autoencoder stack", kind="radio")

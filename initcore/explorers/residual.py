@@ -33,6 +33,7 @@ class Residual(Explorer):
 
     NAME: ClassVar[str] = "residual"
     TITLE: ClassVar[str] = "The residual stream: how much may each branch add?"
+    HEIGHTS: ClassVar[tuple[int, int]] = (795, 1010)
     MEASURED: ClassVar[tuple[str, ...]] = ("scale", "normalise", "blocks")
 
     scale = control(

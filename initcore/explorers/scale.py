@@ -36,6 +36,7 @@ class Scale(Explorer):
 
     NAME: ClassVar[str] = "scale"
     TITLE: ClassVar[str] = "The scale dial: turn the standard deviation of the weights"
+    HEIGHTS: ClassVar[tuple[int, int]] = (1030, 1525)
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "sd")
 
     activation = control(

@@ -66,6 +66,7 @@ class Zeros(Explorer):
 
     NAME: ClassVar[str] = "zeros"
     TITLE: ClassVar[str] = "Which zero is fatal? Set the blocks, then go through training"
+    HEIGHTS: ClassVar[tuple[int, int]] = (800, 1410)
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "first", "last", "biases")
 
     activation = control(

@@ -4,22 +4,22 @@ That nothing which the pages do is against it is seen by all other tests here: t
 and a browser reports in the console what it refuses.
 """
 
-import html
 import re
 import urllib.request
 
+from bs4 import BeautifulSoup
 from checks import Watch, settle, wait_until
 from conftest import page_names
 
-from website.extensions import csp
+from website.extensions import policy
 
 CHAPTER = "chapters/03_small_random_weights.html"
 REFUSED = "() => window.refused.length"
 
 
-def sources(policy):
-    """Return the sources of each directive."""
-    parts = (part.split() for part in policy.split(";"))
+def sources(text):
+    """Return the sources of each directive of a policy."""
+    parts = (part.split() for part in text.split(";"))
     return {name: set(rest) for name, *rest in parts}
 
 
@@ -27,19 +27,20 @@ def test_every_page_is_under_the_policy(site, pytestconfig):
     for name in page_names(pytestconfig):
         with urllib.request.urlopen(f"{site}/{name}") as answer:
             sent, page = answer.headers["Content-Security-Policy"], answer.read().decode()
-        own = html.unescape(re.search(csp.META.pattern, page)[0].split('content="')[1][:-2])
-        for policy in (sources(sent), sources(own)):
-            scripts = policy.pop("script-src")
-            assert policy == {k: set(v) for k, v in csp.PAGES.items() if k != "script-src"}
-            assert "'self'" in scripts and csp.inline_scripts(page) <= scripts
+        page = BeautifulSoup(page, "html.parser")
+        own = page.find("meta", policy.META)["content"]
+        for found in (sources(sent), sources(own)):
+            scripts = found.pop("script-src")
+            assert found == {k: set(v) for k, v in policy.PAGES.items() if k != "script-src"}
+            assert "'self'" in scripts and policy.inline_scripts(page) <= scripts
             assert all(re.fullmatch(r"'self'|'sha256-[\w+/]{43}='", one) for one in scripts), name
 
 
 def test_a_file_of_the_kernel_has_the_policy_of_its_own(site):
     with urllib.request.urlopen(f"{site}/lite/notebooks/index.html") as answer:
-        policy = sources(answer.headers["Content-Security-Policy"])
-    assert policy["default-src"] == {"'self'"} and "'unsafe-eval'" in policy["script-src"]
-    assert not [s for all_of in policy.values() for s in all_of if "//" in s], "a foreign host"
+        sent = sources(answer.headers["Content-Security-Policy"])
+    assert sent["default-src"] == {"'self'"} and "'unsafe-eval'" in sent["script-src"]
+    assert not [s for all_of in sent.values() for s in all_of if "//" in s], "a foreign host"
 
 
 def test_the_browser_refuses_what_is_not_allowed(page, site):

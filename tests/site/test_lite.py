@@ -1,7 +1,5 @@
 """The kernel in the browser: a chapter runs there as a reader runs it, and says what is stored."""
 
-import functools
-import json
 import re
 
 import nbformat
@@ -13,7 +11,6 @@ from playwright.sync_api import expect
 
 from initcore.explorers import EXPLORERS
 from initcore.initializers import HeNormal
-from website.extensions import csp
 from website.tools import lite, pyodide_files, serve
 
 CHAPTER = "03_small_random_weights"
@@ -180,10 +177,9 @@ def default_site(pytestconfig, monkeypatch):
     """The site under the policy of the default build, whose Pyodide comes from its network."""
     monkeypatch.delenv("OFFLINE", raising=False)
     folder = site_folder(pytestconfig)
-    policies = json.loads((folder / csp.FILE).read_text(encoding="utf-8"))
-    policies["lite/"] = lite.policy(folder / "lite")
-    handler = functools.partial(serve.Handler, directory=str(folder), policies=policies)
-    with serve.running(serve.Server((serve.ADDRESS, 0), handler)) as address:
+    server = serve.make_server(str(folder), 0)
+    server.policies["lite/"] = lite.policy(folder / "lite")
+    with serve.running(server) as address:
         yield address
 
 

@@ -54,12 +54,14 @@ def attributes(app: Sphinx, state: dict[str, Any]) -> dict[str, str]:
     }
     text = json.dumps(public, separators=(",", ":"), ensure_ascii=False)
     name = state.get("name", "widget")
+    wide, phone = EXPLORERS.get(name, Explorer).HEIGHTS
     return {
         "id": f"explorer-{name}",
         "data-name": name,
         "data-esm": save(app, state["_esm"], ".js"),
         "data-css": save(app, state["_css"], ".css") if state.get("_css") else "",
         "data-state": save(app, text, ".json"),
+        "style": f"--height: {wide}px; --height-on-phone: {phone}px",
     }
 
 

@@ -22,8 +22,9 @@ from importlib.metadata import files, version
 from pathlib import Path
 
 import nbformat
+from bs4 import BeautifulSoup
 
-from website.extensions import csp
+from website.extensions import policy as csp
 from website.tools import pyodide_files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -190,8 +191,9 @@ def policy(lite: Path) -> str:
         directives["connect-src"] = ["'self'", network]
     scripts: set[str] = set()
     for path in lite.rglob("*.html"):
-        scripts |= csp.inline_scripts(path.read_text("utf-8"))
-    return csp.policy(directives, scripts)
+        page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        scripts |= csp.inline_scripts(page)
+    return csp.line(directives, scripts)
 
 
 def build(site: Path) -> None:

@@ -1,0 +1,45 @@
+"""Sphinx extension: sources and terms can be linked to from any page or notebook.
+
+- A source on the references page by its key:
+  ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
+- A term of the glossary, with hyphens for spaces:
+  ``[saturated](../pages/glossary.md#term-saturated)``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.nodes import _make_id
+
+
+def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
+    """Add the ids of sources (made from ``bibtex_cite_id``) and terms to what MyST links can find.
+
+    MyST knows a page's headings by their slugs: (line, id, text).
+    """
+    found = [
+        (source.bibliography_key.docname, source.citation_id, source.formatted_entry.label)
+        for source in env.get_domain("cite").citations
+    ]
+    for term, _, kind, page, anchor, _ in env.get_domain("std").get_objects():
+        if kind == "term":
+            found.append((page, anchor, term))
+    for page, anchor, text in found:
+        env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, text)
+
+
+def term_anchors(text: str) -> dict[str, str]:
+    """Return the terms of the glossaries in a page's Markdown, with the ids that Sphinx gives."""
+    blocks = re.findall(r"^```\{glossary\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    terms = re.findall(r"^\w.*$", "\n".join(blocks), re.MULTILINE)
+    return {term.strip(): _make_id(f"term-{term.strip()}") for term in terms}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the hook, after sphinxcontrib-bibtex's own, which collects the citations."""
+    app.connect("env-updated", name_anchors, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,168 @@
+"""Sphinx extension: each written page is mended, in one pass over its tree.
+
+The theme has most of this in its templates, where it cannot be changed. Each step is a function of
+a page and names the rule that it keeps; ``tests/site`` finds what is still missing, in a browser.
+The last step gives the page its policy: a page that has one was mended by an earlier build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from bs4 import BeautifulSoup, Tag
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+from website.extensions import icons, pictures, policy
+
+# Icons as a script, where the fonts are enough; sphinx-thebe's, which need a server; and a name of
+# its own on each page, for a menu of versions that there is not.
+UNUSED = re.compile(r"fontawesome\.js|thebe|THEBE|kernelName =|OPTIONS\.pagename")
+PNG = re.compile(r"^((?:[^:]*/)?_images/[^:]+)\.png$")
+DOES = {"window.print()": "print", "toggleFullScreen()": "full-screen"}
+OTHERS = {"_static", "lite"}  # folders of the theme's own files, and of the browser's kernel
+
+
+def drop_unused(page: BeautifulSoup) -> None:
+    """A page neither loads nor holds what nothing on it needs."""
+    for script in page("script"):
+        if UNUSED.search(f"{script.get('src')} {script.get('type')} {script.get_text()}"):
+            script.decompose()
+    for link in page("link", href=re.compile("thebe")):
+        link.decompose()
+
+
+def defer_scripts(page: BeautifulSoup) -> None:
+    """The text is painted before scripts run; the search has some that need others first."""
+    if not page.find("script", src=re.compile("searchtools")):
+        for script in page("script", src=True, type=False, defer=False):
+            script["defer"] = "defer"
+
+
+def name_controls(page: BeautifulSoup) -> None:
+    """A control has a name (WCAG 4.1.2), which holds the words that it shows (2.5.3)."""
+    for button in page("button", class_="search-button-field"):
+        del button["aria-label"]  # it shows "Search Ctrl + K"
+    for icon in page("i", class_="theme-switch"):
+        del icon["title"]  # a text within the button, which is named "Color mode"
+    for summary in page("summary"):
+        if summary.get("aria-label") == "Toggle hidden content":
+            del summary["aria-label"]  # it shows "Show code cell source"
+        link = summary.parent.find_previous_sibling()
+        if link and link.name == "a" and "reference" in link.get("class", ()):
+            summary["aria-label"] = f"Pages below {link.get_text()}"  # an arrow of the sidebar
+
+
+def name_formulas(page: BeautifulSoup) -> None:
+    """A link has a name for all screen readers (2.4.4), though it be a formula."""
+    for formula in page("span", class_="math"):
+        link = formula.find_parent("a")
+        if link and link.get_text() == formula.get_text():
+            link["aria-label"] = spoken(formula.get_text().strip(r"\()"))
+
+
+def spoken(tex: str) -> str:
+    """Return a number in TeX in words."""
+    tex = re.sub(r"\\(?:cdot|times)\s*", " times ", tex)
+    tex = re.sub(r"\^(?:\{([^}]*)\}|(\w))", r" to the power \1\2", tex)
+    return tex.replace("-", "−").replace("\\", "")
+
+
+def keep_one_heading(page: BeautifulSoup) -> None:
+    """A page has one heading of the first level (1.3.1), and no second one for paper."""
+    for copy in page("div", id="jb-print-docs-body"):
+        copy.decompose()
+
+
+def unlist_signatures(page: BeautifulSoup) -> None:
+    """A list of definitions has terms (1.3.1): a signature on several lines is none."""
+    for signature in page("dl"):
+        if signature.parent.name == "dt":
+            for line in signature("dd"):
+                line.name, line["class"] = "span", "sig-line"
+            signature.name, signature["class"] = "span", "sig-lines"
+
+
+def move_code(page: BeautifulSoup) -> None:
+    """No code stands in an attribute, which the policy forbids: ``theme.js`` does it."""
+    for button in page("button", onclick=list(DOES)):
+        button["data-does"] = DOES[button["onclick"]]
+        del button["onclick"]
+
+
+def find_icons(page: BeautifulSoup) -> list[Tag]:
+    """Return the icons of a page."""
+    return page(["i", "span"], class_=re.compile("^fa-"))
+
+
+def hide_icons(page: BeautifulSoup) -> None:
+    """A sign of the icons' fonts is nothing to be read out (1.1.1)."""
+    for icon in find_icons(page):
+        icon["aria-hidden"] = "true"
+
+
+def show_pictures(page: BeautifulSoup, folder: Path) -> None:
+    """A picture is light, keeps its place while it loads, and all but the first load when near."""
+    for link in page("a", href=PNG):
+        link["href"] = PNG.sub(r"\1.webp", link["href"])
+    for image in page("img", src=re.compile("^[^:]+$"), width=False, height=False):
+        image["src"] = PNG.sub(r"\1.webp", image["src"])
+        image["width"], image["height"] = map(str, pictures.size(folder / unquote(image["src"])))
+    figures = [image for image in page("img") if "logo__image" not in image.get("class", ())]
+    for image in figures[1:]:
+        image["loading"], image["decoding"] = "lazy", "async"
+
+
+def mend(page: BeautifulSoup, folder: Path) -> None:
+    """Take all steps for a page that stands in this folder."""
+    drop_unused(page)
+    defer_scripts(page)
+    name_controls(page)
+    name_formulas(page)
+    keep_one_heading(page)
+    unlist_signatures(page)
+    move_code(page)
+    hide_icons(page)
+    show_pictures(page, folder)
+    policy.harden(page)
+
+
+def mend_site(app: Sphinx, exception: Exception | None) -> None:
+    """Mend all pages of the written site, and with them its pictures, its icons and its policy."""
+    if exception or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    pictures.convert(site / app.builder.imagedir)
+    shown: set[str] = set()
+    scripts: set[str] = set()
+    for path in sorted(site.rglob("*.html")):
+        if OTHERS & set(path.relative_to(site).parts):
+            continue
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        if not page.find("meta", policy.META):
+            try:
+                mend(page, path.parent)
+            except ValueError as error:
+                raise ExtensionError(f"{path}: {error}") from error
+            path.write_text(str(page), encoding="utf-8")
+        shown.update(name for icon in find_icons(page) for name in icon["class"])
+        scripts |= policy.inline_scripts(page)
+    icons.keep_shown(site / "_static", shown)
+    policy.write(site, "", policy.line(policy.PAGES, scripts))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the hook, after all others that write pages, and the files of the looks."""
+    # A change here writes every page anew: by itself Sphinx sees changes of a page's text only, and
+    # copies no style sheet where there are none.
+    here = Path(__file__).parents[1]
+    parts = sorted([*here.glob("extensions/*.py"), *here.glob("assets/**/*.*")])
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()
+    app.add_config_value("website_code", code, "html", [str])
+    app.add_js_file("theme.js", loading_method="defer")
+    app.connect("build-finished", mend_site, priority=950)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
