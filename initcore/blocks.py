@@ -1,4 +1,4 @@
-"""Networks with batch normalisation or residual branches (floor 2, right above `network`).
+"""Networks with batch normalisation or residual branches (level 2, right above `network`).
 
 Both are an `MLP` to whoever trains or probes them: same passes, same traces, same replicas. What
 is new are the scales γ of the normalised layers, which are trained with the weights and biases.
@@ -74,7 +74,7 @@ class _BlockMLP(MLP):
         self.epsilon = _checks.number("epsilon", epsilon, at_least=0.0)
         self.momentum = _checks.number("momentum", momentum, at_least=0.0, below=1.0)
         self._slot = {layer: number for number, layer in enumerate(normalised)}
-        shapes = [(self.widths[layer + 1],) for layer in self._slot]
+        shapes = self._parameter_shapes()["scales"]
         makers = _per_layer("scales", scales, len(shapes), self.replicas)
         rngs = replica_generators(seed, self.replicas, SCALES)
         self.scales = self._join([self._draw("scales", makers, shapes, rng) for rng in rngs])

@@ -1,4 +1,4 @@
-"""Real data inside the package, and two small synthetic sets (floor 1).
+"""Real data inside the package, and two small synthetic sets (level 1).
 
 Nothing downloads: the 1,797 handwritten digits are a 45 kB file beside this module
 (``data/README.md`` states source and licence). Standardisation is fitted on a training part and
