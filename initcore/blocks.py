@@ -140,7 +140,8 @@ class _BlockMLP(MLP):
 
     def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> BlockTrace:
         trace, stream = BlockTrace([], [], [], [], [], []), x
-        self._updates += rngs is not None
+        if rngs is not None:
+            self._updates += 1
         for layer in range(self.n_layers):
             z, normal, deviation = x @ self.weights[layer], None, None
             if layer in self._slot:
@@ -289,7 +290,7 @@ class ResidualMLP(_BlockMLP):
     ----------
     ends : frozenset of int
         Indices of the layers that end a branch. There, ``trace.activations`` is the stream after
-        the block and ``trace.pre_activations`` what the branch said.
+        the block and ``trace.pre_activations`` the output of the branch.
 
     Raises
     ------

@@ -116,7 +116,7 @@ def test_split_follows_its_seed():
         (lambda: datasets.Standardizer.fit(np.ones((3, 2)))([[1.0]]), ValueError, "2 features"),
         (lambda: datasets.split((np.ones((3, 2)), [0, 1])), ValueError, "`data` must be inputs"),
         (lambda: datasets.split((np.ones((3, 2)), [0, 1, 1]), test_fraction=0.01), ValueError,
-         "leaves 3 examples two parts"),
+         "leaves two parts of 3 examples"),
         (lambda: datasets.split(datasets.xor(), test_fraction=1.0), ValueError, "below 1"),
         (lambda: datasets.split(datasets.xor(), standardize="no"), TypeError, "True or False"),
     ],
