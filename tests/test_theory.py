@@ -67,7 +67,7 @@ def test_the_slope_of_the_variance_map_agrees_with_scipy(name):
 
 
 def test_large_gains_do_not_fool_the_quadrature():
-    """129 Gauss–Hermite nodes give 11.0 for the first (experiments.md); 5.54 is right."""
+    """129 Gauss–Hermite nodes give 11.0 for the first; 5.54 is right."""
     assert round(theory.chi("tanh", sigma_w2=100.0), 2) == 5.54
     # E[tanh'(σz)²] tends to ∫ tanh'² / (σ √2π) = 4 / (3 σ √2π)
     for sigma in (1e3, 1e5):
@@ -161,7 +161,7 @@ def test_trajectories_reach_0_and_infinity_without_a_warning():
 
 
 def test_published_numbers_of_small_and_scaled_weights():
-    """experiments.md: a layer of 50 at sd 0.01 shrinks by 0.0707; q₅ is 0.1279 at 1/√n."""
+    """A layer of 50 at sd 0.01 shrinks by 0.0707; q₅ is 0.1279 at 1/√n."""
     small = theory.variance_trajectory("tanh", 5, 1e-4 * 100, sigma_w2=1e-4 * 50)
     np.testing.assert_allclose(np.sqrt(small[4] / small[3]), 0.0707, rtol=1e-3)
     assert round(theory.variance_trajectory("tanh", 5, 1.0)[-1], 4) == 0.1279
@@ -234,7 +234,7 @@ def test_chi_is_the_slope_moment_at_the_fixed_point():
 
 
 def test_the_published_critical_lines():
-    """experiments.md: tanh 1.424 at 0.01 and 1.761 at 0.05; ReLU 2; sigmoid σ_w = 10.15."""
+    """tanh 1.424 at 0.01 and 1.761 at 0.05; ReLU 2; sigmoid σ_w = 10.15."""
     assert theory.critical_line("tanh", [0.0, 0.01, 0.05]).round(3).tolist() == [1.0, 1.424, 1.761]
     np.testing.assert_allclose(theory.critical_line("relu", [0.0, 0.3]), 2.0, rtol=1e-12)
     leaky = activations.make_leaky_relu(0.2)
@@ -406,7 +406,7 @@ def test_a_correlation_trajectory_iterates_the_map_while_q_moves():
 
 
 def test_he_relu_forgets_its_inputs_although_chi_is_1():
-    """experiments.md measured a cosine of 0.98–0.99 at depth 50, between different inputs."""
+    """Networks have a cosine of 0.98–0.99 at depth 50, between different inputs."""
     c = theory.correlation_trajectory("relu", 50, 0.0, 1.0, 2.0)
     assert 0.98 < c[-1] < 0.99 and (np.diff(c) > 0).all()
     assert theory.chi("relu", 2.0) == pytest.approx(1.0)
@@ -467,7 +467,7 @@ def test_without_a_fixed_point_there_is_no_depth_scale(function, sigma_w2):
 def test_published_gains():
     assert theory.forward_gain("relu") == pytest.approx(math.sqrt(2), rel=1e-13)
     assert theory.backward_gain("relu", 7.0) == pytest.approx(math.sqrt(2), rel=1e-13)
-    assert f"{theory.forward_gain('tanh'):.4f}" == "1.5925"  # "1.592" in claims.md
+    assert f"{theory.forward_gain('tanh'):.4f}" == "1.5925"
     assert f"{theory.forward_gain('sigmoid'):.3f}" == "1.846"  # in `calculate_gain`'s docstring
     assert theory.forward_gain("selu") == pytest.approx(1.0, rel=1e-13)
     assert theory.forward_gain("linear", 9.0) == pytest.approx(1.0, rel=1e-13)
@@ -507,7 +507,7 @@ def test_digamma_and_trigamma_agree_with_scipy():
 
 
 def test_log_q_of_linear_networks():
-    """experiments.md: n = 50 and L = 10 give a standard deviation of 0.639."""
+    """n = 50 and L = 10 give a standard deviation of 0.639; the rest is SciPy's law."""
     moments = theory.linear_log_q(50, 10)
     assert round(math.sqrt(moments.variance), 3) == 0.639
     law = stats.loggamma(25)  # the logarithm of χ²₅₀ / 2
