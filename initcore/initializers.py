@@ -260,7 +260,8 @@ class Orthogonal(Initializer):
     is the decomposition of a Gaussian matrix. Without the sign, Q depends on how the
     decomposition was computed, and is not uniform (Haar) distributed: Stewart 1980;
     Mezzadri 2007. A weight of more axes is a matrix of shape
-    ``(product of all axes but the last, last axis)``, as in Keras.
+    ``(product of all axes but the last, last axis)``, as in Keras. Deep linear networks that
+    start orthogonal: Saxe, McClelland and Ganguli 2014.
 
     Parameters
     ----------
@@ -273,10 +274,6 @@ class Orthogonal(Initializer):
     ------
     ValueError
         At the call: a shape of fewer than two axes.
-
-    References
-    ----------
-    Saxe, McClelland and Ganguli 2014: deep linear networks that start orthogonal.
 
     Examples
     --------

@@ -4,6 +4,9 @@ Throughout, `q` is the mean square of a pre-activation, weights are independent 
 variance ``sigma_w2 / fan_in``, biases with variance ``sigma_b2``, and a hidden layer is wide
 enough for its pre-activations to be normal. What holds at any width stands at the end: the exact
 bands of linear and ReLU networks. Nothing here draws a number or looks at a network.
+
+Arguments of one name are the same everywhere, and so are the errors that they raise:
+`variance_map` describes those that a function does not.
 """
 
 from __future__ import annotations
@@ -196,11 +199,6 @@ def fixed_points(
 ) -> list[FixedPoint]:
     """Return the mean squares that the variance map leaves as they are, in increasing order.
 
-    Parameters
-    ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
-
     Returns
     -------
     list of FixedPoint
@@ -240,21 +238,11 @@ def fixed_points(
 def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) -> float:
     """Return the mean square that deep layers tend to when they start from ``q = 1``.
 
-    Parameters
-    ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
-
     Returns
     -------
     float
         0 where the signal dies out, infinity where it grows without bound (beyond 1e12), 1 where
         the map leaves it as it is (ReLU at ``σ_w² = 2``).
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `fixed_points`.
 
     Notes
     -----
@@ -295,11 +283,6 @@ def chi(
     q : float, optional
         Mean square of the pre-activations; by default the fixed point reached from 1, or the
         limit where that is 0 or infinite.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `variance_map`.
 
     Notes
     -----
@@ -545,11 +528,6 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
 
     ``ξ_q = -1 / ln |dq′/dq|`` and ``ξ_c = -1 / ln |dc′/dc|``, at the fixed points; infinite where
     the slope is 1 (on the critical line, for ``ξ_c``).
-
-    Parameters
-    ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
 
     Raises
     ------
