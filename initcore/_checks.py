@@ -1,4 +1,4 @@
-"""Argument checks with one wording (floor 0: imports nothing of the package).
+"""Argument checks with one wording (level 0: imports nothing of the package).
 
 Every check returns the value in the form the caller needs, or raises an error that names
 the argument, what is allowed and the value received::
@@ -14,7 +14,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -58,6 +58,16 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     )
 
 
+def _within(kind: str, bounds: Mapping[str, float | None]) -> str:
+    """Return what is allowed, such as "a finite number above 0 and at most 1"."""
+    words = [
+        f"{word} {bound:.12g}"
+        for word, bound in bounds.items()
+        if bound is not None and math.isfinite(bound)
+    ]
+    return f"{kind} {' and '.join(words)}" if words else kind
+
+
 def number(
     name: str,
     value: Any,
@@ -70,17 +80,8 @@ def number(
 ) -> float:
     """Return `value` as a finite float within the bounds; a bool is not a number."""
     if allowed is None:
-        bounds = [
-            f"{word} {bound:g}"
-            for word, bound in (
-                ("above", above),
-                ("at least", at_least),
-                ("below", below),
-                ("at most", at_most),
-            )
-            if math.isfinite(bound)
-        ]
-        allowed = " ".join(["a finite number", *[" and ".join(bounds)] * bool(bounds)])
+        bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
+        allowed = _within("a finite number", bounds)
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.ndarray)):
         fail(name, allowed, value, TypeError)
     if isinstance(value, np.ndarray) and (value.ndim or value.dtype.kind not in "iuf"):
@@ -99,9 +100,7 @@ def integer(
     name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None
 ) -> int:
     """Return `value` as an int within the bounds; a bool or a float is not an integer."""
-    bounds = [f"at least {at_least}"] * (at_least is not None)
-    bounds += [f"at most {at_most}"] * (at_most is not None)
-    allowed = " ".join(["an integer", *[" and ".join(bounds)] * bool(bounds)])
+    allowed = _within("an integer", {"at least": at_least, "at most": at_most})
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         fail(name, allowed, value, TypeError)
     result = int(value)

@@ -1,4 +1,4 @@
-"""Networks with batch normalisation or residual branches (floor 2, right above `network`).
+"""Networks with batch normalisation or residual branches (level 2, right above `network`).
 
 Both are an `MLP` to whoever trains or probes them: same passes, same traces, same replicas. What
 is new are the scales γ of the normalised layers, which are trained with the weights and biases.
@@ -74,7 +74,7 @@ class _BlockMLP(MLP):
         self.epsilon = _checks.number("epsilon", epsilon, at_least=0.0)
         self.momentum = _checks.number("momentum", momentum, at_least=0.0, below=1.0)
         self._slot = {layer: number for number, layer in enumerate(normalised)}
-        shapes = [(self.widths[layer + 1],) for layer in self._slot]
+        shapes = self._parameter_shapes()["scales"]
         makers = _per_layer("scales", scales, len(shapes), self.replicas)
         rngs = replica_generators(seed, self.replicas, SCALES)
         self.scales = self._join([self._draw("scales", makers, shapes, rng) for rng in rngs])
@@ -140,7 +140,8 @@ class _BlockMLP(MLP):
 
     def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> BlockTrace:
         trace, stream = BlockTrace([], [], [], [], [], []), x
-        self._updates += rngs is not None
+        if rngs is not None:
+            self._updates += 1
         for layer in range(self.n_layers):
             z, normal, deviation = x @ self.weights[layer], None, None
             if layer in self._slot:
@@ -289,7 +290,7 @@ class ResidualMLP(_BlockMLP):
     ----------
     ends : frozenset of int
         Indices of the layers that end a branch. There, ``trace.activations`` is the stream after
-        the block and ``trace.pre_activations`` what the branch said.
+        the block and ``trace.pre_activations`` the output of the branch.
 
     Raises
     ------

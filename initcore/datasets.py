@@ -1,4 +1,4 @@
-"""Real data inside the package, and two small synthetic sets (floor 1).
+"""Real data inside the package, and two small synthetic sets (level 1).
 
 Nothing downloads: the 1,797 handwritten digits are a 45 kB file beside this module
 (``data/README.md`` states source and licence). Standardisation is fitted on a training part and
@@ -211,7 +211,7 @@ def split(
     _checks.flag("standardize", standardize)
     n_test = round(len(x) * fraction)
     if not 0 < n_test < len(x):
-        _checks.fail("test_fraction", f"one that leaves {len(x)} examples two parts", fraction)
+        _checks.fail("test_fraction", f"one that leaves two parts of {len(x)} examples", fraction)
     order = _checks.generator("seed", seed).permutation(len(x))
     test, train = order[:n_test], order[n_test:]
     scale = Standardizer.fit(x[train]) if standardize else lambda part: part

@@ -1,4 +1,4 @@
-"""Seeds, and the numbers drawn from them (floor 1, below the initializers).
+"""Seeds, and the numbers drawn from them (level 1, below the initializers).
 
 Every draw is made in float64 from the bit-stable stream of a ``numpy.random.Generator``, and then
 rounded to the dtype asked for: float32 weights are the float64 weights rounded, and what is
@@ -90,7 +90,7 @@ def generator(seed: Any) -> Rng:
 
 
 def _inside(bound: float, dtype: np.dtype, inward: float) -> Any:
-    """Return the number of `dtype` nearest to `bound` that does not lie outside it."""
+    """Return the number of `dtype` nearest to `bound` that does not lie beyond it."""
     with np.errstate(over="ignore"):
         edge = dtype.type(bound)
     is_outside = float(edge) < bound if inward > 0 else float(edge) > bound

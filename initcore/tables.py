@@ -237,7 +237,7 @@ def _check(name: str, check: Any) -> tuple[bool, str]:
         return holds, fmt(holds)
     if not 3 <= len(check) <= 4:
         _checks.fail(name, "(value, relation, bound) or (value, relation, bound, spec)", check)
-    value, relation, bound, spec = (*check, ".2g")[:4]
+    value, relation, bound, spec = check if len(check) == 4 else (*check, ".2g")
     _checks.choice(f"{name}[1]", relation, ("in", *RELATIONS))
     number = _checks.number(f"{name}[0]", value)
     shown = fmt(value if isinstance(value, (int, np.integer)) else number, spec)

@@ -1,9 +1,12 @@
-"""What a random network should do: variances, correlations, gains and bands (floor 2).
+"""What a random network should do: variances, correlations, gains and bands (level 2).
 
 Throughout, `q` is the mean square of a pre-activation, weights are independent with mean 0 and
 variance ``sigma_w2 / fan_in``, biases with variance ``sigma_b2``, and a hidden layer is wide
 enough for its pre-activations to be normal. What holds at any width stands at the end: the exact
 bands of linear and ReLU networks. Nothing here draws a number or looks at a network.
+
+Arguments of one name are the same everywhere, and so are the errors that they raise:
+`variance_map` describes those that a function does not.
 """
 
 from __future__ import annotations
@@ -71,12 +74,7 @@ def mean_activation(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 
 
 def second_moment(activation: Identifier, q: Numbers = 1.0) -> Numbers:
-    """Return ``E[φ(√q z)²]``; the shape of `q`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A negative or non-finite `q`, an unknown activation.
+    """Return ``E[φ(√q z)²]``; the shape and errors are those of `mean_activation`.
 
     Examples
     --------
@@ -88,12 +86,7 @@ def second_moment(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 
 
 def slope_moment(activation: Identifier, q: Numbers = 1.0) -> Numbers:
-    """Return ``E[φ′(√q z)²]``; the shape of `q`, and at `q` = 0 the limit from above.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A negative or non-finite `q`, an unknown activation.
+    """Return ``E[φ′(√q z)²]``, at `q` = 0 the limit from above; else as `mean_activation`.
 
     Examples
     --------
@@ -206,11 +199,6 @@ def fixed_points(
 ) -> list[FixedPoint]:
     """Return the mean squares that the variance map leaves as they are, in increasing order.
 
-    Parameters
-    ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
-
     Returns
     -------
     list of FixedPoint
@@ -250,21 +238,11 @@ def fixed_points(
 def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) -> float:
     """Return the mean square that deep layers tend to when they start from ``q = 1``.
 
-    Parameters
-    ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
-
     Returns
     -------
     float
         0 where the signal dies out, infinity where it grows without bound (beyond 1e12), 1 where
         the map leaves it as it is (ReLU at ``σ_w² = 2``).
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `fixed_points`.
 
     Notes
     -----
@@ -305,11 +283,6 @@ def chi(
     q : float, optional
         Mean square of the pre-activations; by default the fixed point reached from 1, or the
         limit where that is 0 or infinite.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `variance_map`.
 
     Notes
     -----
@@ -432,17 +405,12 @@ def correlation_map(
     array([0.108998, 0.31831 , 1.      ])
     """
     act = activations.get(activation)
-    c = _correlations(c)
-    q = _checks.number("q", q, above=0.0)
     sigma_w2, sigma_b2 = _variances(sigma_w2, sigma_b2)
+    q = _checks.number("q", q, above=0.0)
+    apart = _pair_means(act, lambda u, v: (act(u) - act(v)) ** 2, c, q)
     share = sigma_w2 / _next_variance(act, q, sigma_w2, sigma_b2)
-
-    def apart(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return (act(u) - act(v)) ** 2
-
-    flat = [1.0 - 0.5 * share * gaussian_pair_mean(apart, x, q, act.kinks) for x in c.reshape(-1)]
-    result = np.clip(flat, -1.0, 1.0).reshape(c.shape)  # rounding alone leads beyond
-    return result if c.ndim else float(result)
+    result = np.clip(1.0 - 0.5 * share * apart, -1.0, 1.0)  # rounding alone leads beyond
+    return result if result.ndim else float(result)
 
 
 def correlation_slope(
@@ -463,16 +431,11 @@ def correlation_slope(
     0.5
     """
     act = activations.get(activation)
-    c = _correlations(c)
-    q = _checks.number("q", q, above=0.0)
     sigma_w2, sigma_b2 = _variances(sigma_w2, sigma_b2)
-    share = sigma_w2 * q / _next_variance(act, q, sigma_w2, sigma_b2)
-
-    def slopes(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return act.derivative(u) * act.derivative(v)
-
-    flat = [share * gaussian_pair_mean(slopes, x, q, act.kinks) for x in c.reshape(-1)]
-    return np.reshape(flat, c.shape) if c.ndim else float(flat[0])
+    q = _checks.number("q", q, above=0.0)
+    slopes = _pair_means(act, lambda u, v: act.derivative(u) * act.derivative(v), c, q)
+    result = sigma_w2 * q / _next_variance(act, q, sigma_w2, sigma_b2) * slopes
+    return result if result.ndim else float(result)
 
 
 def correlation_trajectory(
@@ -566,11 +529,6 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
     ``ξ_q = -1 / ln |dq′/dq|`` and ``ξ_c = -1 / ln |dc′/dc|``, at the fixed points; infinite where
     the slope is 1 (on the critical line, for ``ξ_c``).
 
-    Parameters
-    ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
-
     Raises
     ------
     ValueError, TypeError
@@ -617,8 +575,7 @@ def forward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     Notes
     -----
     For ReLU it is √2 at any `q`: He et al. (2015), Delving deep into rectifiers, eq. 10. For
-    tanh it depends on `q`: 1 near 0 and 1.5925 at 1, which the
-    customary 5/3 comes near.
+    tanh it depends on `q`: 1 near 0 and 1.5925 at 1, which the customary 5/3 comes near.
 
     Examples
     --------
@@ -689,10 +646,8 @@ def linear_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
 
     Parameters
     ----------
-    units : int
-        Units in each layer.
-    depth : int
-        Number of layers.
+    units, depth : int
+        As in `linear_log_q`.
     probability : float
         Of the band, above 0 and at most 0.999999.
 
@@ -774,11 +729,12 @@ def _nonzero(activation: Identifier, moment: Numbers) -> Numbers:
     return moment
 
 
-def _correlations(c: Any) -> np.ndarray:
+def _pair_means(act: activations.Activation, function: Callable, c: Any, q: float) -> np.ndarray:
     c = _checks.array("c", c, dtype=np.float64)
     if (np.abs(c) > 1.0).any():
         _checks.fail("c", "from -1 to 1", c)
-    return c
+    means = [gaussian_pair_mean(function, x, q, act.kinks) for x in c.reshape(-1)]
+    return np.reshape(means, c.shape)
 
 
 def _next_variance(

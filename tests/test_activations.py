@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from dataclasses import FrozenInstanceError
 
 import jax
 import numpy as np
@@ -48,13 +47,6 @@ def sweep():
     return np.concatenate([-sizes[::-1], sizes])
 
 
-def test_the_names_are_those_of_the_issue():
-    wanted = {"linear", "tanh", "sigmoid", "relu", "leaky_relu", "elu", "selu", "gelu", "silu"}
-    wanted |= {"softsign", "softplus", "centred_sigmoid"}
-    assert set(activations.names()) == wanted == {act.name for act in ALL}
-    assert all(getattr(activations, name) is activations.get(name) for name in wanted)
-
-
 @each_and_variants
 def test_value_and_derivative_agree_with_jax(act):
     z = sweep()
@@ -65,16 +57,6 @@ def test_value_and_derivative_agree_with_jax(act):
     np.testing.assert_allclose(act(z), value, rtol=1e-13, atol=1e-15)
     away = ~np.isin(z, act.kinks)  # at a kink JAX chooses a side, or the mean of both
     np.testing.assert_allclose(act.derivative(z)[away], derivative[away], rtol=1e-12, atol=1e-14)
-
-
-@each_and_variants
-def test_the_derivative_is_that_of_the_function(act):
-    """By a central difference with steps of 1e-5, whose error here is below 1e-9."""
-    z = sweep()
-    h = 1e-5
-    z = z[(np.abs(z) > 2 * h) & (np.abs(z) < 40)]
-    slope = (act(z + h) - act(z - h)) / (2 * h)
-    np.testing.assert_allclose(act.derivative(z), slope, rtol=1e-9, atol=1e-9)
 
 
 def test_the_tails_keep_their_relative_accuracy():
@@ -139,18 +121,14 @@ def test_any_finite_float_gives_a_finite_value_that_is_right(act, width, dtype):
 
 
 @each_and_variants
-@given(st.floats(-1e3, 1e3))
-def test_parity_is_as_declared(act, z):
-    sign = {"odd": -1.0, "even": 1.0, None: math.nan}[act.parity]
+def test_parity_and_the_value_at_zero_are_as_declared(act):
+    assert act(0.0) == act.at_zero
+    z = sweep()
     if act.parity is None:
         assert abs(abs(act(1.0)) - abs(act(-1.0))) > 0.05
     else:
-        assert act(-z) == sign * act(z)
-
-
-@each_and_variants
-def test_the_value_at_zero_is_as_declared(act):
-    assert act(0.0) == act.at_zero
+        sign = {"odd": -1.0, "even": 1.0}[act.parity]
+        np.testing.assert_array_equal(act(-z), sign * act(z))
 
 
 @each_and_variants
@@ -174,39 +152,15 @@ def test_derivatives_at_a_jump_are_those_of_the_left():
     np.testing.assert_allclose(activations.selu.derivative(0.0), 1.7580993408473766)
 
 
-def test_the_constants_of_selu_are_the_published_ones():
-    np.testing.assert_allclose(activations.SELU_ALPHA, 1.6732632423543772, rtol=1e-14)
-    np.testing.assert_allclose(activations.SELU_SCALE, 1.0507009873554805, rtol=1e-14)
-
-
 def test_shapes_and_integers():
     z = np.arange(-3, 3).reshape(1, 2, 3)
     for act in ALL:
         assert act(z).shape == act.derivative(z).shape == z.shape
         assert act(z).dtype == act.derivative(z).dtype == np.float64
-        np.testing.assert_array_equal(act(z), act(z.astype(float)))
+        x = z.astype(float)
+        np.testing.assert_array_equal(act(z), act(x))
+        assert not np.shares_memory(act(x), x)
         assert isinstance(act(1.5), np.float64) and isinstance(act(2), np.float64)
-
-
-def test_linear_returns_a_new_array():
-    z = np.zeros(3)
-    activations.linear(z)[0] = 1.0
-    assert z[0] == 0.0
-
-
-@pytest.mark.parametrize("z", ["tanh", None, [True], [1j], [[1.0], [1.0, 2.0]]])
-def test_arguments_that_are_no_real_arrays(z):
-    for function in (activations.tanh, activations.tanh.derivative):
-        with pytest.raises(TypeError, match="Argument `z` must be"):
-            function(z)
-    with pytest.raises(ValueError, match="not empty"):
-        activations.tanh([])
-
-
-def test_an_activation_is_a_value_without_an_address():
-    assert repr(activations.tanh) == "Activation('tanh')"
-    with pytest.raises(FrozenInstanceError):
-        activations.tanh.name = "other"
 
 
 # --- Looking up.
@@ -217,29 +171,7 @@ def test_get_knows_names_in_either_style():
     assert activations.get("swish") is activations.get("SiLU") is activations.silu
     assert activations.get("identity") is activations.linear
     assert activations.get(activations.gelu) is activations.gelu
-
-
-@pytest.mark.parametrize(
-    "wrong, nearest", [("tahn", "tanh"), ("relo", "relu"), ("soft_pluss", "softplus")]
-)
-def test_a_mistyped_name_proposes_the_nearest(wrong, nearest):
-    with pytest.raises(ValueError, match=f"Did you mean '{nearest}'") as caught:
-        activations.get(wrong)
-    assert "`activation`" in str(caught.value) and repr(wrong) in str(caught.value)
-
-
-@given(st.text())
-def test_an_unknown_name_is_always_a_value_error(name):
-    known = {n.replace("_", "") for n in (*activations.names(), "identity", "swish")}
-    if name.lower().replace("_", "") not in known:
-        with pytest.raises(ValueError, match="Argument `activation` must be one of"):
-            activations.get(name)
-
-
-@pytest.mark.parametrize("wrong", [None, 3, True, ["tanh"], dict, activations.Activation])
-def test_get_refuses_what_is_no_activation(wrong):
-    with pytest.raises(TypeError, match="Argument `activation` must be a name"):
-        activations.get(wrong)
+    assert all(getattr(activations, act.name) is act for act in ALL)
 
 
 # --- Made of a callable, and with a parameter.
@@ -263,13 +195,9 @@ def test_a_callable_keeps_what_it_is_given():
     assert (made.name, made.kinks, made.parity, made.at_zero) == ("wave", (-1.0, 2.0), "odd", 0.0)
     assert made.derivative(0.0) == 1.0
     assert activations.get(np.cos).at_zero == 1.0 and activations.get(np.cos).name == "cos"
-
-
-def test_a_callable_keeps_the_dtype():
     made = activations.from_callable(np.sin)
     z = np.linspace(-2, 2, 9, dtype=np.float32)
     assert made(z).dtype == made.derivative(z).dtype == np.float32
-    np.testing.assert_allclose(made.derivative(z), np.cos(z), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -298,29 +226,26 @@ def test_a_callable_that_changes_the_shape_later_is_found_out():
         made(np.zeros(3))
 
 
-@pytest.mark.parametrize("kinks", [[math.nan], [math.inf], ["0"], [True]])
-def test_kinks_must_be_finite_numbers(kinks):
-    with pytest.raises((ValueError, TypeError), match="Argument `kinks`"):
-        activations.from_callable(np.sin, kinks=kinks)
+@pytest.mark.parametrize(
+    ("call", "argument", "values"),
+    [
+        (activations.tanh, "z", ["tanh", None, [True], [1j], [[1.0], [1.0, 2.0]], []]),
+        (activations.tanh.derivative, "z", ["tanh", []]),
+        (activations.get, "activation", ["tahn", "", None, 3, True, ["tanh"], dict]),
+        (lambda kinks: activations.from_callable(np.sin, kinks=kinks), "kinks",
+         [[math.nan], [math.inf], ["0"], [True]]),
+        (lambda parity: activations.from_callable(np.sin, parity=parity), "parity", ["none"]),
+        (activations.make_leaky_relu, "slope", [-1.1, 1.1, math.nan, True, "0", None]),
+        (activations.make_elu, "alpha", [-0.1, math.inf, math.nan, True, "0", None]),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_refused(call, argument, values):
+    for value in values:
+        with pytest.raises((ValueError, TypeError), match=f"Argument `{argument}` must be"):
+            call(value)
 
 
-def test_parity_must_be_known():
-    with pytest.raises(ValueError, match="Argument `parity`"):
-        activations.from_callable(np.sin, parity="none")
-
-
-@given(st.floats() | st.booleans() | st.text() | st.none() | st.integers())
-def test_parameters_are_checked(value):
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (real and -1.0 <= value <= 1.0):
-        with pytest.raises((ValueError, TypeError), match="Argument `slope`"):
-            activations.make_leaky_relu(value)
-    if not (real and 0.0 <= value <= 1.7e308):
-        with pytest.raises((ValueError, TypeError), match="Argument `alpha`"):
-            activations.make_elu(value)
-
-
-def test_parameters_show_in_the_name():
+def test_parameters_show_in_the_name_and_make_the_parity():
     assert activations.make_leaky_relu(0.25).name == "leaky_relu(0.25)"
     assert activations.make_elu(2).name == "elu(2)"
     assert activations.make_leaky_relu().name == "leaky_relu"

@@ -80,7 +80,7 @@ def test_split_follows_its_seed():
         (lambda: datasets.Standardizer.fit([1.0, 2.0]), ValueError, "`x` must be an array with 2"),
         (lambda: datasets.Standardizer.fit(np.ones((3, 2)))([[1.0]]), ValueError, "2 features"),
         (lambda: datasets.split((np.ones((3, 2)), [0, 1])), ValueError, "`data` must be inputs"),
-        (lambda: datasets.split(DATA, test_fraction=0.01), ValueError, "leaves 20 examples two"),
+        (lambda: datasets.split(DATA, test_fraction=0.01), ValueError, "leaves two parts of 20 examples"),
         (lambda: datasets.split(DATA, test_fraction=1.0), ValueError, "below 1"),
         (lambda: datasets.split(DATA, standardize="no"), TypeError, "True or False"),
     ],

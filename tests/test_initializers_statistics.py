@@ -10,6 +10,7 @@ Power. A sample has 10^6 numbers: a Kolmogorov-Smirnov distance of 0.0036 and a 
 wrong by 0.5% are seen, where 3% in the scale makes 0.0072 of distance.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -23,7 +24,6 @@ from initcore.initializers import (
     GlorotUniform,
     HeNormal,
     HeUniform,
-    Identity,
     LecunNormal,
     LecunUniform,
     Orthogonal,
@@ -70,11 +70,15 @@ OF_KIND = {
 
 
 def ks_distance(sample, cdf):
-    """Return the largest distance of the sample's distribution function from `cdf`."""
+    """Return the largest distance of the sample's distribution function from `cdf`.
+
+    Of a large sample it is taken at 100,000 of the points, which hides at most 1e-5 of it.
+    """
     sample = np.sort(sample, axis=None).astype("float64")
-    expected = cdf(sample)
+    at = slice(None, None, max(1, sample.size // 100_000))
+    expected = cdf(sample[at])
     steps = np.arange(sample.size + 1) / sample.size
-    return max(np.max(steps[1:] - expected), np.max(expected - steps[:-1]))
+    return max(np.max(steps[1:][at] - expected), np.max(expected - steps[:-1][at]))
 
 
 def ks_limit(size):
@@ -104,10 +108,25 @@ def check_distribution(sample, law, slack=0.0):
     assert abs(np.mean((values - mean) ** 2) - variance) < Z * error + 2 * slack * variance
 
 
-@pytest.mark.parametrize("cls", NAMED)
-def test_the_distribution_of_each_name(cls):
-    """3 comparisons a name, 27 in all: 2.7e-10."""
-    check_distribution(cls(seed=1)(SHAPE, "float64"), NAMED[cls])
+LAWS = [(cls(seed=1), law) for cls, law in NAMED.items()]
+LAWS += [  # means and limits other than the defaults
+    (RandomNormal(3.0, 0.5, seed=1), stats.norm(3, 0.5)),
+    (TruncatedNormal(-2.0, 1.5, seed=1), stats.truncnorm(-2, 2, loc=-2, scale=1.5)),
+    (RandomUniform(1.0, 5.0, seed=1), stats.uniform(1, 4)),
+]
+
+
+@pytest.mark.parametrize(("init", "law"), LAWS, ids=[repr(init) for init, _ in LAWS])
+def test_the_distribution_of_each_name(init, law):
+    """3 comparisons each, 36 in all: 3.6e-10.
+
+    All draws miss an end of the law, of the probability P = 1e-4, with exp(-N P) < 1e-40.
+    """
+    values = init(SHAPE, "float64")
+    check_distribution(values, law)
+    low, high = law.ppf([1e-4, 1 - 1e-4])
+    assert values.min() < low
+    assert values.max() > high
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -129,20 +148,6 @@ def test_the_distribution_in_each_dtype(cls, dtype):
 
 
 @pytest.mark.parametrize(
-    ("init", "law"),
-    [
-        (RandomNormal(3.0, 0.5, seed=4), stats.norm(3, 0.5)),
-        (TruncatedNormal(-2.0, 1.5, seed=4), stats.truncnorm(-2, 2, loc=-2, scale=1.5)),
-        (RandomUniform(1.0, 5.0, seed=4), stats.uniform(1, 4)),
-    ],
-    ids=["normal", "truncated", "uniform"],
-)
-def test_means_and_limits_other_than_the_defaults(init, law):
-    """3 comparisons each, 9 in all: 9e-11."""
-    check_distribution(init(SHAPE, "float64"), law)
-
-
-@pytest.mark.parametrize(
     ("shape", "axes", "fans"),
     [
         ((3, 5, 40, 250), {}, (600, 3750)),
@@ -155,16 +160,6 @@ def test_fans_reach_the_distribution(shape, axes, fans):
     for mode, n in zip(("fan_in", "fan_out"), fans, strict=True):
         init = VarianceScaling(1.0, mode, seed=5, **axes)
         check_distribution(init(shape, "float64"), truncated(math.sqrt(1 / n)))
-
-
-@pytest.mark.parametrize("cls", NAMED)
-def test_draws_reach_the_ends_of_a_bounded_law(cls):
-    """Each end is missed by all draws with probability exp(-N P) < 1e-40, where P = 1e-4."""
-    law = NAMED[cls]
-    low, high = law.ppf([1e-4, 1 - 1e-4])
-    values = cls(seed=6)(SHAPE, "float64")
-    assert values.min() < low
-    assert values.max() > high
 
 
 @pytest.mark.parametrize("cls", NAMED)
@@ -192,8 +187,9 @@ DRAWS = 10_000
 ROWS = 8
 
 
-def haar(rows, columns, seed=8):
-    init = Orthogonal(seed=np.random.default_rng(seed))
+@functools.cache
+def haar(rows, columns):
+    init = Orthogonal(seed=np.random.default_rng(8))
     return np.array([init((rows, columns), "float64") for _ in range(DRAWS)])
 
 
@@ -220,12 +216,6 @@ def test_every_entry_is_a_coordinate_on_the_sphere(rows, columns):
     for i in range(rows):
         for j in range(columns):
             assert ks_distance(draws[:, i, j], entry_law(8).cdf) < ks_limit(DRAWS)
-
-
-def test_signs_of_the_first_row_are_fair():
-    """8 columns, 8 binomial comparisons: 8e-11."""
-    positive = (haar(ROWS, ROWS)[:, 0] > 0).sum(axis=0)
-    assert (np.abs(positive - DRAWS / 2) < Z * math.sqrt(DRAWS) / 2).all()
 
 
 def test_traces_are_standard_normal_and_invariant_under_rotation():
@@ -271,8 +261,3 @@ def test_a_large_matrix_has_normal_entries_and_the_gain():
     W = Orthogonal(1.7, seed=9)((1000, 800), "float64")
     assert np.mean(W**2) == pytest.approx(1.7**2 / 1000, rel=1e-12)
     assert ks_distance(W * math.sqrt(1000) / 1.7, stats.norm.cdf) < ks_limit(W.size) + 5e-4
-
-
-def test_what_is_not_random_does_not_depend_on_a_generator():
-    draws = [Identity().draw((3, 3), np.random.default_rng(s)) for s in (0, 1)]
-    assert np.array_equal(*draws)

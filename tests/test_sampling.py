@@ -4,13 +4,12 @@ The distributions are tested in test_initializers_statistics.py.
 """
 
 import json
-import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import stats
 
 from initcore import sampling
 
@@ -33,12 +32,9 @@ class Counter:
 
 
 def test_the_constant_of_the_truncated_normal():
-    """Against the number that Keras and JAX paste, SciPy's, and the integral itself."""
+    """Against the number that Keras and JAX paste, and SciPy's."""
     assert sampling.TRUNCATED_STD == pytest.approx(0.87962566103423978, rel=1e-14)
     assert sampling.TRUNCATED_STD == pytest.approx(stats.truncnorm(-2, 2).std(), rel=1e-12)
-    inside = integrate.quad(stats.norm.pdf, -2, 2)[0]
-    second = integrate.quad(lambda z: z * z * stats.norm.pdf(z), -2, 2)[0]
-    assert sampling.TRUNCATED_STD**2 == pytest.approx(second / inside, rel=1e-12)
 
 
 @pytest.mark.parametrize("kind", sampling.BIT_GENERATORS)
@@ -55,13 +51,9 @@ def test_a_generator_goes_through_json_and_draws_what_it_would_have_drawn(kind):
     "config",
     [
         {"class_name": "Generator"},
-        {"class_name": "Generator", "config": None},
-        {"class_name": "Generator", "config": {}},
         {"class_name": "Generator", "config": {"bit_generator": "seed"}},
-        {"class_name": "Generator", "config": {"bit_generator": "PCG64"}},
         {"class_name": "Generator", "config": {"bit_generator": "PCG64", "state": 3}},
         {"class_name": "Generator", "config": [1]},
-        {"class_name": "Dense", "config": {}},
         {"class_name": "SeedGenerator"},
         {},
     ],
@@ -79,57 +71,29 @@ def test_a_seed_object_is_asked_at_each_draw():
     assert np.array_equal(first, sampling.generator(Counter()).random(5))
     assert not np.array_equal(first, sampling.generator(Counter(5)).random(5))
     assert sampling.plain(seed) is seed
+    with pytest.raises(TypeError, match="`seed` must be"):
+        sampling.seed_of(Counter)  # the class is none
 
 
-@pytest.mark.parametrize("word", [3, -3, [1, -2], np.int32(-1), np.arange(4, dtype="uint64")])
-def test_a_seed_object_may_give_any_integers(word):
+@pytest.mark.parametrize(
+    ("word", "is_good"),
+    [(-3, True), ([1, -2], True), (np.arange(4, dtype="uint64"), True)]
+    + [(0.5, False), ("a", False), ([True], False), (None, False)],
+)
+def test_a_seed_object_gives_integers(word, is_good):
     class Fixed:
         def next(self):
             return word
 
-    first, second = (sampling.generator(Fixed()).random(5) for _ in range(2))
-    assert np.array_equal(first, second)
-
-
-@pytest.mark.parametrize("word", [0.5, "a", [True], None])
-def test_a_seed_object_must_give_integers(word):
-    class Wrong:
-        def next(self):
-            return word
-
-    with pytest.raises(TypeError, match=r"`seed.next\(\)` must be an integer"):
-        sampling.generator(Wrong())
-
-
-def test_a_class_with_next_is_no_seed():
-    with pytest.raises(TypeError, match="`seed` must be"):
-        sampling.seed_of(Counter)
-
-
-@given(st.integers(0, 2**200))
-def test_any_non_negative_int_is_a_seed(seed):
-    assert sampling.seed_of(seed) == seed
-    first, second = (sampling.generator(seed).random() for _ in range(2))
-    assert first == second
+    if is_good:
+        first, second = (sampling.generator(Fixed()).random(5) for _ in range(2))
+        assert np.array_equal(first, second)
+    else:
+        with pytest.raises(TypeError, match=r"`seed.next\(\)` must be an integer"):
+            sampling.generator(Fixed())
 
 
 # ---- rounding ----------------------------------------------------------------------------
-
-
-def neighbours_hold(edge, bound, dtype, inward):
-    """Return whether `edge` is the number of the dtype next to `bound` on its inner side."""
-    outer = np.nextafter(edge, dtype.type(-inward))
-    if inward > 0:
-        return float(outer) < bound <= float(edge)
-    return float(edge) <= bound < float(outer)
-
-
-@given(st.floats(-6e4, 6e4), dtypes, st.sampled_from([-math.inf, math.inf]))
-@settings(max_examples=1000)
-def test_the_last_number_inside_a_bound(bound, dtype, inward):
-    edge = sampling._inside(bound, dtype, inward)
-    assert edge.dtype == dtype
-    assert neighbours_hold(edge, bound, dtype, inward)
 
 
 @given(
@@ -138,7 +102,7 @@ def test_the_last_number_inside_a_bound(bound, dtype, inward):
     st.floats(1, 100),
     dtypes,
 )
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_rounding_is_to_the_nearest_and_never_beyond_a_bound(values, low, high, dtype):
     values = np.clip(values, low, high)
     with np.errstate(under="ignore"):
@@ -156,15 +120,6 @@ def test_rounding_is_to_the_nearest_and_never_beyond_a_bound(values, low, high, 
     assert np.array_equal(rounded[inside], nearest[inside])
     spacing = np.spacing(np.abs(values).astype(dtype)).astype("float64")
     assert (np.abs(wide - values) <= spacing).all()
-
-
-def test_a_value_that_rounds_beyond_the_bound_is_put_inside():
-    high = 0.3  # float16 rounds it to 0.30005, float32 to 0.3 + 1.2e-8
-    for dtype in DTYPES[:2]:
-        assert float(dtype.type(high)) > high
-        (rounded,) = sampling.to_dtype(np.array([high]), dtype, -high, high)
-        assert float(rounded) <= high
-        assert float(np.nextafter(rounded, dtype.type(1))) > high
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -199,7 +154,7 @@ def test_what_lies_beyond_the_cut_is_drawn_again_until_it_does_not():
 
 
 @given(st.floats(-1, 1), st.floats(1e-2, 1), dtypes, st.integers(0, 2**32))
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_no_truncated_draw_lies_beyond_the_cut_whatever_the_dtype(mean, stddev, dtype, seed):
     """The cut is met from inside by numbers of exactly 2, which rounding would carry over."""
     edge = Scripted(2.0, -2.0, np.nextafter(2.0, 0.0), np.nextafter(-2.0, 0.0))
@@ -207,12 +162,6 @@ def test_no_truncated_draw_lies_beyond_the_cut_whatever_the_dtype(mean, stddev, 
         drawn = sampling.truncated_normal((size,), rng, mean, stddev, dtype).astype("float64")
         assert (drawn <= mean + 2 * stddev).all()
         assert (drawn >= mean - 2 * stddev).all()
-
-
-@pytest.mark.parametrize("values", [[1e5, 0.0], [-1e5], [1e-9, 0.0]])
-def test_values_that_the_dtype_cannot_hold_are_refused(values):
-    with pytest.raises(ValueError, match="`dtype` must be able to hold the values drawn, of up to"):
-        sampling.to_dtype(np.array(values), np.dtype("float16"))
 
 
 def test_an_interval_without_a_number_of_the_dtype_is_refused():
