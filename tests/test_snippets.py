@@ -28,13 +28,8 @@ def cases(found, libraries):
     ]
 
 
-def test_every_snippet_names_its_library():
-    assert [snippet for snippet in SNIPPETS if not snippet.library] == []
-
-
-def test_there_are_snippets_and_names_of_each_library():
+def test_every_snippet_names_its_library_and_there_are_some_of_each():
     assert {snippet.library for snippet in SNIPPETS} == set(snippets.LIBRARIES)
-    assert {"Keras", "JAX", "PyTorch"} <= {name.library for name in NAMES}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.path.stem)
@@ -105,12 +100,11 @@ def test_a_bad_snippet_fails(old, new, says):
         snippets.check(Snippet("bad", "JAX", GOOD.replace(old, new)))
 
 
-def test_a_snippet_needs_its_library():
-    assert [snippets.library_of(text) for text in ("# Flax, nnx", "# Kerasy", "W = 1")] == [
-        *("Flax", "", "")
-    ]
-    with pytest.raises(AssertionError, match="the first line"):
-        snippets.check(Snippet("bad", "", GOOD))
+@pytest.mark.parametrize(
+    ("line", "library"), [("# Flax, nnx", "Flax"), ("# Kerasy", ""), ("W = 1", "")]
+)
+def test_the_first_line_names_the_library(line, library):
+    assert snippets.library_of(line) == library
 
 
 def test_fans_follow_the_layout_of_the_library():
@@ -128,50 +122,18 @@ def test_names_are_found_by_column_and_by_row():
 
 
 @pytest.mark.parametrize(
-    ("library", "text"),
-    [
-        ("Keras", "HeNormal(seed=0)"),
-        ("Keras", '"he_normal"'),
-        ("Keras", 'kernel_initializer="he_normal"'),
-        ("Keras", 'Dense(10, kernel_initializer="zeros")'),
-        ("Keras", "keras.initializers.Orthogonal(gain=2**0.5)"),
-        ("JAX", "jax.nn.initializers.normal()"),
-        ("JAX", 'variance_scaling(2.0, "fan_in", "normal")'),
-        ("JAX", "nn.Dense(10, kernel_init=he_normal())"),
-        ("JAX", "nnx.Linear(2, 3, rngs=rngs)"),
-        ("JAX", "layer.kernel"),
-        ("Keras", "model.evaluate"),
-        ("Keras", "fit(…, batch_size=…)"),
-        ("Keras", "layer.trainable = False"),
-        ("Flax", "kernel_init=he_normal()"),
-        ("JAX", "he_normal()(key, shape)"),
-    ],
-)
-def test_a_good_name_passes(library, text):
-    assert list(snippets.problems(Name("good", library, text))) == []
-
-
-@pytest.mark.parametrize(
     ("library", "text", "says"),
     [
         ("Keras", "HeNrmal()", "not in Keras"),
-        ("Keras", "he_nrmal", "not in Keras"),
         ("Keras", "HeNormal(sd=1)", "no setting `sd`"),
         ("Keras", '"he_nrmal"', "no name that Keras knows"),
         ("Keras", 'kernel_initializer="he_nrmal"', "no initializer 'he_nrmal'"),
         ("Keras", 'Dense(10, kernel_initializer="he_nrmal")', "no initializer 'he_nrmal'"),
         ("Keras", 'kernel_initialiser="he_normal"', "has the setting"),
         ("Keras", "a=√5", "not Python"),
-        ("Keras", "import keras", "neither"),
         ("Keras", "model.trainables = False", "not in Keras"),
-        ("Keras", "keras.backend.epsilon.nothing()", "not in Keras"),
-        ("JAX", "kaiming_normal_(w)", "not in JAX"),
-        ("JAX", "nnx.Liner(1)", "not in JAX"),
         ("JAX", "nnx.Linear(1, 2, rng=rngs)", "no setting `rng`"),
-        ("Keras", "model.evaluates", "not in Keras"),
         ("JAX", '"he_normal"', "no name that JAX knows"),
-        ("JAX", "jax.nn.initializers()", "cannot be called"),
-        ("JAX", "kernel_init=he_nromal()", "not in JAX"),
     ],
 )
 def test_a_bad_name_is_seen(library, text, says):

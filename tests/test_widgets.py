@@ -42,8 +42,7 @@ def test_it_starts_where_the_function_does(dial):
     assert (slider.description, slider.value, slider.options) == ("sd", "0.1", ("0.01", "0.1", "1"))
     assert box(dial, ipywidgets.Dropdown).value == "tanh"
     assert "<img" in said(dial)[1] and "<pre>layer  tanh" in said(dial)[1]
-    other = widgets.panel(lambda n: f"{n}", n=[5, 6])
-    assert other.values == {"n": 5}
+    assert widgets.panel(lambda n: f"{n}", n=[5, 6]).values == {"n": 5}
 
 
 def test_a_control_that_is_moved_runs_the_function_again(dial):
@@ -65,14 +64,10 @@ def test_set_moves_the_controls_and_returns_the_text(dial):
 
 
 def test_a_choice_of_objects_goes_by_their_labels():
-    panel = widgets.panel(
-        lambda phi, biases=False: f"{phi.name} {biases}",
-        phi={"tanh": tanh, "ReLU": relu},
-        biases=[False, True],
-    )
-    assert panel.text == "tanh False"
-    assert panel.set(phi=relu, biases=True) == panel.set(phi="ReLU") == "relu True"
-    assert repr(panel).endswith("phi = ReLU, biases = True")
+    panel = widgets.panel(lambda phi: phi.name, phi={"tanh": tanh, "ReLU": relu})
+    assert panel.text == "tanh"
+    assert panel.set(phi=relu) == panel.set(phi="ReLU") == "relu"
+    assert repr(panel).endswith("phi = ReLU")
 
 
 def test_each_move_calls_the_function_once():
@@ -95,8 +90,6 @@ def test_an_error_is_shown_and_the_next_answer_takes_its_place():
     assert panel.text == "1/n = 0.5" and "alert" not in said(panel)[1]
     with pytest.raises(ZeroDivisionError):
         panel.set(n=0)
-    with pytest.raises(ZeroDivisionError):
-        widgets.panel(lambda n: f"{1 / n}", n=[0])
 
 
 def test_a_slow_function_waits_until_the_controls_rest_and_says_that_it_computes():
@@ -125,11 +118,11 @@ def test_a_slow_function_waits_until_the_controls_rest_and_says_that_it_computes
 def test_a_quick_function_answers_at_once_in_a_kernel_too():
     panel = widgets.panel(lambda n=0: f"n = {n}", n=[0, 1])
 
-    async def quick():
+    async def move():
         box(panel, ipywidgets.SelectionSlider).value = "1"
         return panel.text
 
-    assert asyncio.run(quick()) == "n = 1"
+    assert asyncio.run(move()) == "n = 1"
 
 
 def test_a_notebook_stores_its_still_picture_with_its_text(dial):
@@ -145,22 +138,18 @@ def test_a_notebook_stores_its_still_picture_with_its_text(dial):
 
 
 def test_what_it_shows_is_text_and_no_markup():
-    panel = widgets.panel(lambda n: "<script>1 < 2</script>", n=[1])
-    assert said(panel)[1] == "<pre>&lt;script&gt;1 &lt; 2&lt;/script&gt;</pre>"
+    panel = widgets.panel(lambda n: "<b>1 < 2</b>", n=[1])
+    assert said(panel)[1] == "<pre>&lt;b&gt;1 &lt; 2&lt;/b&gt;</pre>"
 
 
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
         (lambda: widgets.panel("x", n=[1]), TypeError, "`function` must be a function"),
-        (lambda: widgets.panel(spread), ValueError, "`controls` must be at least one"),
         (lambda: widgets.panel(spread, sd=[]), ValueError, "`sd` must be at least one value"),
         (lambda: widgets.panel(spread, sd=[3]), ValueError, "`sd` must be one of 3"),
-        (lambda: widgets.panel(spread, seed=-1), ValueError, "`seed` must be an integer"),
         (lambda: widgets.panel(lambda n: n, n=[1]), TypeError, "`function` must be one that"),
-        (lambda: widgets.panel(lambda n: (n, ""), n=[1]), TypeError, "`function` must be one"),
         (lambda: widgets.panel(spread, sd=[0.1]).set(sd=5), ValueError, "`sd` must be one of 0.1"),
-        (lambda: widgets.panel(spread, seed=1).set(seed=1.5), TypeError, "`seed` must be an int"),
         (lambda: widgets.panel(spread, sd=[0.1]).set(sdd=1), ValueError, "Did you mean 'sd'"),
     ],
 )
