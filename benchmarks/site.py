@@ -18,7 +18,6 @@ The course promises 900 kB, 1.5 s and 0.05 for its chapters. Nothing here fails,
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from pathlib import Path
 from statistics import median
 
@@ -33,10 +32,8 @@ import weight  # noqa: E402
 from website.tools import serve  # noqa: E402
 
 FOLDER = "_build/html"
-OFFLINE = "_build/offline/_build/html"
 RUNS = 3
 SLOWED = 4
-PARTS = ("_static", "_images", "_sources", "lite")
 COLUMNS = {"kB": 7, "whole": 7, "requests": 10, "paint": 7, "shift": 7, "scrolled": 10, "ready": 7}
 PLACES = {"paint": 2, "shift": 3, "scrolled": 3, "ready": 1}
 
@@ -84,34 +81,14 @@ def first_views(folder: Path) -> None:
     )
 
 
-def sizes(folder: Path) -> Counter[str]:
-    """Return the megabytes of a site's parts; what is in none of the folders are pages."""
-    parts: Counter[str] = Counter()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            part = path.relative_to(folder).parts[0]
-            parts[part if part in PARTS else "pages"] += path.stat().st_size / 1e6
-    return parts
-
-
-def whole_site(folders: dict[str, Path]) -> None:
-    """Print the size of each site that is built, as its files lie in the folder."""
-    built = {name: sizes(folder) for name, folder in folders.items() if folder.is_dir()}
-    print(f"\n{'the site, in MB':20}" + "".join(f"{name:>10}" for name in built))
-    for part in ("pages", *PARTS):
-        print(f"{part:20}" + "".join(f"{parts[part]:10.1f}" for parts in built.values()))
-    print(f"{'all':20}" + "".join(f"{parts.total():10.1f}" for parts in built.values()))
-
-
 def main(folder: str = FOLDER) -> None:
-    """Print both tables."""
+    """Print the table."""
     if not (ROOT / folder / "intro.html").is_file():
         sys.exit(f"There is no site in {folder}: run `make book` first")
     try:
         first_views(ROOT / folder)
     except browsers.NoBrowserError as error:
         sys.exit(str(error))
-    whole_site({"default": ROOT / FOLDER, "offline": ROOT / OFFLINE})
 
 
 if __name__ == "__main__":

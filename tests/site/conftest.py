@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 import browser as browsers  # noqa: E402
 
 from website.tools import serve  # noqa: E402
-from website.tools.links import Site  # noqa: E402
+from website.tools.links import page_names as pages_of  # noqa: E402
 
 FOLDER = "_build/offline/_build/html"
 RUN = ("03", "05")  # the chapters that the browser's kernel runs, if no others are asked for
@@ -54,7 +54,7 @@ def page_names(config) -> list[str]:
     folder = site_folder(config)
     return [
         name
-        for name in Site(folder).names
+        for name in pages_of(folder)
         if not name.startswith(NO_PAGES) and not leads_on(folder / name)
     ]
 

@@ -6,27 +6,16 @@ The one address stands in ``_config.yml``, as ``url`` of ``repository``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
 
-BINDER = "https://mybinder.org"
-COLAB = "https://colab.research.google.com"
+ADDRESS = re.compile(r"https://([\w.-]+(?::\d+)?)/([\w.~-]+(?:/[\w.~-]+)*)/?")
 
 
-@dataclass(frozen=True)
-class Repository:
-    """Where the course can be cloned from.
+class Repository(NamedTuple):
+    """Where the course can be cloned from, and the branch that readers get.
 
-    Attributes
-    ----------
-    url : str
-        Its address, without a slash or ``.git`` at the end.
-    host : str
-        ``github.com``, say.
-    path : str
-        What follows the host: ``OWNER/NAME``, on GitLab with the groups.
-    branch : str
-        The branch that readers get.
+    The address has no slash or ``.git`` at its end; its path, behind the host, is ``OWNER/NAME``.
     """
 
     url: str
@@ -34,31 +23,24 @@ class Repository:
     path: str
     branch: str
 
-    @property
-    def name(self) -> str:
-        """The folder that a clone makes."""
-        return self.path.rsplit("/", 1)[-1]
+    def links(self, file: str, hub: str = "") -> dict[str, str]:
+        """Return the addresses that open a file on other hosts, by the names of these.
 
-    def binder(self, file: str) -> str:
-        """Return the address that opens a file on Binder."""
+        Colab knows GitHub only. A hub's nbgitpuller clones the course first.
+        """
+        paths = {"github.com": f"gh/{self.path}", "gitlab.com": f"gl/{quote(self.path, safe='')}"}
+        there = paths.get(self.host, f"git/{quote(self.url, safe='')}")
+        lab = f"lab/tree/{quote(file)}"
+        links = {"Binder": f"https://mybinder.org/v2/{there}/{self.branch}?urlpath={lab}"}
         if self.host == "github.com":
-            where = f"gh/{self.path}"
-        elif self.host == "gitlab.com":
-            where = f"gl/{quote(self.path, safe='')}"
-        else:
-            where = f"git/{quote(self.url, safe='')}"
-        return f"{BINDER}/v2/{where}/{quote(self.branch)}?urlpath=lab/tree/{quote(file)}"
-
-    def colab(self, file: str) -> str:
-        """Return the address that opens a file on Colab, which knows GitHub only; else ``""``."""
-        if self.host != "github.com":
-            return ""
-        return f"{COLAB}/github/{self.path}/blob/{quote(self.branch)}/{quote(file)}"
-
-    def jupyterhub(self, hub: str, file: str) -> str:
-        """Return the address by which a hub with nbgitpuller clones the course and opens a file."""
-        query = {"repo": self.url, "urlpath": f"lab/tree/{self.name}/{file}", "branch": self.branch}
-        return f"{hub}/hub/user-redirect/git-pull?{urlencode(query, safe='/', quote_via=quote)}"
+            there = f"{self.path}/blob/{self.branch}/{quote(file)}"
+            links["Colab"] = f"https://colab.research.google.com/github/{there}"
+        if hub:
+            lab = f"lab/tree/{self.path.rpartition('/')[2]}/{file}"
+            query = {"repo": self.url, "urlpath": lab, "branch": self.branch}
+            pull = urlencode(query, safe="/", quote_via=quote)
+            links["JupyterHub"] = f"{hub.rstrip('/')}/hub/user-redirect/git-pull?{pull}"
+        return links
 
 
 def read_repository(url: str, branch: str = "main") -> Repository | None:
@@ -71,49 +53,18 @@ def read_repository(url: str, branch: str = "main") -> Repository | None:
 
     Examples
     --------
-    >>> read_repository("https://github.com/owner/course.git").binder("a.ipynb")
-    'https://mybinder.org/v2/gh/owner/course/main?urlpath=lab/tree/a.ipynb'
+    >>> read_repository("https://github.com/owner/course.git").url
+    'https://github.com/owner/course'
     """
     if not url:
         return None
-    parts = _https(url, "repository: url", "https://github.com/OWNER/NAME")
-    path = parts.path.strip("/").removesuffix(".git")
-    # One name is enough on a server of one's own; what stands behind a name is not for git.
-    fewest = 2 if parts.netloc in ("github.com", "gitlab.com") else 1
-    names = path.split("/")
-    too_many = parts.netloc == "github.com" and len(names) > 2
-    if len(names) < fewest or too_many or not all(re.fullmatch(r"[\w.~-]+", n) for n in names):
+    found = ADDRESS.fullmatch(str(url))
+    if not found or (found[1] == "github.com" and found[2].count("/") != 1):
         raise ValueError(
-            "repository: url must name a repository, such as https://github.com/OWNER/NAME, "
+            "repository: url must be an https address, such as https://github.com/OWNER/NAME, "
             f"not {url!r}"
         )
-    if not re.fullmatch(r"[\w./-]+", branch or ""):
+    if not re.fullmatch(r"[\w./-]+", str(branch)):
         raise ValueError(f"repository: branch must be the name of a branch, not {branch!r}")
-    return Repository(f"https://{parts.netloc}/{path}", parts.netloc, path, branch)
-
-
-def read_hub(url: str) -> str:
-    """Return a JupyterHub's address without a slash at its end.
-
-    Raises
-    ------
-    ValueError
-        It is not the address of a site.
-    """
-    if not url:
-        return ""
-    _https(url, "launch_buttons: jupyterhub_url", "https://hub.example.org")
-    return url.rstrip("/")
-
-
-def _https(url: str, key: str, example: str) -> SplitResult:
-    """Return the parts of an https address without a user, a query and a fragment."""
-    wrong = ValueError(f"{key} must be an https address, such as {example}, not {url!r}")
-    try:
-        parts = urlsplit(url)
-    except (ValueError, AttributeError, TypeError):
-        raise wrong from None
-    plain = parts.scheme == "https" and re.fullmatch(r"[\w.-]+(:\d+)?", parts.netloc)
-    if not plain or parts.query or parts.fragment or re.search(r"\s", url):
-        raise wrong
-    return parts
+    host, path = found[1], found[2].removesuffix(".git")
+    return Repository(f"https://{host}/{path}", host, path, branch)
