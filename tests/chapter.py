@@ -98,7 +98,6 @@ class Section:
     title: str
     tokens: list[Token] = field(default_factory=list)
     code: list[Code] = field(default_factory=list)
-    cells: list[NotebookNode] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -131,7 +130,6 @@ class Chapter:
                 self.markdown.append(MARKDOWN.parse(cell.source))
                 self._read(self.markdown[-1])
             here = self.sections[-1] if self.sections else self.opening
-            here.cells.append(cell)
             if cell.cell_type == "code":
                 self.code.append(Code(len(self.code) + 1, cell))
                 here.code.append(self.code[-1])

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 from initcore.explorers import EXPLORERS
 from website.extensions import marks
-from website.tools import notebooks, setup_cell
+from website.tools import notebooks, setup_cell, students
 
 SECTIONS = """\
 In one screen
@@ -360,22 +360,14 @@ def keeps_the_promises_of_its_sections(chapter: Chapter) -> Iterator[str]:
 
 
 def has_exercises_with_solutions(chapter: Chapter) -> Iterator[str]:
-    """Three exercises or more, each with a solution: a cell with that tag, folded if it is text."""
-    solutions: dict[str, int] = {}
-    for cell in chapter.section("Exercises").cells:
-        is_text = cell.cell_type == "markdown"
-        if "solution" not in cell.metadata.get("tags", ()):
-            titles = re.findall(r"^### (.+)$", cell.source, re.MULTILINE) if is_text else []
-            solutions |= dict.fromkeys(titles, 0)
-        elif is_text and "<details" not in cell.source:
-            yield f"a solution is not folded by <details>: {cell.source[:40]!r}"
-        elif solutions:
-            solutions[list(solutions)[-1]] += 1
-    if len(solutions) < 3:
-        yield f"{len(solutions)} exercises (`### …`), three or more are wanted"
-    for title, count in solutions.items():
-        if not count:
-            yield f"the exercise “{title}” has no solution"
+    """Three exercises or more, each with a solution: a folded cell with the tag ``solution``."""
+    exercises = students.exercises(chapter.notebook)
+    if len(exercises) < 3:
+        yield f"{len(exercises)} exercises (`### …`), three or more are wanted"
+    for title, cells in exercises.items():
+        solutions = [cell.source for cell in cells if students.is_solution(cell)]
+        if not solutions or not all("<details>" in text for text in solutions):
+            yield f"the exercise “{title}” has no solution with that tag and in <details>"
 
 
 def asks_what_was_learnt(chapter: Chapter) -> Iterator[str]:

@@ -6,7 +6,7 @@ import jax
 import nbformat
 import numpy as np
 import pytest
-from notebook_rules import ROOT
+from chapter import ROOT
 
 from initcore import initializers
 

@@ -202,7 +202,7 @@ BAD = {
         (change(EXERCISE, "### 1", "1"), "2 exercises"),
         (take_out(SOLUTION), "“1. Larger” has no solution"),
         (put(SOLUTION, metadata={}), "“1. Larger” has no solution"),
-        (put(SOLUTION, source="The factor."), "not folded by <details>"),
+        (put(SOLUTION, source="The factor."), "in <details>"),
     ],
     rules.asks_what_was_learnt: [
         (change(END, "1. What shrinks", "What shrinks"), "2 questions"),
