@@ -28,17 +28,14 @@ def bare(tmp_path_factory):
     for name in ("numpy", "numpy.libs"):
         if (packages / name).exists():
             (folder / "numpy" / name).symlink_to(packages / name)
-    python = folder / "env/bin/python"
-    found = run(python, "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
-    Path(found, "numpy.pth").write_text(f"{folder / 'numpy'}\n", encoding="utf-8")
-    return python
+    return folder / "env/bin/python"
 
 
 def run(python, code, source=""):
     """Run code far from this Python's settings and from any package index."""
     environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     environment |= {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_CONFIG_FILE": os.devnull}
-    environment["INITCORE_SOURCE"] = source
+    environment |= {"INITCORE_SOURCE": source, "PYTHONPATH": str(python.parents[2] / "numpy")}
     command = [python, "-c", code]
     return subprocess.run(command, cwd=ROOT.anchor, capture_output=True, text=True, env=environment)
 
