@@ -12,6 +12,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 from chapter import NOT_COMPARED, Chapter, inline, is_constant
@@ -64,6 +65,7 @@ UNSTABLE = {
 }
 # A role, a directive, a label of a line or of a formula.
 MYST = re.compile(r"(?<![`\w}])\{[a-z][\w:.-]*\}`|^(:::+|```\{|~~~\{|\([\w-]+\)=|\$\$ \().*", re.M)
+SYMBOLS = re.compile(r"\$[^$]*\$|`[^`]*`")  # formulas and code
 
 
 # --- executed, and compared by nbval ------------------------------------------------------------
@@ -72,9 +74,10 @@ MYST = re.compile(r"(?<![`\w}])\{[a-z][\w:.-]*\}`|^(:::+|```\{|~~~\{|\([\w-]+\)=
 def is_executed_from_top_to_bottom(chapter: Chapter) -> Iterator[str]:
     """The counts are 1, 2, … n, in cells and in outputs."""
     for code in chapter.code:
-        counts = [o.execution_count for o in code.cell.outputs if "execution_count" in o]
-        if {code.cell.execution_count, *counts} != {code.number}:
-            yield f"{code} has the count {code.cell.execution_count}, its results {counts}"
+        counts = [cell.execution_count for cell in code.cell.outputs if "execution_count" in cell]
+        for count in (code.cell.execution_count, *counts):
+            if count != code.number:
+                yield f"{code} has the execution count {count}"
 
 
 def is_stored_by_make_notebooks(chapter: Chapter) -> Iterator[str]:
@@ -120,8 +123,11 @@ def is_plain_python(chapter: Chapter) -> Iterator[str]:
 
 def imports_initcore(chapter: Chapter) -> Iterator[str]:
     """The machinery is the package's; other imports are few."""
-    own = "\n".join(code.source for code in chapter.code if code.cell.id != setup_cell.ID)
-    roots = set(re.findall(r"^\s*(?:import|from) +([\w.]+?)\b", own, re.MULTILINE))
+    own = [code.tree for code in chapter.code if code.cell.id != setup_cell.ID]
+    nodes = [node for tree in own for node in ast.walk(tree)]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)]
+    roots = {name.split(".")[0] for name in names}
     if "initcore" not in roots:
         yield "initcore is not imported"
     for root in sorted(roots - IMPORTS):
@@ -256,11 +262,6 @@ def pieces(tokens: list[Token], *, prose: bool = False) -> Iterator[tuple[str, s
         yield text, href
 
 
-def without_symbols(text: str) -> str:
-    """Return a text without its formulas and its code."""
-    return re.sub(r"\$[^$]*\$|`[^`]*`", "\0", text)
-
-
 def marks_measured_numbers(chapter: Chapter) -> Iterator[str]:
     """A measured number in a sentence leads to the cell that prints it, and is what it prints."""
     printed = {n for code in chapter.code for n in marks.numerals("\n".join(code.texts))}
@@ -286,10 +287,9 @@ def problems_of_marks(tokens: list[Token], path: Path) -> Iterator[str]:
             yield f"the mark [{text}]({href}) names no code cell"
         elif not marks.numerals(text):
             yield f"the mark [{text}]({href}) holds no number"
-        else:
-            for numeral in marks.numerals(text):
-                if not marks.is_printed(numeral, there[cell]):
-                    yield f"the cell of [{text}]({href}) does not print {numeral}"
+        for numeral in marks.numerals(text):
+            if not marks.is_printed(numeral, there.get(cell, "")):
+                yield f"the cell of [{text}]({href}) does not print {numeral}"
 
 
 @cache
@@ -303,7 +303,7 @@ def unmarked(tokens: list[Token]) -> Iterator[str]:
     """Yield the decimals and percentages that stand in plain text, outside links and formulas."""
     for text, href in pieces(tokens):
         if href is None:
-            yield from (n for n in marks.numerals(without_symbols(text)) if re.search(r"[.%]", n))
+            yield from (n for n in marks.numerals(SYMBOLS.sub("\0", text)) if re.search(r"[.%]", n))
 
 
 def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:
@@ -315,7 +315,7 @@ def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:
         words = r"\s+".join(map(re.escape, term.split()))
         word = re.compile(rf"(?<![\w-]){words}(?:e?s)?(?![\w-])", re.IGNORECASE)
         target = "glossary.md#term-" + re.sub(r"\W+", "-", term)
-        uses = (href for text, href in found if word.search(without_symbols(text)))
+        uses = (href for text, href in found if word.search(SYMBOLS.sub("\0", text)))
         if not next((href for href in uses if not href or href.endswith(target)), target):
             yield f"the first use of “{term}” is no link to the glossary"
 
@@ -344,9 +344,8 @@ def keeps_the_promises_of_its_sections(chapter: Chapter) -> Iterator[str]:
         yield "the beginning does not say what you need (“You need …”)"
     if "?" not in chapter.section("Predict first").text:
         yield "`## Predict first` asks nothing"
-    titles = [section.title for section in chapter.sections]
-    before = titles.index("Predict first") if "Predict first" in titles else 0
-    for section in (chapter.opening, *chapter.sections[:before]):
+    parts = (chapter.opening, *chapter.sections)
+    for section in takewhile(lambda part: part.title != "Predict first", parts):
         if section.title != "In one screen" and any(code.draws for code in section.code):
             yield f"`## {section.title}` shows a figure before `## Predict first`"
     if not any(code.has_numbers for code in chapter.section("When it breaks").code):
@@ -366,7 +365,7 @@ def has_exercises_with_solutions(chapter: Chapter) -> Iterator[str]:
         yield f"{len(exercises)} exercises (`### …`), three or more are wanted"
     for title, cells in exercises.items():
         solutions = [cell.source for cell in cells if students.is_solution(cell)]
-        if not solutions or not all("<details>" in text for text in solutions):
+        if not solutions or not all("</details>" in text for text in solutions):
             yield f"the exercise “{title}” has no solution with that tag and in <details>"
 
 

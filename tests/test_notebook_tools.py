@@ -77,9 +77,9 @@ MARK = "[0.32](#cell-id=cell-4)"
 # What is done to the example, and what the rule says of it.
 BAD = {
     rules.is_executed_from_top_to_bottom: [
-        (put(TABLE, execution_count=None), "code cell 3 has the count None"),
-        (take_out(IMPORTS), "code cell 1 has the count 2"),
-        (put(TABLE, outputs=[RESULT]), "its results [9]"),
+        (put(TABLE, execution_count=None), "code cell 3 has the execution count None"),
+        (take_out(IMPORTS), "code cell 1 has the execution count 2"),
+        (put(TABLE, outputs=[RESULT]), "the execution count 9"),
     ],
     rules.is_stored_by_make_notebooks: [
         (tag(collapsed=False), "not as `make notebooks`"),

@@ -59,9 +59,6 @@ class NotebookError(Exception):
     """What is wrong with a notebook, in a few lines."""
 
 
-# --- the form in which a notebook is stored -----------------------------------------------------
-
-
 def read(text: str) -> NotebookNode:
     """Return the notebook in a text; raise a `NotebookError` if there is none."""
     try:
@@ -122,9 +119,6 @@ def pictures(cell: NotebookNode) -> list[NotebookNode]:
 def alt_text(picture: NotebookNode) -> str:
     """Return the text that an output carries for its PNG, "" if it has none."""
     return picture.metadata.get("image/png", {}).get("alt", "")
-
-
-# --- running ------------------------------------------------------------------------------------
 
 
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
