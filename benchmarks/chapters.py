@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def measure(path: Path) -> tuple[float, float]:
     """Return the seconds and the peak memory in MB of the largest process of one run."""
-    command = [sys.executable, "website/tools/notebooks.py", "--check", str(path)]
+    command = [sys.executable, "-m", "website.tools.notebooks", "--check", str(path)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)  # the kernel's share is in it

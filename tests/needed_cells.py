@@ -2,8 +2,13 @@
 
 import ast
 import builtins
+import re
 import symtable
 from collections.abc import Iterator
+from pathlib import Path
+
+CHAPTERS = sorted((Path(__file__).resolve().parents[1] / "chapters").glob("*.ipynb"))
+PANEL = re.compile(r"^(\w+) = widgets\.panel\(", re.MULTILINE)
 
 
 def names(source: str) -> tuple[set[str], set[str]]:
@@ -70,11 +75,3 @@ def needed(sources: list[str], number: int) -> list[int]:
             found.add(makers[-1])
             open_ends += [(other, makers[-1]) for other in names(sources[makers[-1]])[1]]
     return sorted(found)
-
-
-def run_needed(sources: list[str], number: int) -> dict:
-    """Return the namespace in which a cell can run."""
-    namespace = {"__name__": "__main__"}
-    for n in needed(sources, number):
-        exec(compile(sources[n], f"<cell {n}>", "exec"), namespace)
-    return namespace

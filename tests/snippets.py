@@ -38,7 +38,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from notebook_rules import Chapter, Section
+from chapter import Chapter, Section
 
 SECTION = "What practitioners do today"
 FEWEST = 100_000

@@ -3,10 +3,9 @@
 import os
 
 import jax
-import nbformat
 import numpy as np
 import pytest
-from notebook_rules import ROOT
+from chapter import ROOT, Chapter
 
 from initcore import initializers
 
@@ -23,7 +22,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 def chapter():
     """The functions of the two cells that define convolutions and count their products."""
     namespace = {"np": np, "initializers": initializers}
-    cells = {cell.id: cell.source for cell in nbformat.read(CHAPTER, 4).cells}
+    cells = {code.cell.id: code.source for code in Chapter(CHAPTER).code}
     for name in ("convolve", "products"):
         exec(compile(cells[name], name, "exec"), namespace)
     return namespace
@@ -73,22 +72,21 @@ def test_products_are_counted(chapter):
     assert list(counted.values()) == [(144, 288), (144, 72), (36, 72), (9, 9), (64, 512)]
 
 
+HE = {"kernel_initializer": keras.initializers.HeNormal(seed=0)}
+HE_BY_DEPTH = {"depthwise_initializer": keras.initializers.HeNormal(seed=0)}
+
+
 @pytest.mark.parametrize(
-    ("layer", "read", "right"),
+    ("built", "read", "right"),
     [
-        (lambda he: keras.layers.Conv2D(64, 3, kernel_initializer=he), 9 * 128, 9 * 128),
-        (lambda he: keras.layers.Conv2D(64, 3, groups=4, kernel_initializer=he), 9 * 32, 9 * 32),
-        (lambda he: keras.layers.DepthwiseConv2D(9, depthwise_initializer=he), 81 * 128, 81),
-        (
-            lambda he: keras.layers.Conv2DTranspose(64, 4, strides=2, kernel_initializer=he),
-            16 * 64,
-            4 * 128,
-        ),
+        (keras.layers.Conv2D(64, 3, **HE), 9 * 128, 9 * 128),
+        (keras.layers.Conv2D(64, 3, groups=4, **HE), 9 * 32, 9 * 32),
+        (keras.layers.DepthwiseConv2D(9, **HE_BY_DEPTH), 81 * 128, 81),
+        (keras.layers.Conv2DTranspose(64, 4, strides=2, **HE), 16 * 64, 4 * 128),
     ],
 )
-def test_fans_that_keras_reads(layer, read, right):
+def test_fans_that_keras_reads(built, read, right):
     """10,000 weights or more, to 8% (5 standard errors)."""
-    built = layer(keras.initializers.HeNormal(seed=0))
     built.build((None, 16, 16, 128))
     kernel = np.asarray(built.kernel.value)
     assert initializers.compute_fans(kernel.shape)[0] == read
@@ -97,19 +95,16 @@ def test_fans_that_keras_reads(layer, read, right):
 
 
 @pytest.mark.parametrize(
-    ("layer", "read"),
+    ("kind", "shape", "groups", "read"),
     [
-        (lambda rngs: flax.nnx.Conv(64, 96, (3, 3), rngs=rngs), 9 * 64),
-        (
-            lambda rngs: flax.nnx.Conv(1200, 1200, (3, 3), feature_group_count=1200, rngs=rngs),
-            9,
-        ),
-        (lambda rngs: flax.nnx.ConvTranspose(64, 96, (4, 4), rngs=rngs), 16 * 64),
+        (flax.nnx.Conv, (64, 96, (3, 3)), {}, 9 * 64),
+        (flax.nnx.Conv, (1200, 1200, (3, 3)), {"feature_group_count": 1200}, 9),
+        (flax.nnx.ConvTranspose, (64, 96, (4, 4)), {}, 16 * 64),
     ],
 )
-def test_fans_that_flax_reads(layer, read):
+def test_fans_that_flax_reads(kind, shape, groups, read):
     """LeCun's variance is 1 / fan_in; 10,000 weights or more, to 8%."""
-    kernel = np.asarray(layer(flax.nnx.Rngs(0)).kernel[...])
+    kernel = np.asarray(kind(*shape, **groups, rngs=flax.nnx.Rngs(0)).kernel[...])
     assert kernel.var() * read == pytest.approx(1, rel=0.08)
 
 

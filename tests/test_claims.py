@@ -10,9 +10,9 @@ import ast
 
 import nbformat
 import pytest
+from chapter import Chapter, is_constant
 from example_chapter import DECIDE, LEDGER, NAME, make_chapter, make_course
 from nbformat.v4 import new_notebook
-from notebook_rules import Chapter, is_constant
 from small_site import ROOT
 
 from website.extensions import claims

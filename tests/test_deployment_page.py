@@ -3,7 +3,7 @@
 import re
 
 import yaml
-from notebook_rules import ROOT
+from chapter import ROOT
 
 from initcore.explorers import EXPLORERS
 from website.extensions import policy as csp

@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 import pytest
 import traitlets
+from chapter import ROOT
 from matplotlib.figure import Figure
-from notebook_rules import ROOT
 
 from initcore import explorers
 from initcore.explorers import EXPLORERS, Explorer, _base

@@ -9,7 +9,7 @@ import os
 
 import pytest
 import snippets
-from notebook_rules import MARKDOWN, ROOT, Chapter, Section
+from chapter import MARKDOWN, ROOT, Chapter, Section
 from snippets import Name, Snippet
 
 os.environ.setdefault("KERAS_BACKEND", "jax")

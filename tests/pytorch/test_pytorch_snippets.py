@@ -5,7 +5,7 @@
 
 import pytest
 import snippets
-from notebook_rules import ROOT, Chapter
+from chapter import ROOT, Chapter
 from snippets import Name, Snippet
 
 CHAPTERS = [Chapter(path) for path in sorted((ROOT / "chapters").glob("*.ipynb"))]

@@ -15,21 +15,20 @@ import pytest
 from checks import move_controls
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-import test_panels  # noqa: E402
-from needed_cells import needed  # noqa: E402
+from chapter import Chapter  # noqa: E402
+from needed_cells import CHAPTERS, PANEL, needed  # noqa: E402
 
 FIGURE = ["from initcore import explorers\nexplorers.Scale(sd=0.1).show()", "1 + 1"]
 
 
 def panels():
     """Return the cells of each chapter that its panel needs, with the panel's own last."""
-    return {
-        case.id.rpartition("-")[0]: [
-            *(case.values[0][n] for n in needed(*case.values[:2])),
-            case.values[0][case.values[1]],
-        ]
-        for case in test_panels.panels()
-    }
+    found = {}
+    for path in CHAPTERS:
+        code = [cell.source for cell in Chapter(path).code]
+        number = next(n for n, source in enumerate(code) if PANEL.search(source))
+        found[path.stem] = [code[n] for n in (*needed(code, number), number)]
+    return found
 
 
 @pytest.fixture(scope="module")
