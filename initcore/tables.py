@@ -42,6 +42,28 @@ def fmt(value: Any, spec: str = ".4g") -> str:
     return text[1:] if is_zero and "inf" not in text and "nan" not in text else text
 
 
+def quantiles(values: Any, axis: int = -1) -> np.ndarray:
+    """Return the 5%, 50% and 95% quantiles over one axis (the seeds), along a new first axis.
+
+    Parameters
+    ----------
+    values : array_like
+        Numbers.
+    axis : int
+        The axis that is summarised; the last by default.
+
+    Returns
+    -------
+    ndarray, shape (3, ...)
+
+    Examples
+    --------
+    >>> quantiles([1.0, 2.0, 3.0]).round(2).tolist()
+    [1.1, 2.0, 2.9]
+    """
+    return np.quantile(_checks.array("values", values, finite=False), [0.05, 0.5, 0.95], axis=axis)
+
+
 def spread(values: Any, spec: str = ".3g", axis: int = -1) -> np.ndarray:
     """Return ``median [5%, 95%]`` over one axis (the seeds) as an array of strings.
 
@@ -64,8 +86,7 @@ def spread(values: Any, spec: str = ".3g", axis: int = -1) -> np.ndarray:
     >>> print(spread([1.0, 2.0, 3.0, 4.0, 5.0]))
     3 [1.2, 4.8]
     """
-    values = _checks.array("values", values, finite=False)
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=axis)
+    low, middle, high = quantiles(values, axis)
     shape = np.shape(middle)
     rows = zip(np.ravel(low), np.ravel(middle), np.ravel(high))
     texts = [f"{fmt(m, spec)} [{fmt(a, spec)}, {fmt(b, spec)}]" for a, m, b in rows]
