@@ -1,4 +1,4 @@
-"""Argument checks with one wording (floor 0: imports nothing of the package).
+"""Argument checks with one wording (level 0: imports nothing of the package).
 
 Every check returns the value in the form the caller needs, or raises an error that names
 the argument, what is allowed and the value received::
@@ -80,7 +80,7 @@ def number(
             )
             if math.isfinite(bound)
         ]
-        allowed = " ".join(["a finite number", *[" and ".join(bounds)] * bool(bounds)])
+        allowed = f"a finite number {' and '.join(bounds)}".rstrip()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.ndarray)):
         fail(name, allowed, value, TypeError)
     if isinstance(value, np.ndarray) and (value.ndim or value.dtype.kind not in "iuf"):
@@ -99,9 +99,9 @@ def integer(
     name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None
 ) -> int:
     """Return `value` as an int within the bounds; a bool or a float is not an integer."""
-    bounds = [f"at least {at_least}"] * (at_least is not None)
-    bounds += [f"at most {at_most}"] * (at_most is not None)
-    allowed = " ".join(["an integer", *[" and ".join(bounds)] * bool(bounds)])
+    ends = (("at least", at_least), ("at most", at_most))
+    bounds = [f"{word} {bound}" for word, bound in ends if bound is not None]
+    allowed = f"an integer {' and '.join(bounds)}".rstrip()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         fail(name, allowed, value, TypeError)
     result = int(value)

@@ -1,4 +1,4 @@
-"""Quantiles of products of chi-square variables (floor 1).
+"""Quantiles of products of chi-square variables (level 1).
 
 The mean square of a linear or ReLU network's layer is such a product, exactly and at any width.
 The logarithms add, so their densities are convolved: on one grid, by FFT.

@@ -1,4 +1,4 @@
-"""What Keras asks of an initializer beyond the call, where Keras is loaded (floor 1).
+"""What Keras asks of an initializer beyond the call, where Keras is loaded (level 1).
 
 This module never imports Keras: it looks whether somebody else has.
 """

@@ -1,4 +1,4 @@
-"""The activations: each a function, its derivative, and what the theory must know (floor 1).
+"""The activations: each a function, its derivative, and what the theory must know (level 1).
 
 An `Activation` is a value, not a layer: it holds no parameters and keeps no state. Every built-in
 function and derivative is written so that no finite input overflows (large arguments only ever

@@ -1,4 +1,4 @@
-r"""The initializers: what weights are before training (floor 1).
+r"""The initializers: what weights are before training (level 1).
 
 Names, arguments, defaults and the call protocol are those of Keras, and an instance may be
 handed to a Keras layer as it is. One `VarianceScaling` holds the rule
@@ -121,7 +121,8 @@ class Initializer:
             value = getattr(self, name)
             # The repr of a generator would show its address.
             text = type(value).__name__ if sampling.is_stream(value) else _checks.show(value)
-            shown += [f"{name}={text}"] * (text != _checks.show(parameter.default))
+            if text != _checks.show(parameter.default):
+                shown.append(f"{name}={text}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
@@ -570,24 +571,28 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
 
 # ---- by name -----------------------------------------------------------------------------
 
-_CLASSES = [
-    item
-    for name, item in list(globals().items())
-    if isinstance(item, type) and issubclass(item, Initializer) and not name.startswith("_")
-]
+_CLASSES = (
+    *(Initializer, Constant, FromArray, Zeros, Ones, Identity),
+    *(RandomNormal, TruncatedNormal, RandomUniform, Orthogonal, VarianceScaling),
+    *(GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal),
+)
 
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-# Keras' other spelling of every class, also as attributes of this module: he_normal is HeNormal.
 _SNAKE_CASE = {_snake(cls.__name__): cls for cls in _CLASSES}
-globals().update(_SNAKE_CASE)
-
 _ALIASES = {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros}
 _ALIASES |= {f"{cls.__name__}Initializer": cls for cls in (Identity, Orthogonal)}
 _KNOWN = {cls.__name__: cls for cls in _CLASSES} | _SNAKE_CASE | _ALIASES
+
+
+def __getattr__(name: str) -> type[Initializer]:
+    """Return a class by Keras' other spelling: ``initializers.he_normal`` is `HeNormal`."""
+    if name in _SNAKE_CASE:
+        return _SNAKE_CASE[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def register_keras() -> None:

@@ -1,4 +1,4 @@
-"""Seeds, and the numbers drawn from them (floor 1, below the initializers).
+"""Seeds, and the numbers drawn from them (level 1, below the initializers).
 
 Every draw is made in float64 from the bit-stable stream of a ``numpy.random.Generator``, and then
 rounded to the dtype asked for: float32 weights are the float64 weights rounded, and what is

@@ -1,4 +1,4 @@
-"""What a random network should do: variances, correlations, gains and bands (floor 2).
+"""What a random network should do: variances, correlations, gains and bands (level 2).
 
 Throughout, `q` is the mean square of a pre-activation, weights are independent with mean 0 and
 variance ``sigma_w2 / fan_in``, biases with variance ``sigma_b2``, and a hidden layer is wide
