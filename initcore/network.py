@@ -2,7 +2,7 @@
 
 A layer computes ``z = x @ W + b`` and ``a = φ(z)``. With a *replica* axis in front, R independent
 networks (other seeds of one experiment) run in one batched matrix product. The module computes
-and returns; it measures nothing and draws no figure, and it trains only step by step, when told to.
+and returns; it measures nothing, draws no figure and never trains by itself.
 """
 
 from __future__ import annotations
@@ -354,19 +354,17 @@ class MLP:
             _checks.fail("output_gradient", allowed, gradient)
         return self._backward(trace, gradient)
 
-    def update(
+    def loss_and_gradients(
         self,
         x: np.ndarray,
         y: np.ndarray,
-        *,
         loss: Callable,
-        optimizer: Any,
         rngs: list[np.random.Generator] | None = None,
-    ) -> np.ndarray:
-        """Take one training step in place: forward, the loss, backward, and the optimizer's step.
+    ) -> tuple[np.ndarray, Gradients]:
+        """Return the loss of a batch and its derivatives: forward, the loss, backward.
 
         Nothing is checked, so that a training loop can go on while one replica overflows:
-        `training.fit` checks its arguments once, and calls this many times.
+        `training.fit` checks its arguments once, and calls this at each step.
 
         Parameters
         ----------
@@ -376,31 +374,25 @@ class MLP:
             Its labels or targets.
         loss : callable
             ``loss(output, y)`` returns the loss and its gradient, as in `losses.LOSSES`.
-        optimizer : SGD or Adam
-            Started with this network's `parameters`.
         rngs : list of Generator, optional
             One a replica, for dropout.
 
         Returns
         -------
-        float, or ndarray of shape (replicas,)
-            The loss before the step.
+        loss : float, or ndarray of shape (replicas,)
+        gradients : Gradients
 
         Examples
         --------
-        >>> from initcore import losses, optimizers
-        >>> net, sgd = MLP((1, 1), weights="ones"), optimizers.SGD(0.25)
-        >>> sgd.start(net.parameters())
-        >>> x, y = np.array([[1.0]]), np.array([[0.0]])
-        >>> float(net.update(x, y, loss=losses.LOSSES["squared_error"], optimizer=sgd))
-        1.0
-        >>> float(net.weights[0][0, 0])
-        0.5
+        >>> from initcore.losses import LOSSES
+        >>> net, x, y = MLP((1, 1), weights="ones"), np.array([[3.0]]), np.array([[1.0]])
+        >>> loss, gradients = net.loss_and_gradients(x, y, LOSSES["squared_error"])
+        >>> float(loss), gradients.weights[0].tolist()
+        (4.0, [[12.0]])
         """
         trace = self._forward(x, rngs)
         value, gradient = loss(trace.output, y)
-        optimizer.step(self.parameters(), self._backward(trace, gradient).parameters())
-        return value
+        return value, self._backward(trace, gradient)
 
     # The passes themselves, on checked arguments.
 

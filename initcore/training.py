@@ -330,11 +330,13 @@ class _Run:
         parameters = net.parameters()
         saved = [p.copy() for p in parameters]
         x, y = self.parts[""]
-        step = {"loss": self.loss, "optimizer": self.optimizer, "rngs": self.dropouts}
         try:
             for index in batches(self.orders, x.shape[-2], self.batch_size, net.replicas):
-                loss = net.update(x[index], y[index], **step)
+                loss, gradients = net.loss_and_gradients(
+                    x[index], y[index], self.loss, self.dropouts
+                )
                 sound = sound & (np.abs(loss) <= DIVERGED_ABOVE)
+                self.optimizer.step(parameters, gradients.parameters())
                 if bar is not None:
                     bar.update()
             numbers = self.evaluate() if is_measured else {}
