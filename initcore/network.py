@@ -368,7 +368,7 @@ class MLP:
 
         Parameters
         ----------
-        x : ndarray, shape (batch, n_0) or (replicas, batch, n_0)
+        x : ndarray, shape ([replicas,] batch, n_0)
             A batch, as `check_batch` returns it.
         y : ndarray
             Its labels or targets.
@@ -376,11 +376,6 @@ class MLP:
             ``loss(output, y)`` returns the loss and its gradient, as in `losses.LOSSES`.
         rngs : list of Generator, optional
             One a replica, for dropout.
-
-        Returns
-        -------
-        loss : float, or ndarray of shape (replicas,)
-        gradients : Gradients
 
         Examples
         --------

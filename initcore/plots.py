@@ -157,10 +157,8 @@ def banded(
 
 
 @styled
-def theory(
-    ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0, band: Any = None
-) -> None:
-    """Draw a prediction: a line, and thin lines at the ends of its band if it has one.
+def theory(ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0) -> None:
+    """Draw a prediction as a line.
 
     Parameters
     ----------
@@ -172,15 +170,8 @@ def theory(
         For the legend.
     series : int
         Chooses colour and dash: that of the measured series it belongs to.
-    band : array_like, shape (points, 2), optional
-        Lower and upper end of the predicted spread.
     """
     _predicted(ax, x, values, label, series)
-    if band is not None:
-        band = _checks.array("band", band, ndim=2)
-        if band.shape != (len(x), 2):
-            _checks.fail("band", f"an array of shape ({len(x)}, 2)", band)
-        ax.plot(x, band, ls=(0, (2, 2)), lw=0.9, color=_colour(series), zorder=2)
 
 
 def _predicted(ax: Axes, x: Any, values: Any, label: str | None, series: int) -> None:

@@ -60,30 +60,15 @@ class History:
     probes: list
     probe_epochs: list[int]
 
-    def _curves(self) -> dict[str, np.ndarray]:
+    def __repr__(self) -> str:
+        """Say where training ended, and how many replicas diverged, in a line or two."""
         names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
-        curves = {name.replace("_", " "): getattr(self, name) for name in names}
-        return {name: curve for name, curve in curves.items() if curve is not None}
-
-    def table(self) -> tables.Table:
-        """Return one row an epoch that was measured; with replicas, ``median [5%, 95%]`` over them.
-
-        Where a replica diverged, a last column counts those that had by then.
-        """
-        columns: dict[str, Any] = {"epoch": self.epochs}
-        for name, curve in self._curves().items():
-            columns[name] = curve if curve.ndim == 1 else tables.spread(curve, axis=1)
-        ends = np.atleast_1d(self.diverged)
-        if (ends >= 0).any():
-            columns["diverged"] = [int(((ends >= 0) & (ends <= e)).sum()) for e in self.epochs]
-        return tables.Table(columns)
-
-    def summary(self) -> str:
-        """Return where training ended, and how many replicas diverged, in a line or two."""
-        last = [
-            f"{name} {tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])}"
-            for name, curve in self._curves().items()
-        ]
+        last = []
+        for name in names:
+            curve = getattr(self, name)
+            if curve is not None:
+                end = tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])
+                last.append(f"{name.replace('_', ' ')} {end}")
         lines = [f"after epoch {self.epochs[-1]}: {', '.join(last)}"]
         ends = np.atleast_1d(self.diverged)
         when = ends[ends >= 0]
@@ -96,9 +81,6 @@ class History:
                 "their numbers are those before that"
             )
         return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        return self.summary()
 
 
 def fit(

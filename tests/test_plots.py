@@ -32,14 +32,12 @@ def test_measured_draws_the_median_and_the_band_of_the_seeds():
         np.testing.assert_allclose([at.min(), at.max()], [0.55 * point, 1.45 * point])
 
 
-def test_theory_is_a_line_with_thin_lines_for_its_band():
+def test_theory_is_a_line():
     _, ax = plots.figure()
-    plots.theory(ax, [1, 2], [3.0, 4.0], label="theory", band=[[2, 5], [3, 6]])
-    main, low, high = ax.lines
-    np.testing.assert_allclose(main.get_ydata(), [3, 4])
-    np.testing.assert_allclose(low.get_ydata(), [2, 3])
-    np.testing.assert_allclose(high.get_ydata(), [5, 6])
-    assert main.get_marker() == "None" and high.get_linewidth() < main.get_linewidth()
+    plots.theory(ax, [1, 2], [3.0, 4.0], label="theory")
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_ydata(), [3, 4])
+    assert line.get_marker() == "None" and line.get_linestyle() == "-"
 
 
 def test_no_two_series_differ_in_colour_alone():
@@ -193,7 +191,6 @@ def test_figures_leave_no_global_state():
         ),
         (lambda ax: plots.measured(ax, [1], [[1]], label="", series=-1), ValueError, "`series`"),
         (lambda ax: plots.theory(ax, [1, 2], [1.0]), ValueError, "`values` must be"),
-        (lambda ax: plots.theory(ax, [1], [1.0], band=[[1, 2, 3]]), ValueError, "`band` must be"),
         (lambda ax: plots.finish(ax, title="", x="", y="", log="z"), ValueError, "`log` must be"),
         (
             lambda ax: plots.finish(ax, title="", x="", y="", legend="rihgt"),

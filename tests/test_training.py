@@ -240,10 +240,8 @@ def test_the_history_is_what_the_network_says_without_dropout(replicas, dropout)
     assert history.loss.shape == ((5,) if replicas is None else (5, replicas))
     assert history.probe_epochs == history.epochs.tolist() == [0, 1, 2, 3, 4]
     assert np.shape(history.diverged) == history.loss.shape[1:] and np.all(history.diverged == -1)
-    table = history.table()
-    assert set(table) == {"epoch", *(name.replace("_", " ") for name in names)}
-    assert len(table) == 5 and ("[" in str(table["loss"][0])) == (replicas is not None)
     assert repr(history).startswith("after epoch 4: loss ") and "diverged" not in repr(history)
+    assert ("[" in repr(history)) == (replicas is not None)
     without = fit(small(replicas, dropout=0.0)[0], x, y, **settings())
     assert np.all((without.loss[1] != history.loss[1]) == (dropout > 0))  # it acts in training
 
@@ -299,9 +297,7 @@ def test_a_divergence_is_stopped_where_it_is_stated():
     np.testing.assert_allclose(history.loss[:, 0], expected, rtol=1e-12)
     assert net.weights[0][:, 0, 0].tolist() == [(-3.0) ** 12, 0.0, 9 * (-3.0) ** 10]
     assert not history.loss[:, 1].any()
-    table = history.table()
-    assert table["diverged"].tolist() == [0] * 11 + [1, 1] + [2] * 8
-    assert history.summary().splitlines()[1] == (
+    assert repr(history).splitlines()[1] == (
         "2 of 3 diverged (in epoch 11 to 13); their numbers are those before that"
     )
 
@@ -338,7 +334,7 @@ def test_one_network_without_replicas_diverges_as_well():
 
 def test_a_run_that_has_diverged_before_it_starts():
     net, history = doubling([1e7, 0.0, 1.0], rate=0.25, epochs=3)
-    assert history.diverged.tolist() == [0, -1, -1] and "1 of 3 diverged" in history.summary()
+    assert history.diverged.tolist() == [0, -1, -1] and "1 of 3 diverged" in repr(history)
     np.testing.assert_allclose(history.loss[:, 0], 1e14)
     np.testing.assert_allclose(history.loss[:, 2], [1, 0.25, 0.0625, 0.015625])
     assert net.weights[0][0, 0, 0] == 1e7
