@@ -19,8 +19,8 @@ from initcore import _checks, activations, initializers
 Rng = int | np.random.Generator | Sequence[np.random.Generator] | None
 MANY = 256  # rows from which on `predict` takes the replicas one by one
 
-# What one seed is used for beside the weights: each use has random numbers of its own. Two of the
-# same number never occur in one experiment. Stored outputs and figures hang on these.
+# What one seed is used for beside the weights: each use has its own stream of random numbers. No
+# experiment has two uses of one number. The stored outputs and figures depend on these numbers.
 ORDER = 1  # of the examples in training, and dropout there
 INPUTS = 1  # of networks that are not trained
 SCALES = 2  # of batch normalisation

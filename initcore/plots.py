@@ -29,7 +29,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 WIDTH = 6.0  # inches
 PIXELS = 720  # the width on the page; at 120 pixels an inch the text is legible on a phone too
-DPI = 1.5 * PIXELS / WIDTH  # half as many again as the page shows, for sharp text
+DPI = 1.5 * PIXELS / WIDTH  # 1.5 times what the page shows, for sharp text
 
 STYLE = {
     "figure.facecolor": "white",
