@@ -157,6 +157,8 @@ def test_the_trace_is_what_each_layer_did():
     plain = net.forward(x)
     assert plain.masks == [None] * 3  # without rng no dropout, nor in predict
     np.testing.assert_array_equal(net.predict(x), plain.output)
+    many = draw((network.MANY, 5))  # from which on predict takes the replicas one by one
+    np.testing.assert_allclose(net.predict(many), net.forward(many).output, rtol=1e-12)
     assert repr(trace) == "Trace(3 layers, output of shape (2, 4, 3))"
     gradients = net.backward(trace, np.ones((2, 4, 3)))
     assert repr(gradients) == "Gradients(3 layers, by inputs of shape (2, 4, 5))"
