@@ -1,6 +1,6 @@
 """Initialization, by experiment: the package that the course's notebooks import.
 
-The floors, bottom up; a module imports only from those before it:
+The levels, bottom up; a module imports only from those before it:
 ``_checks, tables`` → ``activations, initializers, datasets`` → ``theory, network, blocks``
 → ``probes`` → ``training`` → ``pretraining`` → ``experiments`` → ``plots`` → ``explorers``. Only
 the last two need more than NumPy: Matplotlib, and anywidget. The modules are imported when they are

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks, activations
-from initcore.network import MLP, Gradients, Trace, _per_layer, replica_generators
-
-SCALES = 2  # the stream of random numbers of the scales; 1 is that of the shuffling
+from initcore.network import MLP, SCALES, Gradients, Trace, replica_generators
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,22 +62,22 @@ class _BlockMLP(MLP):
         activation: Any,
         *,
         normalised: Iterable[int],
-        scales: Any,
-        epsilon: float,
-        momentum: float,
-        seed: Any,
+        scales: Any = "ones",
+        epsilon: float = 1e-5,
+        momentum: float = 0.9,
+        seed: int | np.random.Generator | None = 0,
         **options: Any,
     ) -> None:
+        if "dropout" in options:
+            raise TypeError("Argument `dropout` is for an MLP: these networks have none")
+        self._slot = {layer: number for number, layer in enumerate(normalised)}
         super().__init__(widths, activation, seed=seed, **options)
         self.epsilon = _checks.number("epsilon", epsilon, at_least=0.0)
         self.momentum = _checks.number("momentum", momentum, at_least=0.0, below=1.0)
-        self._slot = {layer: number for number, layer in enumerate(normalised)}
-        shapes = self._parameter_shapes()["scales"]
-        makers = _per_layer("scales", scales, len(shapes), self.replicas)
         rngs = replica_generators(seed, self.replicas, SCALES)
-        self.scales = self._join([self._draw("scales", makers, shapes, rng) for rng in rngs])
-        self.averages: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(shapes)
-        self._updates = 0
+        self.scales = self._draw("scales", scales, self._parameter_shapes()["scales"], rngs)
+        self.averages: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(self.scales)
+        self._batches = 0
 
     def parameters(self) -> list[np.ndarray]:
         """Return the arrays themselves in one list: weights, biases, then scales."""
@@ -110,10 +108,10 @@ class _BlockMLP(MLP):
         deviation = np.where(deviation > 0, deviation, self.dtype.type(1))  # a constant unit, ε = 0
         return (sums - mean) / deviation, deviation
 
-    def _update(self, slot: int, mean: np.ndarray, variance: np.ndarray) -> None:
+    def _move_averages(self, slot: int, mean: np.ndarray, variance: np.ndarray) -> None:
         """Move the averages towards a batch; what is not finite (a net that diverged) stays out."""
         old = self.averages[slot] or (mean, variance)
-        share = max(1.0 / self._updates, 1.0 - self.momentum)
+        share = max(1.0 / self._batches, 1.0 - self.momentum)
         good = np.isfinite(mean) & np.isfinite(variance)
         with np.errstate(all="ignore"):
             new = [(1.0 - share) * o + share * n for o, n in zip(old, (mean, variance))]
@@ -141,7 +139,7 @@ class _BlockMLP(MLP):
     def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> BlockTrace:
         trace, stream = BlockTrace([], [], [], [], [], []), x
         if rngs is not None:
-            self._updates += 1
+            self._batches += 1
         for layer in range(self.n_layers):
             z, normal, deviation = x @ self.weights[layer], None, None
             if layer in self._slot:
@@ -149,7 +147,7 @@ class _BlockMLP(MLP):
                 normal, deviation = self._standardise(z, *moments)
                 z = normal * self.scales[slot][..., None, :]
                 if rngs is not None:
-                    self._update(slot, *moments)
+                    self._move_averages(slot, *moments)
             z += self.biases[layer][..., None, :]
             a, stream = self._onto_stream(layer, self._phi(layer)(z), stream)
             trace.inputs.append(x)
@@ -238,25 +236,11 @@ class BatchNormMLP(_BlockMLP):
         self,
         widths: Sequence[int],
         activation: Any = "tanh",
-        *,
-        scales: Any = "ones",
-        epsilon: float = 1e-5,
-        momentum: float = 0.9,
-        seed: int | np.random.Generator | None = 0,
         **options: Any,
     ) -> None:
-        _refuse_dropout(options)
         is_list = isinstance(widths, (Sequence, np.ndarray))  # if not, MLP says so
-        super().__init__(
-            widths,
-            activation,
-            normalised=range(len(widths) - 2 if is_list else 0),
-            scales=scales,
-            epsilon=epsilon,
-            momentum=momentum,
-            seed=seed,
-            **options,
-        )
+        hidden = range(len(widths) - 2 if is_list else 0)
+        super().__init__(widths, activation, normalised=hidden, **options)
 
 
 class ResidualMLP(_BlockMLP):
@@ -315,13 +299,8 @@ class ResidualMLP(_BlockMLP):
         branch_width: int | None = None,
         branch_scale: float = 1.0,
         normalise: bool = False,
-        scales: Any = "ones",
-        epsilon: float = 1e-5,
-        momentum: float = 0.9,
-        seed: int | np.random.Generator | None = 0,
         **options: Any,
     ) -> None:
-        _refuse_dropout(options)
         if not isinstance(widths, (Sequence, np.ndarray)) or len(widths) != 3:
             _checks.fail("widths", "three integers: inputs, stream, outputs", widths)
         inputs, width, outputs = widths
@@ -334,10 +313,6 @@ class ResidualMLP(_BlockMLP):
             (inputs, width, *(inner, width) * blocks, outputs),
             activation,
             normalised=sorted(self.ends) if normalise else (),
-            scales=scales,
-            epsilon=epsilon,
-            momentum=momentum,
-            seed=seed,
             **options,
         )
 
@@ -345,8 +320,3 @@ class ResidualMLP(_BlockMLP):
         if layer == self.depth:
             return self.output_activation
         return self.activation if layer % 2 else activations.get("linear")
-
-
-def _refuse_dropout(options: dict[str, Any]) -> None:
-    if "dropout" in options:
-        raise TypeError("Argument `dropout` is for an MLP: these networks have none")

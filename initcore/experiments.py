@@ -6,7 +6,7 @@ here returns numbers over seeds; it draws no figure and computes no theory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,14 +32,10 @@ def train_on_digits(
     hidden: Sequence[int] = (50,) * 5,
     optimizer: Any = None,
     epochs: int = 15,
-    batch_size: int = 32,
-    part: str = "test",
-    measure_every: int = 1,
-    probe: Callable[[network.MLP], Any] | None = None,
-    probe_every: int = 1,
     replicas: int = 8,
     seed: int = 0,
     dtype: Any = "float64",
+    **options: Any,
 ) -> DigitsRun:
     """Train classifiers of the handwritten digits from one kind of initialization.
 
@@ -55,19 +51,16 @@ def train_on_digits(
         Widths of the hidden layers.
     optimizer : SGD or Adam, optional
         SGD with learning rate 0.02 and momentum 0.9 by default.
-    epochs, batch_size : int
-        Passes over the training digits, and examples a step.
-    part : {"test", "validation"}
-        What the nets are judged on: the 359 test digits after training on the other 1,438; or, to
-        choose settings by, a fifth of those 1,438 after training on the rest of them.
-    measure_every, probe, probe_every
-        As for `fit`.
+    epochs : int
+        Passes over the training digits.
     replicas : int
         Independent nets: they differ in weights and in the order of the digits, not in the split.
     seed : int
         Of weights and order. The split is always that of ``datasets.split(..., seed=0)``.
     dtype : {"float32", "float64"}
         Precision. ``"float32"`` is faster, and good for verdicts only, not for printed digits.
+    **options
+        ``batch_size``, ``part`` and all others of `fit_on_digits`.
 
     Returns
     -------
@@ -93,39 +86,31 @@ def train_on_digits(
         net,
         optimizer=optimizer or training.SGD(0.02, momentum=0.9),
         epochs=epochs,
-        batch_size=batch_size,
-        part=part,
         seed=seed,
-        measure_every=measure_every,
-        probe=probe,
-        probe_every=probe_every,
+        **options,
     )
 
 
 def fit_on_digits(
     net: network.MLP,
     *,
-    optimizer: Any,
-    epochs: int,
     batch_size: int = 32,
     part: str = "test",
-    seed: int = 0,
-    measure_every: int = 1,
-    probe: Callable[[network.MLP], Any] | None = None,
-    probe_every: int = 1,
+    **options: Any,
 ) -> DigitsRun:
-    """Train a network on the digits that is there already: of another kind, or with set weights.
+    """Train a network on the digits that was made before: of another kind, or with set weights.
 
     Parameters
     ----------
     net : MLP
         With 64 inputs and 10 outputs; changed in place.
-    optimizer : SGD or Adam
-        As for `fit`.
-    epochs, batch_size, part, measure_every, probe, probe_every
-        As for `train_on_digits`.
-    seed : int
-        Of the order of the digits.
+    batch_size : int
+        Examples a step.
+    part : {"test", "validation"}
+        What the nets are judged on: the 359 test digits after training on the other 1,438; or, to
+        choose settings by, a fifth of those 1,438 after training on the rest of them.
+    **options
+        ``optimizer``, ``epochs``, ``seed`` and all others of `fit`.
 
     Returns
     -------
@@ -142,14 +127,9 @@ def fit_on_digits(
         net,
         train.x,
         train.y,
-        optimizer=optimizer,
-        epochs=epochs,
         batch_size=batch_size,
-        seed=seed,
         validation=(test.x, test.y),
-        measure_every=measure_every,
-        probe=probe,
-        probe_every=probe_every,
+        **options,
     )
     return DigitsRun(net, history, train, test)
 

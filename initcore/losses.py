@@ -1,4 +1,4 @@
-"""The losses, their gradients, and the accuracy (floor 1).
+"""The losses, their gradients, and the accuracy (level 1).
 
 Without a leading underscore: checked. With it: what `training.fit` calls on checked arrays. Nothing
 here knows of a network.

@@ -1,4 +1,4 @@
-"""A fully connected network: forward with a trace, backward by hand (floor 2).
+"""A fully connected network: forward with a trace, backward by hand (level 2).
 
 A layer computes ``z = x @ W + b`` and ``a = φ(z)``. With a *replica* axis in front, R independent
 networks (other seeds of one experiment) run in one batched matrix product. The module computes
@@ -19,6 +19,14 @@ from initcore import _checks, activations, initializers
 Rng = int | np.random.Generator | Sequence[np.random.Generator] | None
 MANY = 256  # rows from which on `predict` takes the replicas one by one
 
+# What one seed is used for beside the weights: each use has its own stream of random numbers. No
+# experiment has two uses of one number. The stored outputs and figures depend on these numbers.
+ORDER = 1  # of the examples in training, and dropout there
+INPUTS = 1  # of networks that are not trained
+SCALES = 2  # of batch normalisation
+CHAINS = 2  # hidden units that a restricted Boltzmann machine samples
+BROKEN = 9  # nets that break the assumptions of the variance derivation
+
 
 def replica_generators(
     seed: int | np.random.Generator | None, replicas: int | None, *stream: int
@@ -34,7 +42,7 @@ def replica_generators(
     replicas : int or None
         How many; None gives one, the same as replica 0.
     *stream : int
-        Numbers that set independent uses of one seed apart (weights, shuffling).
+        What for: nothing for the weights, otherwise one of `ORDER`, `INPUTS`, `SCALES`, `CHAINS`.
 
     Raises
     ------
@@ -195,42 +203,41 @@ class MLP:
         self.dtype = _checks.float_dtype("dtype", dtype)
         if self.dtype == np.float16:
             _checks.fail("dtype", "one of 'float32', 'float64'", dtype, TypeError)
-        for_weights = _per_layer("weights", weights, self.n_layers, replicas)
-        for_biases = _per_layer("biases", biases, self.n_layers, replicas)
-        rngs = replica_generators(seed, replicas)
-        pairs = list(zip(self.widths[:-1], self.widths[1:], strict=True))
         # All weights are drawn before the first bias: whatever the biases, the weights are equal.
+        rngs = replica_generators(seed, replicas)
+        shapes = self._parameter_shapes()
+        self.weights = self._draw("weights", weights, shapes["weights"], rngs)
+        self.biases = self._draw("biases", biases, shapes["biases"], rngs)
+
+    def _draw(self, name: str, spec: Any, shapes: list, rngs: list) -> list[np.ndarray]:
+        """Return the weights (or biases) of all replicas, an array a layer."""
+        makers = _per_layer(name, spec, len(shapes), self.replicas)
         drawn = [
-            (
-                self._draw("weights", for_weights, pairs, rng),
-                self._draw("biases", for_biases, [(n,) for n in self.widths[1:]], rng),
-            )
+            [
+                self._draw_one(f"{name}[{i}]", *pair, rng)
+                for i, pair in enumerate(zip(makers, shapes))
+            ]
             for rng in rngs
         ]
-        self.weights = self._join([weight_arrays for weight_arrays, _ in drawn])
-        self.biases = self._join([bias_arrays for _, bias_arrays in drawn])
+        return [self._stacked(list(layer)) for layer in zip(*drawn)]
 
-    def _join(self, replicas: list[list[np.ndarray]]) -> list[np.ndarray]:
-        """Return one array a layer of the replicas' lists of arrays."""
-        if self.replicas is None:
-            return replicas[0]
-        return [np.stack(layer) for layer in zip(*replicas, strict=True)]
+    def _draw_one(
+        self, name: str, maker: Callable, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return one layer's array of one replica."""
+        seeded = getattr(maker, "seed", None) is not None
+        if isinstance(maker, initializers.Initializer) and not seeded:
+            drawn = maker.draw(shape, rng, self.dtype)
+        else:
+            drawn = maker(shape, self.dtype.name)
+        drawn = _checks.array(name, drawn, dtype=self.dtype)
+        if drawn.shape != shape:
+            _checks.fail(name, f"an initializer that returns {shape}", drawn)
+        return drawn.copy()  # an initializer may hand out an array that it keeps
 
-    def _draw(self, name: str, makers: list, shapes: list, rng: np.random.Generator) -> list:
-        """Return one replica's weights (or biases), layer by layer."""
-        arrays = []
-        for layer, (maker, shape) in enumerate(zip(makers, shapes, strict=True)):
-            seeded = getattr(maker, "seed", None) is not None
-            if isinstance(maker, initializers.Initializer) and not seeded:
-                drawn = maker.draw(shape, rng, self.dtype)
-            else:
-                drawn = maker(shape, self.dtype.name)
-            drawn = _checks.array(f"{name}[{layer}]", drawn, dtype=self.dtype)
-            if drawn.shape != shape:
-                _checks.fail(f"{name}[{layer}]", f"an initializer that returns {shape}", drawn)
-            # A copy, because an initializer may hand out an array that it keeps.
-            arrays.append(drawn.copy())
-        return arrays
+    def _stacked(self, arrays: list[np.ndarray]) -> np.ndarray:
+        """Return the replicas' arrays as one, or the only one without the axis of replicas."""
+        return arrays[0] if self.replicas is None else np.stack(arrays)
 
     @property
     def n_layers(self) -> int:
@@ -294,8 +301,7 @@ class MLP:
         >>> [z.shape for z in trace.pre_activations], trace.output.shape
         ([(1, 5), (1, 2)], (1, 2))
         """
-        self._check_parameters()
-        return self._forward(self._check_batch("x", x), self._dropout_generators(rng))
+        return self._forward(self.check_batch("x", x), self._dropout_generators(rng))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the output alone, without dropout, keeping no trace in memory.
@@ -308,8 +314,7 @@ class MLP:
         >>> MLP((3, 2), weights="ones", biases="ones").predict([[1.0, 2.0, 3.0]])
         array([[7., 7.]])
         """
-        self._check_parameters()
-        return self._predict(self._check_batch("x", x))
+        return self._predict(self.check_batch("x", x))
 
     def backward(self, trace: Trace, output_gradient: np.ndarray) -> Gradients:
         """Return the derivatives of a loss, given that by the output.
@@ -349,36 +354,66 @@ class MLP:
             _checks.fail("output_gradient", allowed, gradient)
         return self._backward(trace, gradient)
 
-    # The passes themselves, on checked arguments; `training.fit` calls them many times.
+    def loss_and_gradients(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        loss: Callable,
+        rngs: list[np.random.Generator] | None = None,
+    ) -> tuple[np.ndarray, Gradients]:
+        """Return the loss of a batch and its derivatives: forward, the loss, backward.
 
-    def _affine(self, layer: int, x: np.ndarray) -> np.ndarray:
-        z = x @ self.weights[layer]
-        z += self.biases[layer][..., None, :]
-        return z
+        Nothing is checked, so that a training loop can go on while one replica overflows:
+        `training.fit` checks its arguments once, and calls this at each step.
+
+        Parameters
+        ----------
+        x : ndarray, shape ([replicas,] batch, n_0)
+            A batch, as `check_batch` returns it.
+        y : ndarray
+            Its labels or targets.
+        loss : callable
+            ``loss(output, y)`` returns the loss and its gradient, as in `losses.LOSSES`.
+        rngs : list of Generator, optional
+            One a replica, for dropout.
+
+        Examples
+        --------
+        >>> from initcore.losses import LOSSES
+        >>> net, x, y = MLP((1, 1), weights="ones"), np.array([[3.0]]), np.array([[1.0]])
+        >>> loss, gradients = net.loss_and_gradients(x, y, LOSSES["squared_error"])
+        >>> float(loss), gradients.weights[0].tolist()
+        (4.0, [[12.0]])
+        """
+        trace = self._forward(x, rngs)
+        value, gradient = loss(trace.output, y)
+        return value, self._backward(trace, gradient)
+
+    # The passes themselves, on checked arguments.
 
     def _phi(self, layer: int) -> activations.Activation:
         return self.activation if layer < self.depth else self.output_activation
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         if self.replicas is not None and x.shape[-2] >= MANY:
-            rows = x if x.ndim == 3 else [x] * self.replicas
-            return np.stack([self._predict_one(r, rows[r]) for r in range(self.replicas)])
-        for layer in range(self.n_layers):
-            x = self._phi(layer)(self._affine(layer, x))
-        return x
+            # On many rows the layers of one replica stay in the processor's cache.
+            own = np.broadcast_to(x, (self.replicas, *x.shape[-2:]))
+            return np.stack([self._output(own[r], r) for r in range(self.replicas)])
+        return self._output(x, ...)
 
-    def _predict_one(self, replica: int, x: np.ndarray) -> np.ndarray:
-        """Return one replica's output: on many rows its layers stay in the processor's cache."""
+    def _output(self, x: np.ndarray, replica: Any) -> np.ndarray:
+        """Return the output of one replica, or of all (``...``)."""
         for layer in range(self.n_layers):
             z = x @ self.weights[layer][replica]
-            z += self.biases[layer][replica]
+            z += self.biases[layer][replica][..., None, :]
             x = self._phi(layer)(z)
         return x
 
     def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> Trace:
         trace = Trace([], [], [], [])
         for layer in range(self.n_layers):
-            z = self._affine(layer, x)
+            z = x @ self.weights[layer]
+            z += self.biases[layer][..., None, :]
             a = self._phi(layer)(z)
             drops = rngs is not None and self.dropout > 0 and layer < self.depth
             mask = self._mask(a.shape[-2:], rngs) if drops else None
@@ -391,8 +426,8 @@ class MLP:
 
     def _mask(self, shape: tuple[int, ...], rngs: list[np.random.Generator]) -> np.ndarray:
         keep = 1.0 - self.dropout
-        kept = [rng.random(shape) < keep for rng in rngs]
-        return (kept[0] if self.replicas is None else np.stack(kept)) * self.dtype.type(1.0 / keep)
+        kept = self._stacked([rng.random(shape) < keep for rng in rngs])
+        return kept * self.dtype.type(1.0 / keep)
 
     def _backward(self, trace: Trace, output_gradient: np.ndarray) -> Gradients:
         weights, biases, deltas = [], [], []
@@ -413,8 +448,21 @@ class MLP:
     def _replica_shape(self) -> tuple[int, ...]:
         return () if self.replicas is None else (self.replicas,)
 
-    def _check_batch(self, name: str, x: Any) -> np.ndarray:
-        """Return a batch in the network's dtype, ``(batch, n_0)`` or ``(replicas, batch, n_0)``."""
+    def check_batch(self, name: str, x: Any) -> np.ndarray:
+        """Return a batch that this network takes, in its dtype.
+
+        Parameters
+        ----------
+        name : str
+            Of the argument, for the error.
+        x : array_like, shape (batch, n_0) or (replicas, batch, n_0)
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `forward` raises them, parameters that no longer fit included.
+        """
+        self._check_parameters()
         x = _checks.array(name, x, dtype=self.dtype)
         good = x.ndim == 2 or (x.ndim == 3 and x.shape[:-2] == self._replica_shape)
         if not good or x.shape[-1] != self.widths[0]:

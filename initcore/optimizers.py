@@ -1,4 +1,4 @@
-"""What a training step does with a gradient: SGD with momentum, and Adam (floor 1).
+"""What a training step does with a gradient: SGD with momentum, and Adam (level 1).
 
 An optimizer holds settings only, until `start` is given the parameters; `step` then changes them
 in place. Every operation is elementwise, so that replicas in one array never touch each other.
@@ -6,9 +6,11 @@ in place. Every operation is elementwise, so that replicas in one array never to
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +55,7 @@ class SGD:
         self.momentum = _checks.number("momentum", self.momentum, at_least=0.0, below=1.0)
 
     def start(self, parameters: Sequence[np.ndarray]) -> None:
-        """Forget what was, and get ready for these parameters."""
+        """Reset the state, for these parameters."""
         self._velocities = _zeros_like(parameters)
 
     def step(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
@@ -118,7 +120,7 @@ class Adam:
         self.epsilon = _checks.number("epsilon", self.epsilon, at_least=1e-30)
 
     def start(self, parameters: Sequence[np.ndarray]) -> None:
-        """Forget what was, and get ready for these parameters."""
+        """Reset the state, for these parameters."""
         self._steps = 0
         self._means, self._squares = _zeros_like(parameters), _zeros_like(parameters)
 
@@ -143,6 +145,34 @@ class Adam:
             root *= unbias
             root += self.epsilon
             p -= rate * m / root
+
+
+def get(optimizer: Any) -> Any:
+    """Return an optimizer of a run's own: by its name, or a copy of one, which keeps no state.
+
+    Parameters
+    ----------
+    optimizer : SGD, Adam, "sgd" or "adam"
+        Or any object with their `start` and `step`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An unknown name, a class, or an object without the two methods.
+
+    Examples
+    --------
+    >>> get("sgd"), get(SGD(0.5))
+    (SGD(learning_rate=0.01, momentum=0.0), SGD(learning_rate=0.5, momentum=0.0))
+    """
+    by_name = {"sgd": SGD, "adam": Adam}
+    if isinstance(optimizer, str):
+        return by_name[_checks.choice("optimizer", optimizer, tuple(by_name))]()
+    is_one = all(callable(getattr(optimizer, name, None)) for name in ("start", "step"))
+    if isinstance(optimizer, type) or not is_one:
+        allowed = "'sgd', 'adam', or an instance of SGD, Adam or alike"
+        _checks.fail("optimizer", allowed, optimizer, TypeError)
+    return copy.copy(optimizer)
 
 
 def _zeros_like(parameters: Sequence[np.ndarray]) -> list[np.ndarray]:

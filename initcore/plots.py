@@ -21,7 +21,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from initcore import _checks
+from initcore import _checks, tables
 
 # Okabe and Ito, Color Universal Design, https://jfly.uni-koeln.de/color/; dark ones first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -29,7 +29,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 WIDTH = 6.0  # inches
 PIXELS = 720  # the width on the page; at 120 pixels an inch the text is legible on a phone too
-DPI = 1.5 * PIXELS / WIDTH  # half as many again as the page shows, for sharp text
+DPI = 1.5 * PIXELS / WIDTH  # 1.5 times what the page shows, for sharp text
 
 STYLE = {
     "figure.facecolor": "white",
@@ -122,9 +122,7 @@ def measured(
     values = _checks.array("values", values, ndim=2)
     if len(x) != len(values):
         _checks.fail("values", f"an array of shape ({len(x)}, replicas)", values)
-    banded(
-        ax, x, np.quantile(values, [0.05, 0.5, 0.95], axis=1), label=label, series=series, line=line
-    )
+    banded(ax, x, tables.quantiles(values), label=label, series=series, line=line)
 
 
 @styled
@@ -159,10 +157,8 @@ def banded(
 
 
 @styled
-def theory(
-    ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0, band: Any = None
-) -> None:
-    """Draw a prediction: a line, and thin lines at the ends of its band if it has one.
+def theory(ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0) -> None:
+    """Draw a prediction as a line.
 
     Parameters
     ----------
@@ -174,23 +170,18 @@ def theory(
         For the legend.
     series : int
         Chooses colour and dash: that of the measured series it belongs to.
-    band : array_like, shape (points, 2), optional
-        Lower and upper end of the predicted spread.
     """
+    _predicted(ax, x, values, label, series)
+
+
+def _predicted(ax: Axes, x: Any, values: Any, label: str | None, series: int) -> None:
+    """Draw the line of a prediction."""
     x = _checks.array("x", x, ndim=1)
     values = _checks.array("values", values, ndim=1)
     if len(x) != len(values):
         _checks.fail("values", f"an array of shape ({len(x)},)", values)
-    style = {"color": _colour(series), "zorder": 2}
-    ax.plot(x, values, ls=DASHES[series % len(DASHES)], label=label, **style)
-    if band is not None:
-        band = _checks.array("band", band, ndim=2)
-        if band.shape != (len(x), 2):
-            _checks.fail("band", f"an array of shape ({len(x)}, 2)", band)
-        ax.plot(x, band, ls=(0, (2, 2)), lw=0.9, **style)
-
-
-_line = theory  # under a name that `chart` can use beside its own argument
+    dash, colour = DASHES[series % len(DASHES)], _colour(series)
+    ax.plot(x, values, ls=dash, label=label, color=colour, zorder=2)
 
 
 @styled
@@ -284,7 +275,7 @@ def chart(
     for number, (label, values) in enumerate((theory or {}).items(), start=len(labels)):
         known = label in labels
         number = labels.index(label) if known else number
-        _line(ax, x, values, label=None if known else label, series=number)
+        _predicted(ax, x, values, None if known else label, number)
     finish(ax, title=title, x=xlabel, y=ylabel, log=log, legend=legend)
     return ax.figure
 

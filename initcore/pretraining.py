@@ -1,4 +1,4 @@
-"""Greedy layer-wise pretraining, by autoencoders and by restricted Boltzmann machines (floor 5).
+"""Greedy layer-wise pretraining, by autoencoders and by restricted Boltzmann machines (level 5).
 
 `pretrain` gives the first layers of a network better weights than their random ones. It takes
 them one at a time, from the bottom: a layer learns to describe what comes out of the layer below,
@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from initcore import _checks, activations
-from initcore.losses import _squared_error
-from initcore.network import MLP, replica_generators
-from initcore.training import _get_optimizer, fit
+from initcore import _checks, activations, optimizers
+from initcore.losses import LOSSES
+from initcore.network import CHAINS, MLP, replica_generators
+from initcore.training import batches, fit
 
 METHODS = ("autoencoder", "rbm")
-CHAINS = 2  # the stream of the hidden units that an RBM samples; `fit` has the streams before
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,10 +123,9 @@ def pretrain(
     """
     if not isinstance(net, MLP):
         _checks.fail("net", "an initcore.network.MLP", net, TypeError)
-    net._check_parameters()
     _checks.choice("method", method, METHODS)
-    x = _in_unit_interval("x", net._check_batch("x", x))
-    optimizer = _get_optimizer(optimizer)
+    x = _in_unit_interval("x", net.check_batch("x", x))
+    optimizer = optimizers.get(optimizer)
     epochs = _checks.integer("epochs", epochs, at_least=1)
     batch_size = _checks.integer("batch_size", batch_size, at_least=1, at_most=x.shape[-2])
     layers = net.depth if layers is None else layers
@@ -143,18 +141,15 @@ def pretrain(
         probe(net)
     for layer in range(layers):
         W, b = net.weights[layer], net.biases[layer]
-        V, d, errors = train(net, W, b, x, optimizer, epochs, batch_size, streams[layer])
-        if not all(np.isfinite(values).all() for values in (W, b, V, d, errors)):
+        V, d, errors, diverged = train(net, W, b, x, optimizer, epochs, batch_size, streams[layer])
+        if diverged:
             allowed = f"one with which layer {layer + 1} does not diverge"
             _checks.fail("optimizer", allowed, optimizer)
-        for kept, values in (
-            (stack.weights, W.copy()),
-            (stack.biases, b.copy()),
-            (stack.decoder_weights, V),
-            (stack.decoder_biases, d),
-            (stack.errors, errors),
-        ):
-            kept.append(values)
+        stack.weights.append(W.copy())
+        stack.biases.append(b.copy())
+        stack.decoder_weights.append(V)
+        stack.decoder_biases.append(d)
+        stack.errors.append(errors)
         x = net.activation(x @ W + b[..., None, :])
         if layer + 1 < layers:
             x = _in_unit_interval(f"activations of layer {layer + 1}", x)
@@ -286,7 +281,8 @@ def contrastive_divergence(
     return [g / v.shape[-2] for g in gradients], r
 
 
-# --- one layer; each changes W and b in place and returns what leads back, and the errors -------
+# One layer: each changes W and b in place, and returns the decoder's weights and biases, the
+# errors, and whether a replica diverged.
 
 
 def _autoencoder(net, W, b, x, optimizer, epochs, batch_size, seed):
@@ -303,9 +299,8 @@ def _autoencoder(net, W, b, x, optimizer, epochs, batch_size, seed):
     layer.biases[0] = b
     options = {"optimizer": optimizer, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     history = fit(layer, x, x, loss="squared_error", progress=False, **options)
-    if np.any(history.diverged >= 0):
-        return W * np.inf, b, history.loss  # which `pretrain` reports
-    return layer.weights[1], layer.biases[1], history.loss
+    diverged = bool(np.any(history.diverged >= 0))
+    return layer.weights[1], layer.biases[1], history.loss, diverged
 
 
 def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
@@ -314,29 +309,26 @@ def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
     chains = replica_generators(seed, net.replicas, CHAINS)
     if net.replicas is not None:
         x = np.broadcast_to(x, (net.replicas, *x.shape[-2:]))
-    examples = x.shape[-2]
 
     def error() -> np.ndarray:
         """Squared error of the mean-field reconstruction, hidden probabilities for states."""
         p = activations.sigmoid(x @ W + b[..., None, :])
         r = activations.sigmoid(p @ W.swapaxes(-1, -2) + c[..., None, :])
-        return _squared_error(r, x)[0]
+        return LOSSES["squared_error"](r, x)[0]
 
     errors = [error()]
     optimizer.start([W, b, c])
     for _ in range(epochs):
-        order = np.stack([rng.permutation(examples) for rng in orders])
-        uniform = np.stack([rng.random((examples, W.shape[-1]), W.dtype) for rng in chains])
-        replica: tuple = (np.arange(len(order))[:, None],)
-        if net.replicas is None:
-            order, uniform, replica = order[0], uniform[0], ()
-        for first in range(0, examples, batch_size):
-            part = slice(first, first + batch_size)
-            v = x[(*replica, order[..., part])]
-            gradients, _ = contrastive_divergence(v, W, b, c, uniform[..., part, :])
+        for index in batches(orders, x.shape[-2], batch_size, net.replicas):
+            v = x[index]
+            shape = (v.shape[-2], W.shape[-1])
+            uniform = np.stack([rng.random(shape, W.dtype) for rng in chains])
+            uniform = uniform if net.replicas else uniform[0]
+            gradients, _ = contrastive_divergence(v, W, b, c, uniform)
             optimizer.step([W, b, c], gradients)
         errors.append(error())
-    return W.swapaxes(-1, -2).copy(), c, np.array(errors)
+    diverged = not all(np.isfinite(values).all() for values in (W, b, c, *errors))
+    return W.swapaxes(-1, -2).copy(), c, np.array(errors), diverged
 
 
 def _streams(seed: Any, layers: int) -> list:

@@ -1,4 +1,4 @@
-"""What did happen in a network, layer by layer (floor 3).
+"""What did happen in a network, layer by layer (level 3).
 
 Each probe is a function of one layer's array with any leading axes (replicas), so that it gives
 one number a replica. `layer_statistics` calls them all on a trace and returns one object that

@@ -42,30 +42,38 @@ def fmt(value: Any, spec: str = ".4g") -> str:
     return text[1:] if is_zero and "inf" not in text and "nan" not in text else text
 
 
-def spread(values: Any, spec: str = ".3g", axis: int = -1) -> np.ndarray:
-    """Return ``median [5%, 95%]`` over one axis (the seeds) as an array of strings.
+def quantiles(values: Any) -> np.ndarray:
+    """Return the 5%, 50% and 95% quantiles over the last axis (the seeds), shape ``(3, ...)``.
+
+    Examples
+    --------
+    >>> quantiles([1.0, 2.0, 3.0]).round(2).tolist()
+    [1.1, 2.0, 2.9]
+    """
+    return np.quantile(_checks.array("values", values, finite=False), [0.05, 0.5, 0.95], axis=-1)
+
+
+def spread(values: Any, spec: str = ".3g") -> np.ndarray:
+    """Return ``median [5%, 95%]`` over the last axis (the seeds) as an array of strings.
 
     Parameters
     ----------
     values : array_like
-        Numbers; `axis` is the axis of the seeds.
+        Numbers.
     spec : str
         Format of each of the three numbers.
-    axis : int
-        The axis that is summarised; the last by default.
 
     Returns
     -------
     ndarray of str
-        The shape of `values` without `axis`.
+        The shape of `values` without its last axis.
 
     Examples
     --------
     >>> print(spread([1.0, 2.0, 3.0, 4.0, 5.0]))
     3 [1.2, 4.8]
     """
-    values = _checks.array("values", values, finite=False)
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=axis)
+    low, middle, high = quantiles(values)
     shape = np.shape(middle)
     rows = zip(np.ravel(low), np.ravel(middle), np.ravel(high))
     texts = [f"{fmt(m, spec)} [{fmt(a, spec)}, {fmt(b, spec)}]" for a, m, b in rows]

@@ -346,7 +346,7 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
 
     slopes = slope_moment(act, GRID)
     wanted = sigma_b2.reshape(-1)
-    if np.ptp(slopes) <= NEARLY * slopes.max():  # φ is linear on each side of 0: χ knows no q
+    if np.ptp(slopes) <= NEARLY * slopes.max():  # φ is linear on each side of 0: one χ
         result = np.full(wanted.shape, 1.0 / slopes[0])
     else:
         above = bias_variance(GRID) >= wanted[:, None]

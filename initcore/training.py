@@ -1,4 +1,4 @@
-"""`fit`, which trains every replica of a network at once (floor 4).
+"""`fit`, which trains every replica of a network at once (level 4).
 
 A replica that diverges is stopped, put back to where it was, and reported; the others go on, and
 no NaN travels on. The module trains and records; what to record of the layers is the caller's
@@ -7,28 +7,24 @@ no NaN travels on. The module trains and records; what to record of the layers i
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from initcore import _checks, tables
+from initcore import _checks, optimizers, tables
 from initcore.losses import LOSSES, _accuracy
-from initcore.network import MLP, replica_generators
-from initcore.optimizers import SGD, Adam
+from initcore.network import MLP, ORDER, replica_generators
+from initcore.optimizers import SGD, Adam  # noqa: F401  (also found here: training.SGD)
 
 DIVERGED_ABOVE = 1e12
 """A replica has diverged when its loss or the size of a parameter is not at most this."""
 
 PROGRESS_AFTER = 2.0
 """Seconds after which a run is long, and shows its progress bar."""
-
-OPTIMIZERS: dict[str, type] = {"sgd": SGD, "adam": Adam}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,43 +60,27 @@ class History:
     probes: list
     probe_epochs: list[int]
 
-    def _curves(self) -> dict[str, np.ndarray]:
+    def __repr__(self) -> str:
+        """Say where training ended, and how many replicas diverged, in a line or two."""
         names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
-        curves = {name.replace("_", " "): getattr(self, name) for name in names}
-        return {name: curve for name, curve in curves.items() if curve is not None}
-
-    def table(self) -> tables.Table:
-        """Return one row an epoch that was measured; with replicas, ``median [5%, 95%]`` over them.
-
-        Where a replica diverged, a last column counts those that had by then.
-        """
-        columns: dict[str, Any] = {"epoch": self.epochs}
-        for name, curve in self._curves().items():
-            columns[name] = curve if curve.ndim == 1 else tables.spread(curve, axis=1)
-        ends = np.atleast_1d(self.diverged)
-        if (ends >= 0).any():
-            columns["diverged"] = [int(((ends >= 0) & (ends <= e)).sum()) for e in self.epochs]
-        return tables.Table(columns)
-
-    def summary(self) -> str:
-        """Return where training ended, and how many replicas diverged, in a line or two."""
-        last = [
-            f"{name} {tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])}"
-            for name, curve in self._curves().items()
-        ]
+        last = []
+        for name in names:
+            curve = getattr(self, name)
+            if curve is not None:
+                end = tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])
+                last.append(f"{name.replace('_', ' ')} {end}")
         lines = [f"after epoch {self.epochs[-1]}: {', '.join(last)}"]
         ends = np.atleast_1d(self.diverged)
         when = ends[ends >= 0]
         if when.size:
-            epochs = f"epoch {when.min()}" + f" to {when.max()}" * bool(np.ptp(when))
+            epochs = f"epoch {when.min()}"
+            if when.max() > when.min():
+                epochs += f" to {when.max()}"
             lines.append(
                 f"{when.size} of {ends.size} diverged (in {epochs}); "
                 "their numbers are those before that"
             )
         return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        return self.summary()
 
 
 def fit(
@@ -184,9 +164,8 @@ def fit(
     """
     if not isinstance(net, MLP):
         _checks.fail("net", "an initcore.network.MLP", net, TypeError)
-    net._check_parameters()
     _checks.choice("loss", loss, tuple(LOSSES))
-    optimizer = _get_optimizer(optimizer)
+    optimizer = optimizers.get(optimizer)
     epochs = _checks.integer("epochs", epochs, at_least=1)
     parts = {"": _check_data(net, loss, "", x, y)}
     examples = parts[""][0].shape[-2]
@@ -210,7 +189,7 @@ def fit(
     diverged = np.where(run.is_sound(rows[0]), -1, 0)
     probe_epochs = [] if probe is None else list(range(0, epochs + 1, probe_every))
     probes = [] if probe is None else [probe(net)]
-    bar = _Progress(progress, epochs * len(range(0, examples, batch_size)))
+    bar = _progress_bar(progress, epochs * len(range(0, examples, batch_size)))
     try:
         for epoch in range(1, epochs + 1):
             row, sound = rows[-1], diverged < 0
@@ -222,7 +201,8 @@ def fit(
             if epoch in probe_epochs:
                 probes.append(probe(net))
     finally:
-        bar.close()
+        if bar is not None:
+            bar.close()
     names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
     curves = {n: np.array([row[n] for row in rows]) if n in rows[0] else None for n in names}
     return History(
@@ -234,20 +214,41 @@ def fit(
     )
 
 
-def _get_optimizer(optimizer: Any) -> Any:
-    """Return an optimizer of the run's own: the caller's object keeps no state of it."""
-    if isinstance(optimizer, str):
-        return OPTIMIZERS[_checks.choice("optimizer", optimizer, tuple(OPTIMIZERS))]()
-    is_one = all(callable(getattr(optimizer, name, None)) for name in ("start", "step"))
-    if isinstance(optimizer, type) or not is_one:
-        allowed = "'sgd', 'adam', or an instance of SGD, Adam or alike"
-        _checks.fail("optimizer", allowed, optimizer, TypeError)
-    return copy.copy(optimizer)
+def batches(
+    rngs: Sequence[np.random.Generator], examples: int, batch_size: int, replicas: int | None
+) -> Iterator[tuple]:
+    """Yield what picks each mini-batch of one epoch out of an array, shuffled for each replica.
+
+    Parameters
+    ----------
+    rngs : sequence of Generator
+        One a replica, each of which shuffles once.
+    examples, batch_size : int
+        The last mini-batch may be smaller.
+    replicas : int or None
+        None: the array has no axis of replicas.
+
+    Yields
+    ------
+    tuple
+        An index of the axes ``([replicas,] examples)``.
+
+    Examples
+    --------
+    >>> x = np.array([10, 11, 12])
+    >>> rngs = [np.random.default_rng(0)]
+    >>> [x[index].tolist() for index in batches(rngs, 3, batch_size=2, replicas=None)]
+    [[12, 10], [11]]
+    """
+    order = np.stack([rng.permutation(examples) for rng in rngs])
+    for first in range(0, examples, batch_size):
+        chosen = order[:, first : first + batch_size]
+        yield (chosen[0],) if replicas is None else (np.arange(replicas)[:, None], chosen)
 
 
 def _check_data(net: MLP, loss: str, which: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs and labels (or targets) that fit; with replicas, an axis of them in front."""
-    x = net._check_batch(f"{which}x", x)
+    x = net.check_batch(f"{which}x", x)
     if loss == "softmax_cross_entropy":
         y = _checks.labels(f"{which}y", y, net.widths[-1])
         shape: tuple[int, ...] = (x.shape[-2],)
@@ -275,8 +276,7 @@ class _Run:
         self.classifies = loss == "softmax_cross_entropy"
         self.parts = parts
         self.batch_size = batch_size
-        # Apart from the weights' streams, which have the same seed as often as not.
-        self.orders = replica_generators(seed, net.replicas, 1)
+        self.orders = replica_generators(seed, net.replicas, ORDER)
         self.dropouts = [stream.spawn(1)[0] for stream in self.orders]
         self.optimizer = optimizer
         optimizer.start(net.parameters())
@@ -286,7 +286,7 @@ class _Run:
         """Return loss and accuracy of each replica on the training and the validation data."""
         numbers = {}
         for part, (x, y) in self.parts.items():
-            output = self.net._predict(x)
+            output = self.net.predict(x)
             numbers[f"{part}loss"] = np.asarray(self.loss(output, y)[0], np.float64)
             if self.classifies:
                 numbers[f"{part}accuracy"] = np.asarray(_accuracy(output, y))
@@ -305,26 +305,22 @@ class _Run:
 
     @np.errstate(all="ignore")
     def epoch(
-        self, sound: np.ndarray, bar: _Progress, is_measured: bool
+        self, sound: np.ndarray, bar: Any, is_measured: bool
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Train the replicas that are sound; return the numbers after it, and which still are."""
         net = self.net
         parameters = net.parameters()
         saved = [p.copy() for p in parameters]
         x, y = self.parts[""]
-        order = np.stack([stream.permutation(x.shape[-2]) for stream in self.orders])
-        replica: tuple = (np.arange(len(order))[:, None],)
-        if net.replicas is None:
-            order, replica = order[0], ()
         try:
-            for first in range(0, x.shape[-2], self.batch_size):
-                index = (*replica, order[..., first : first + self.batch_size])
-                trace = net._forward(x[index], self.dropouts)
-                loss, gradient = self.loss(trace.output, y[index])
+            for index in batches(self.orders, x.shape[-2], self.batch_size, net.replicas):
+                loss, gradients = net.loss_and_gradients(
+                    x[index], y[index], self.loss, self.dropouts
+                )
                 sound = sound & (np.abs(loss) <= DIVERGED_ABOVE)
-                gradients = net._backward(trace, gradient)
                 self.optimizer.step(parameters, gradients.parameters())
-                bar.update()
+                if bar is not None:
+                    bar.update()
             numbers = self.evaluate() if is_measured else {}
             sound = sound & self.is_sound(numbers)
         finally:  # also where training is interrupted
@@ -339,39 +335,18 @@ def _put_back(parameters: list[np.ndarray], saved: list[np.ndarray], sound: np.n
             np.copyto(p, s, where=~sound.reshape(sound.shape + (1,) * (p.ndim - sound.ndim)))
 
 
-class _Progress:
-    """A tqdm bar over the steps of a run; it opens when the run turns out to be long."""
-
-    def __init__(self, asked: bool | None, total: int) -> None:
-        self.asked, self.total = asked, total
-        self.done, self.bar = 0, None
-        self.wanted = _wants_bar(asked)
-        self.opens_at = time.monotonic() + PROGRESS_AFTER
-        if self.wanted and asked:
-            self._open()
-
-    def update(self) -> None:
-        self.done += 1
-        if self.bar is not None:
-            self.bar.update()
-        elif self.wanted and time.monotonic() >= self.opens_at:
-            self._open()
-
-    def _open(self) -> None:
-        try:
-            from tqdm.auto import tqdm  # chooses between terminal and notebook
-        except ImportError:
-            if self.asked:
-                raise ImportError("progress=True needs tqdm: pip install tqdm") from None
-            self.wanted = False
-        else:
-            self.bar = tqdm(
-                total=self.total, initial=self.done, desc="training", unit="step", leave=False
-            )
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
+def _progress_bar(asked: bool | None, steps: int) -> Any:
+    """Return a tqdm bar over the steps of a run, or None where there is to be none."""
+    if not _wants_bar(asked):
+        return None
+    try:
+        from tqdm.auto import tqdm  # chooses between terminal and notebook
+    except ImportError:
+        if asked:
+            raise ImportError("progress=True needs tqdm: pip install tqdm") from None
+        return None
+    delay = 0 if asked else PROGRESS_AFTER
+    return tqdm(total=steps, delay=delay, desc="training", unit="step", leave=False)
 
 
 def _wants_bar(asked: bool | None) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from initcore import network
 from initcore.explorers import Assumptions
-from initcore.explorers.assumptions import BREAKS, DEPTH, STREAM, broken_net
+from initcore.explorers.assumptions import BREAKS, DEPTH, broken_net
 
 
 def q(**broken):
@@ -88,7 +88,7 @@ def test_a_net_that_breaks_assumptions_has_the_factors_of_the_double_sum(broken,
 
 def test_broken_net_is_a_plain_forward_pass_where_nothing_is_broken():
     q = broken_net((), n=7, depth=2, batch=3, replicas=1, seed=2)
-    (rng,) = network.replica_generators(2, 1, STREAM)
+    (rng,) = network.replica_generators(2, 1, network.BROKEN)
     inputs, weights, _ = rng.spawn(3)
     a = inputs.standard_normal((3, 7))
     expected = [(a**2).mean()]

@@ -7,7 +7,7 @@ import pytest
 
 from initcore import network
 from initcore.explorers import Compromise
-from initcore.explorers.compromise import INPUTS, LAYERS, MODES, both_ways, predict, widths
+from initcore.explorers.compromise import LAYERS, MODES, both_ways, predict, widths
 from initcore.initializers import VarianceScaling
 
 
@@ -81,7 +81,7 @@ def test_both_ways_agrees_with_jax():
     }
     assert list(found) == list(fans)
     weights = network.replica_generators(4, 2)
-    inputs = network.replica_generators(4, 2, INPUTS)
+    inputs = network.replica_generators(4, 2, network.INPUTS)
     with jax.enable_x64(True):
         for r in range(2):
             unit = [weights[r].standard_normal(shape) for shape in zip(sizes[:-1], sizes[1:])]

@@ -175,7 +175,7 @@ def test_every_name_of_keras_but_stft_is_known():
         (lambda lib: lib.Orthogonal()((3,)), "The tensor to initialize must be at least two-dim"),
         (lambda lib: lib.Orthogonal()(()), "The tensor to initialize must be at least two-dim"),
         (lambda lib: lib.Identity()((3,)), "Identity matrix initializer can only be used for 2D"),
-        (lambda lib: lib.Identity()((3, 3, 3)), "Identity matrix initializer can only be used fo"),
+        (lambda lib: lib.Identity()((3, 3, 3)), "Identity matrix initializer can only be used f"),
     ],
 )
 def test_errors_begin_as_those_of_keras(make, begins):

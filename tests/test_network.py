@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +18,12 @@ os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is imported, in one test 
 JAX = {
     "linear": lambda z: z,
     "tanh": jnp.tanh,
-    "sigmoid": jax.nn.sigmoid,
     "centred_sigmoid": lambda z: jax.nn.sigmoid(z) - 0.5,
-    "relu": jax.nn.relu,
-    "leaky_relu": jax.nn.leaky_relu,
-    "elu": jax.nn.elu,
-    "selu": jax.nn.selu,
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
-    "silu": jax.nn.silu,
     "softsign": jax.nn.soft_sign,
-    "softplus": jax.nn.softplus,
 }
+SAME = ("sigmoid", "relu", "leaky_relu", "elu", "selu", "silu", "softplus")
+JAX |= {name: getattr(jax.nn, name) for name in SAME}
 WIDTHS = (5, 7, 6, 3)
 
 
@@ -106,21 +100,12 @@ def test_every_activation_agrees_with_jax(name, replicas):
 
 
 @pytest.mark.parametrize("hidden", [(), (7,), (7, 6), (7, 6, 5, 7, 6)])
-@pytest.mark.parametrize("replicas", [None, 2])
-def test_every_depth_agrees_with_jax(hidden, replicas):
-    net = make((5, *hidden, 3), "softplus", replicas=replicas, output_activation="sigmoid")
+@pytest.mark.parametrize("output", ["sigmoid", "tanh", "relu", "softsign"])
+@pytest.mark.parametrize(("replicas", "shape"), [(None, (4, 5)), (2, (4, 5)), (2, (2, 4, 5))])
+def test_every_depth_and_output_agrees_with_jax(hidden, output, replicas, shape):
+    net = make((5, *hidden, 3), "softplus", replicas=replicas, output_activation=output)
     assert net.depth == len(hidden) and net.n_layers == len(hidden) + 1
-    assert_agrees_with_jax(net, draw((4, 5)))
-
-
-@pytest.mark.parametrize("output", ["tanh", "relu", "softsign"])
-def test_the_output_activation_is_differentiated_too(output):
-    assert_agrees_with_jax(make(activation="silu", output_activation=output), draw((6, 5)))
-
-
-def test_replicas_may_have_batches_of_their_own():
-    net = make(replicas=3)
-    assert_agrees_with_jax(net, draw((3, 4, 5)))
+    assert_agrees_with_jax(net, draw(shape))
 
 
 @pytest.mark.parametrize("shape", [(8, 5), (2, 8, 5)])
@@ -157,6 +142,7 @@ def test_gradients_are_finite_differences(name):
 
 def test_the_trace_is_what_each_layer_did():
     net, x = make(replicas=2, dropout=0.5), draw((4, 5))
+    x.flags.writeable = False
     trace = net.forward(x, rng=0)
     assert trace.inputs[0].shape == (4, 5)  # shared, not copied for each replica
     for layer in range(3):
@@ -168,19 +154,14 @@ def test_the_trace_is_what_each_layer_did():
             dropped = trace.activations[layer] * trace.masks[layer]
             np.testing.assert_array_equal(trace.inputs[layer + 1], dropped)
     assert trace.output is trace.activations[-1]
-
-
-def test_nothing_given_is_changed_and_repeating_gives_the_same():
-    net, x = make(replicas=2, dropout=0.5), draw((4, 5))
-    x.flags.writeable = False
-    trace = net.forward(x, rng=0)
-    gradient = draw(trace.output.shape)
-    gradient.flags.writeable = False
-    before = [a.copy() for a in [*net.parameters(), *trace.pre_activations, *trace.activations]]
-    first, second = net.backward(trace, gradient), net.backward(trace, gradient)
-    after = [*net.parameters(), *trace.pre_activations, *trace.activations]
-    for a, b in zip([*before, *first.deltas], [*after, *second.deltas], strict=True):
-        np.testing.assert_array_equal(a, b)
+    plain = net.forward(x)
+    assert plain.masks == [None] * 3  # without rng no dropout, nor in predict
+    np.testing.assert_array_equal(net.predict(x), plain.output)
+    many = draw((network.MANY, 5))  # from which on predict takes the replicas one by one
+    np.testing.assert_allclose(net.predict(many), net.forward(many).output, rtol=1e-12)
+    assert repr(trace) == "Trace(3 layers, output of shape (2, 4, 3))"
+    gradients = net.backward(trace, np.ones((2, 4, 3)))
+    assert repr(gradients) == "Gradients(3 layers, by inputs of shape (2, 4, 5))"
 
 
 @pytest.mark.parametrize("name", JAX)
@@ -199,13 +180,6 @@ def test_float32_stays_float32_and_near_float64(name):
     ):
         assert ours.dtype == np.float32 and exact.dtype == np.float64
         np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-5)
-
-
-def test_predict_is_the_output_without_dropout():
-    net, x = make(dropout=0.5, replicas=2), draw((4, 5))
-    np.testing.assert_array_equal(net.predict(x), net.forward(x).output)
-    assert not np.allclose(net.predict(x), net.forward(x, rng=0).output)
-    assert net.forward(x).masks == [None] * 3
 
 
 # --- Replicas.
@@ -262,12 +236,9 @@ def test_a_generator_as_seed_is_spawned():
     first, second = make(seed=rng), make(seed=rng)
     np.testing.assert_array_equal(first.weights[0], few.weights[0][0])
     assert not np.array_equal(first.weights[0], second.weights[0])
-    assert rng.random() == np.random.default_rng(5).random()  # its own stream has not moved
-
-
-def test_without_a_seed_every_net_is_another():
     first, second = make(seed=None), make(seed=None)
     assert not np.array_equal(first.weights[0], second.weights[0])
+    assert rng.random() == np.random.default_rng(5).random()  # its own stream has not moved
 
 
 def test_streams_of_one_seed_are_apart():
@@ -277,13 +248,6 @@ def test_streams_of_one_seed_are_apart():
 
 
 # --- Initializers.
-
-
-def test_the_weights_do_not_depend_on_the_biases():
-    plain, random = make(biases="zeros", replicas=2), make(replicas=2)
-    for a, b in zip(plain.weights, random.weights, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert not any(b.any() for b in plain.biases) and all(b.all() for b in random.biases)
 
 
 def test_defaults_are_glorot_uniform_and_zeros():
@@ -297,11 +261,16 @@ def test_defaults_are_glorot_uniform_and_zeros():
 
 
 def test_an_initializer_with_a_seed_of_its_own_repeats_itself():
-    net = MLP((4, 4, 4), weights=initializers.HeNormal(seed=3))
-    np.testing.assert_array_equal(net.weights[0], net.weights[1])
-    np.testing.assert_array_equal(net.weights[0], initializers.HeNormal(seed=3)((4, 4), "float64"))
-    other = MLP((4, 4, 4), weights=initializers.HeNormal())
-    assert not np.array_equal(other.weights[0], other.weights[1])
+    import keras  # here, because it takes seconds
+
+    for maker in (initializers.HeNormal(seed=3), keras.initializers.GlorotUniform(seed=5)):
+        net = MLP((4, 4, 4), weights=maker, dtype="float32")
+        np.testing.assert_array_equal(net.weights[0], net.weights[1])
+        np.testing.assert_array_equal(net.weights[0], np.asarray(maker((4, 4), "float32")))
+        MLP((4, 4), weights=maker, replicas=1, dtype="float32")
+        for option in ("weights", "biases"):
+            with pytest.raises(ValueError, match=rf"`{option}\[0\]` must be an init.* without"):
+                MLP((4, 4), **{option: maker}, replicas=2, dtype="float32")
 
 
 def test_an_initializer_with_a_generator_of_its_own_goes_on():
@@ -311,20 +280,6 @@ def test_an_initializer_with_a_generator_of_its_own_goes_on():
     assert len(drawn) == 4
     few = MLP((4, 4, 4), weights=initializers.HeNormal(seed=np.random.default_rng(3)))
     np.testing.assert_array_equal(few.weights[1], net.weights[1][0])
-
-
-def test_an_integer_seed_would_make_all_replicas_equal():
-    MLP((4, 4), weights=initializers.HeNormal(seed=3), replicas=1)
-    for option in ("weights", "biases"):
-        with pytest.raises(ValueError, match=rf"`{option}\[0\]` must be an initializer without"):
-            MLP((4, 4), **{option: initializers.RandomNormal(seed=3)}, replicas=2)
-    MLP((4, 4), weights=initializers.Zeros(), replicas=2)
-
-
-def test_a_list_names_one_initializer_a_layer():
-    net = MLP((3, 2, 2), weights=["zeros", initializers.Constant(2.0)], biases=("ones", "zeros"))
-    assert not net.weights[0].any() and (net.weights[1] == 2.0).all()
-    assert (net.biases[0] == 1.0).all() and not net.biases[1].any()
 
 
 def test_arrays_and_callables_are_initializers_and_are_copied():
@@ -342,16 +297,9 @@ def test_arrays_and_callables_are_initializers_and_are_copied():
         one.weights[0][:] = 0
         np.testing.assert_array_equal(kept, np.arange(6.0).reshape(3, 2))
     assert set(shapes) == {((3, 2), "float64")}
-
-
-def test_an_initializer_of_keras_is_taken_as_it_is():
-    import keras  # here, because it takes seconds
-
-    maker = keras.initializers.GlorotUniform(seed=5)
-    net = MLP((6, 4), weights=maker, dtype="float32")
-    np.testing.assert_array_equal(net.weights[0], np.asarray(maker((6, 4), "float32")))
-    with pytest.raises(ValueError, match="without an integer seed"):
-        MLP((6, 4), weights=maker, replicas=2)
+    one = MLP((3, 2, 2), weights=["zeros", kept[:2]], biases=("ones", "zeros"))  # one a layer
+    assert not one.weights[0].any() and (one.weights[1] == kept[:2]).all()
+    assert (one.biases[0] == 1.0).all() and not one.biases[1].any()
 
 
 # --- Dropout.
@@ -372,15 +320,6 @@ def test_dropout_keeps_the_stated_share_and_scales_it_up():
             np.testing.assert_allclose(mask[mask > 0], 1 / (1 - rate), rtol=1e-15)
 
 
-def test_masks_are_fresh_for_each_layer_replica_and_call():
-    net, x = make((5, 9, 9, 3), dropout=0.5, replicas=3), draw((20, 5))
-    rng = np.random.default_rng(0)
-    masks = [m for _ in range(2) for m in net.forward(x, rng=rng).masks[:2]]
-    assert len({m.tobytes() for mask in masks for m in mask}) == 12
-    again = net.forward(x, rng=np.random.default_rng(0)).masks
-    np.testing.assert_array_equal(masks[1], again[1])
-
-
 def test_masks_of_a_replica_do_not_depend_on_how_many_there_are():
     x = draw((6, 5))
     few, many = (make(dropout=0.5, replicas=n).forward(x, rng=4).masks for n in (2, 5))
@@ -392,12 +331,11 @@ def test_masks_of_a_replica_do_not_depend_on_how_many_there_are():
     given_one = make(dropout=0.5, replicas=2).forward(x, rng=rngs).masks
     moved = make(dropout=0.5, replicas=2).forward(x, rng=rngs).masks
     assert not np.array_equal(given_one[0], moved[0])  # a sequence is used as it is
-
-
-def test_no_dropout_draws_nothing():
-    rngs = [np.random.default_rng(0)]
-    assert make().forward(draw((2, 5)), rng=rngs).masks == [None] * 3
-    assert rngs[0].random() == np.random.default_rng(0).random()
+    masks = [*many[:2], *given_one[:2], *moved[:2]]
+    assert len({m.tobytes() for mask in masks for m in mask}) == 2 * (5 + 2 + 2)
+    untouched = [np.random.default_rng(0)]
+    make().forward(x, rng=untouched)  # a net without dropout draws nothing
+    assert untouched[0].random() == np.random.default_rng(0).random()
 
 
 # --- Properties.
@@ -429,30 +367,6 @@ def test_shapes_and_dtypes_of_any_network(options, batch, own_batches, dropout):
     assert all(np.isfinite(g).all() for g in gradients.parameters())
 
 
-@given(nets, st.integers(0, 99))
-def test_the_order_of_hidden_units_does_not_matter(options, seed):
-    net = MLP(**options | {"replicas": None, "dtype": "float64"})
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((3, net.widths[0]))
-    before = net.predict(x)
-    for layer in range(net.depth):
-        order = rng.permutation(net.widths[layer + 1])
-        net.weights[layer] = net.weights[layer][:, order]
-        net.biases[layer] = net.biases[layer][order]
-        net.weights[layer + 1] = net.weights[layer + 1][order]
-    np.testing.assert_allclose(net.predict(x), before, rtol=1e-9, atol=1e-12)
-
-
-@given(nets)
-def test_the_gradient_is_linear_in_what_it_is_given(options):
-    net = MLP(**options | {"dtype": "float64"})
-    trace = net.forward(draw((3, net.widths[0])))
-    u, v = draw(trace.output.shape, seed=5), draw(trace.output.shape, seed=6)
-    parts = [net.backward(trace, g).parameters() for g in (u, v, 2 * u - v)]
-    for of_u, of_v, of_both in zip(*parts, strict=True):
-        np.testing.assert_allclose(of_both, 2 * of_u - of_v, rtol=1e-9, atol=1e-12)
-
-
 junk = (
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
     | st.lists(st.integers(-2, 2) | st.floats() | st.booleans(), max_size=4)
@@ -460,11 +374,10 @@ junk = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["widths", "activation", "weights", "biases", "output_activation", "dropout", "replicas"]
-    + ["seed", "dtype"],
-)
+ARGUMENTS = "widths activation weights biases output_activation dropout replicas seed dtype"
+
+
+@pytest.mark.parametrize("name", ARGUMENTS.split())
 @given(value=junk)
 def test_junk_is_refused_or_makes_a_working_network(name, value):
     try:
@@ -475,20 +388,6 @@ def test_junk_is_refused_or_makes_a_working_network(name, value):
         assert np.isfinite(net.predict(np.ones((1, net.widths[0])))).all()
 
 
-@given(junk)
-def test_junk_is_no_batch_no_trace_and_no_generator(value):
-    net = make()
-    good = net.forward(draw((2, 5)))
-    for call in (
-        lambda: net.forward(value),
-        lambda: net.predict(value),
-        lambda: net.backward(value, np.ones((2, 3))),
-        lambda: net.backward(good, value),
-    ):
-        with pytest.raises((ValueError, TypeError), match="Argument `"):
-            call()
-
-
 # --- Bad input.
 
 
@@ -496,33 +395,15 @@ def test_junk_is_no_batch_no_trace_and_no_generator(value):
     ("options", "error", "message"),
     [
         ({"widths": (3,)}, ValueError, "`widths` must be a sequence of at least two"),
-        ({"widths": "33"}, TypeError, "`widths` must be a sequence"),
-        ({"widths": 5}, TypeError, "`widths` must be a sequence"),
         ({"widths": (3, 0)}, ValueError, r"`widths\[1\]` must be an integer at least 1"),
-        ({"widths": (3, 2.0)}, TypeError, r"`widths\[1\]` must be an integer"),
-        ({"widths": (True, 2)}, TypeError, r"`widths\[0\]` must be an integer"),
         ({"activation": "tanhh"}, ValueError, "Did you mean 'tanh'"),
-        ({"output_activation": "rellu"}, ValueError, "Did you mean 'relu'"),
-        ({"weights": "glorot_unifrom"}, ValueError, "glorot_uniform"),
-        ({"biases": "zeroes"}, ValueError, "zeros"),
         ({"weights": ["zeros"]}, ValueError, r"`weights` must be .* a list of 2 \(one a layer\)"),
-        ({"weights": [np.ones((4, 3)), "zeros"]}, ValueError, "Expected `shape` to be"),
         ({"weights": lambda s, d: np.ones((2, 2))}, ValueError, r"returns \(3, 4\)"),
-        ({"weights": lambda s, d: np.full(s, np.nan)}, ValueError, r"`weights\[0\]` .* finite"),
-        ({"biases": lambda s, d: "x"}, TypeError, r"`biases\[0\]` must be an array of real"),
         ({"weights": lambda s, d: np.full(s, 1e60), "dtype": "float32"}, ValueError, "finite"),
+        ({"biases": lambda s, d: "x"}, TypeError, r"`biases\[0\]` must be an array of real"),
         ({"dropout": 1.0}, ValueError, "`dropout` must be a finite number at least 0 and below 1"),
-        ({"dropout": -0.1}, ValueError, "`dropout`"),
-        ({"dropout": True}, TypeError, "`dropout`"),
         ({"replicas": 0}, ValueError, "`replicas` must be an integer at least 1"),
-        ({"replicas": 2.0}, TypeError, "`replicas`"),
-        ({"replicas": True}, TypeError, "`replicas`"),
-        ({"seed": -1}, ValueError, "`seed`"),
-        ({"seed": True}, TypeError, "`seed` must be a non-negative integer"),
-        ({"seed": 1.5}, TypeError, "`seed`"),
         ({"dtype": "float16"}, TypeError, "`dtype` must be one of 'float32', 'float64'"),
-        ({"dtype": "int32"}, TypeError, "`dtype`"),
-        ({"dtype": "float46"}, TypeError, "Did you mean 'float64'"),
     ],
 )
 def test_bad_arguments_are_named(options, error, message):
@@ -533,52 +414,29 @@ def test_bad_arguments_are_named(options, error, message):
 @pytest.mark.parametrize(
     ("replicas", "x", "error", "message"),
     [
-        (None, np.ones(5), ValueError, r"`x` must be an array of shape \(batch, 5\)\."),
         (None, np.ones((2, 4)), ValueError, r"`x` must be an array of shape \(batch, 5\)\."),
         (None, np.ones((1, 2, 5)), ValueError, r"shape \(1, 2, 5\)"),
         (2, np.ones((3, 2, 5)), ValueError, r"\(batch, 5\) or \(2, batch, 5\)"),
-        (2, np.ones((2, 2, 4)), ValueError, r"\(batch, 5\) or \(2, batch, 5\)"),
-        (2, np.ones((1, 2, 2, 5)), ValueError, "`x`"),
-        (None, np.full((2, 5), np.nan), ValueError, "`x` must be finite"),
         (None, [[1, 2, 3, 4, np.inf]], ValueError, "1 of 5 values are NaN or infinite"),
-        (None, np.ones((2, 5), bool), TypeError, "`x` must be an array of real numbers"),
-        (None, np.ones((0, 5)), ValueError, "not empty"),
-        (None, [[1, 2], [3]], TypeError, "rectangular"),
-        (None, "abcde", TypeError, "`x`"),
+        (None, np.full((1, 5), 1e60), ValueError, "`x` must be finite"),  # too large for float32
     ],
 )
 def test_bad_batches_are_named(replicas, x, error, message):
-    net = make(replicas=replicas)
+    net = make(replicas=replicas, dtype="float32")
     for call in (net.forward, net.predict):
         with pytest.raises(error, match=message):
             call(x)
 
 
-def test_a_batch_too_large_for_float32_is_refused():
-    with pytest.raises(ValueError, match="`x` must be finite"):
-        make(dtype="float32").forward(np.full((1, 5), 1e60))
-
-
-@pytest.mark.parametrize(
-    ("rng", "error"),
-    [
-        (True, TypeError),
-        (-1, ValueError),
-        ("seed", TypeError),
-        ([np.random.default_rng(0)], ValueError),
-        ([0, 1], ValueError),
-    ],
-)
-def test_bad_generators_are_named(rng, error):
-    for dropout in (0.0, 0.5):
-        with pytest.raises(error, match="Argument `rng` must be"):
-            make(dropout=dropout, replicas=2).forward(np.ones((1, 5)), rng=rng)
+@pytest.mark.parametrize("rng", [True, -1, "seed", [np.random.default_rng(0)], [0, 1]])
+def test_bad_generators_are_named(rng):
+    with pytest.raises((TypeError, ValueError), match="Argument `rng` must be"):
+        make(replicas=2).forward(np.ones((1, 5)), rng=rng)
 
 
 def test_backward_refuses_what_does_not_fit():
     net = make(replicas=2)
-    trace = net.forward(draw((4, 5)))
-    good = np.ones((2, 4, 3))
+    trace, good = net.forward(draw((4, 5))), np.ones((2, 4, 3))
     with pytest.raises(TypeError, match="`trace` must be a Trace"):
         net.backward(trace.output, good)
     for other in (make(), make((5, 7, 5, 3), replicas=2), make((5, 3), replicas=2)):
@@ -596,51 +454,22 @@ def test_backward_refuses_what_does_not_fit():
     [
         (lambda n: n.weights.pop(), "`weights` must be a list of 3 arrays"),
         (lambda n: n.biases.__setitem__(1, np.zeros(6)), r"`biases\[1\]` must be .*\(2, 6\)"),
-        (lambda n: n.weights.__setitem__(0, np.zeros((2, 7, 5))), r"`weights\[0\]`.*\(2, 5, 7\)"),
         (lambda n: n.weights.__setitem__(0, n.weights[0].astype("f4")), "dtype float64"),
-        (lambda n: n.weights.__setitem__(0, n.weights[0].tolist()), r"`weights\[0\]`"),
     ],
 )
 def test_parameters_that_no_longer_fit_are_named(change, message):
-    net = make(replicas=2)
-    trace = net.forward(draw((4, 5)))
+    net, x = make(replicas=2), draw((4, 5))
+    trace = net.forward(x)
     change(net)
-    for call in (
-        lambda: net.forward(draw((4, 5))),
-        lambda: net.predict(draw((4, 5))),
-        lambda: net.backward(trace, np.ones((2, 4, 3))),
-    ):
+    for call, argument in ((net.forward, (x,)), (net.predict, (x,)), (net.backward, (trace, x))):
         with pytest.raises(ValueError, match=message):
-            call()
+            call(*argument)
 
 
-def test_what_prints_has_no_address():
+def test_a_network_prints_what_is_not_by_default():
     net = make(replicas=2, dropout=0.25, output_activation="sigmoid")
-    trace = net.forward(draw((4, 5)))
     assert repr(net) == (
         "MLP(widths=(5, 7, 6, 3), activation='tanh', output_activation='sigmoid', "
         "dropout=0.25, replicas=2, dtype='float64')"
     )
     assert repr(make((2, 1))) == "MLP(widths=(2, 1), activation='tanh', dtype='float64')"
-    assert repr(trace) == "Trace(3 layers, output of shape (2, 4, 3))"
-    gradients = net.backward(trace, np.ones((2, 4, 3)))
-    assert repr(gradients) == "Gradients(3 layers, by inputs of shape (2, 4, 5))"
-
-
-def test_a_callable_is_an_activation():
-    net, same = make(activation=np.sin), make(activation=activations.from_callable(np.sin, np.cos))
-    x = draw((4, 5))
-    trace, exact = net.forward(x), same.forward(x)
-    np.testing.assert_array_equal(trace.output, exact.output)
-    ones = np.ones((4, 3))
-    ours, theirs = net.backward(trace, ones), same.backward(exact, ones)
-    np.testing.assert_allclose(ours.weights[0], theirs.weights[0], rtol=1e-8, atol=1e-10)
-
-
-def test_large_finite_weights_raise_no_warning_where_nothing_overflows():
-    net = make(weights=initializers.Constant(1e100))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        trace = net.forward(draw((4, 5)))
-        gradients = net.backward(trace, np.ones((4, 3)))
-    assert all(np.isfinite(g).all() for g in gradients.parameters())

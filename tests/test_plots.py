@@ -44,14 +44,12 @@ def test_banded_draws_as_measured_does():
     np.testing.assert_array_equal(band.get_paths()[0].vertices, again.get_paths()[0].vertices)
 
 
-def test_theory_is_a_line_with_thin_lines_for_its_band():
+def test_theory_is_a_line():
     _, ax = plots.figure()
-    plots.theory(ax, [1, 2], [3.0, 4.0], label="theory", band=[[2, 5], [3, 6]])
-    main, low, high = ax.lines
-    np.testing.assert_allclose(main.get_ydata(), [3, 4])
-    np.testing.assert_allclose(low.get_ydata(), [2, 3])
-    np.testing.assert_allclose(high.get_ydata(), [5, 6])
-    assert main.get_marker() == "None" and high.get_linewidth() < main.get_linewidth()
+    plots.theory(ax, [1, 2], [3.0, 4.0], label="theory")
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_ydata(), [3, 4])
+    assert line.get_marker() == "None" and line.get_linestyle() == "-"
 
 
 def test_no_two_series_differ_in_colour_alone():
@@ -198,7 +196,6 @@ IMAGES = functools.partial(plots.images, title="")
         (lambda ax: plots.measured(ax, [1], [[1]], label="", series=-1), "`series`"),
         (lambda ax: plots.banded(ax, [1, 2], np.ones((3, 3)), label=""), r"of shape \(3, 2\)"),
         (lambda ax: plots.theory(ax, [1, 2], [1.0]), "`values` must be"),
-        (lambda ax: plots.theory(ax, [1], [1.0], band=[[1, 2, 3]]), "`band` must be"),
         (lambda ax: plots.finish(ax, title="", x="", y="", log="z"), "`log` must be"),
         (lambda ax: plots.finish(ax, title="", x="", y="", legend="rihgt"), "mean 'right'"),
         (lambda ax: HISTOGRAMS({}), "`rows` must be"),

@@ -1,5 +1,6 @@
 """Probes against slow, literal definitions, and against SciPy's and NumPy's own."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -20,25 +21,17 @@ def draw(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-@pytest.mark.parametrize(
-    "probe",
-    [
-        probes.pooled_std,
-        probes.std_across_inputs,
-        probes.mean_square,
-        probes.mean_cosine,
-        probes.dead_fraction,
-        probes.rms,
-        probes.median_abs,
-        probes.gradient_norm,
-        probes.numerical_rank,
-        probes.effective_rank,
-        probes.distinct_units,
-        lambda a: probes.saturated_fraction(a, "tanh"),
-    ],
+EVERY = (
+    *("pooled_std", "std_across_inputs", "mean_square", "mean_cosine", "dead_fraction", "rms"),
+    *("median_abs", "gradient_norm", "numerical_rank", "effective_rank", "distinct_units"),
 )
-def test_a_replica_axis_gives_the_numbers_of_the_replicas(probe):
-    a = np.maximum(draw(2, 3, 5, 4), 0)
+
+
+@pytest.mark.parametrize("name", [*EVERY, "saturated_fraction"])
+def test_a_replica_axis_gives_the_numbers_of_the_replicas(name):
+    probe, a = getattr(probes, name), np.maximum(draw(2, 3, 5, 4), 0)
+    if name == "saturated_fraction":
+        probe = functools.partial(probe, activation="tanh")
     together = probe(a)
     assert together.shape == (2, 3)
     for index in np.ndindex(2, 3):
@@ -51,13 +44,6 @@ def test_pooled_spread_is_across_inputs_plus_between_units():
         probes.pooled_std(a) ** 2, a.var(axis=0).mean() + a.mean(axis=0).var(), rtol=1e-12
     )
     np.testing.assert_allclose(probes.std_across_inputs(a), a.std(axis=0).mean(), rtol=1e-12)
-
-
-def test_an_input_blind_layer_has_a_pooled_spread_but_none_across_inputs():
-    a = np.tile(draw(1, 50), (20, 1))
-    assert probes.pooled_std(a) > 0.5
-    assert probes.std_across_inputs(a) < 1e-15
-    np.testing.assert_allclose(probes.mean_cosine(a), 1)
 
 
 @given(BATCHES)
@@ -77,17 +63,16 @@ def test_mean_cosine_and_rms_survive_any_scale(scale):
 
 
 @given(BATCHES)
-def test_rms_and_median_are_numpys(values):
+def test_sizes_are_numpys(values):
     np.testing.assert_allclose(
         probes.rms(values), np.sqrt(np.mean(values**2)), rtol=1e-12, atol=1e-150
     )
     np.testing.assert_allclose(probes.median_abs(values), np.median(np.abs(values)))
     np.testing.assert_allclose(probes.mean_square(values), np.mean(values**2))
-
-
-def test_gradient_norm_is_the_frobenius_norm():
-    gradient = draw(7, 5)
-    np.testing.assert_allclose(probes.gradient_norm(gradient), np.linalg.norm(gradient))
+    np.testing.assert_allclose(
+        probes.gradient_norm(values), np.linalg.norm(values), rtol=1e-12, atol=1e-150
+    )
+    np.testing.assert_allclose(probes.dead_fraction(values), np.mean(~values.any(axis=0)))
 
 
 @pytest.mark.parametrize(
@@ -104,21 +89,13 @@ def test_saturated_is_within_one_percent_of_the_end(activation, inside, outside)
     assert probes.saturated_fraction(np.array([inside + outside]), activation) == 0.5
 
 
-def test_dead_is_zero_for_every_input():
-    a = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 2.0]])
-    assert probes.dead_fraction(a) == 0.5
-
-
 @pytest.mark.parametrize("rank", [0, 1, 3])
 def test_ranks_of_a_matrix_of_known_rank(rank):
     W = draw(8, 3)[:, :rank] @ draw(3, 6, seed=1)[:rank]
     assert probes.numerical_rank(W) == rank == np.linalg.matrix_rank(W)
     assert rank - 1 < probes.effective_rank(W) <= rank + 1e-6
-
-
-def test_numerical_rank_follows_its_tolerance():
-    W = np.diag([1.0, 1e-3, 1e-9])
-    assert [int(probes.numerical_rank(W, t)) for t in (1e-2, 1e-6, 1e-12)] == [1, 2, 3]
+    graded = np.diag([1.0, 1e-3, 1e-9])
+    assert [int(probes.numerical_rank(graded, t)) for t in (1e-2, 1e-6, 1e-12)] == [1, 2, 3]
 
 
 def test_effective_rank_is_the_exponential_of_scipys_entropy():
@@ -137,8 +114,8 @@ def test_distinct_units_counts_columns_with_their_biases():
     assert probes.distinct_units(draw(4, 30)) == 30
 
 
-@pytest.fixture(name="run")
-def _run():
+@pytest.fixture
+def run():
     net = network.MLP((6, 5, 4, 3), "tanh", replicas=7, seed=2)
     trace = net.forward(draw(10, 6))
     return net, trace, net.backward(trace, np.ones_like(trace.output))
@@ -153,6 +130,7 @@ def test_layer_statistics_hold_every_probe_of_every_layer(run):
     }
     for layer in range(3):
         a, delta = trace.activations[layer], gradients.deltas[layer]
+        W, b = net.weights[layer], net.biases[layer]
         expected = {
             "mean": a.mean(axis=(1, 2)),
             "std": probes.pooled_std(a),
@@ -163,9 +141,9 @@ def test_layer_statistics_hold_every_probe_of_every_layer(run):
             "delta rms": probes.rms(delta),
             "delta median": probes.median_abs(delta),
             "grad W norm": probes.gradient_norm(gradients.weights[layer]),
-            "rank": probes.numerical_rank(net.weights[layer]),
-            "effective rank": probes.effective_rank(net.weights[layer]),
-            "distinct units": probes.distinct_units(net.weights[layer], net.biases[layer]),
+            "rank": probes.numerical_rank(W),
+            "effective rank": probes.effective_rank(W),
+            "distinct units": probes.distinct_units(W, b),
         }
         for name, value in expected.items():
             np.testing.assert_array_equal(measured[name][layer], value, err_msg=name)
@@ -179,7 +157,6 @@ def test_layer_statistics_without_replicas_gradients_or_a_second_input():
     measured = probes.layer_statistics(net, net.forward(draw(1, 6)))
     assert set(measured.values) == {"mean", "std", "std across inputs", "q", "dead"}
     assert measured["std"].shape == (2,)
-    assert str(measured).splitlines()[0].split()[:3] == ["layer", "mean", "std"]
 
 
 def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
@@ -198,10 +175,8 @@ def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
     ("call", "error", "says"),
     [
         (lambda: probes.pooled_std([1.0, 2.0]), ValueError, "`a` must be an array of shape"),
-        (lambda: probes.pooled_std([[np.nan, 1]]), ValueError, "`a` must be finite"),
         (lambda: probes.mean_cosine(np.ones((1, 3))), ValueError, "at least two inputs"),
         (lambda: probes.saturated_fraction(np.ones((2, 2)), "relu"), ValueError, "one of 'tanh'"),
-        (lambda: probes.numerical_rank(np.eye(2), 0), ValueError, "`tolerance` must be"),
         (lambda: probes.distinct_units(np.eye(2), np.ones(3)), ValueError, "`b` must be"),
         (lambda: probes.layer_statistics("net", None), TypeError, "`net` must be"),
         (lambda: probes.LayerStatistics({"std": np.ones(2)})["sdt"], ValueError, "mean 'std'"),
@@ -210,8 +185,3 @@ def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
 def test_bad_input_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call()
-
-
-def test_parameters_is_a_bool(run):
-    with pytest.raises(TypeError, match="`parameters` must be True or False"):
-        probes.layer_statistics(run[0], run[1], parameters=1)

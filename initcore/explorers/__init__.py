@@ -1,4 +1,4 @@
-"""Live figures, one a chapter (floor 8): measured once by Python, drawn without a kernel.
+"""Live figures, one a chapter (level 8): measured once by Python, drawn without a kernel.
 
 Each is an anywidget with native controls. ``Scale(sd=0.5).show()`` shows it in a notebook, and
 ``reading()`` returns the numbers in it as a table. The page made from a notebook shows the same

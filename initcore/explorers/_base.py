@@ -1,4 +1,4 @@
-"""What all live figures share (floor 8): traits that Python and the page know, data, a still.
+"""What all live figures share (level 8): traits that Python and the page know, data, a still.
 
 A live figure is an anywidget. Python measured its numbers once (`Explorer.compute`, stored as JSON
 in ``data/``) and a small ES module draws them: ``kit.js``, which all share, and one of its own. So
@@ -21,7 +21,7 @@ import traitlets
 from matplotlib.figure import Figure
 
 from initcore import _checks, plots
-from initcore.tables import Table, fmt
+from initcore.tables import Table, fmt, quantiles
 
 FILES = resources.files("initcore.explorers")
 
@@ -109,7 +109,7 @@ def band(values: Any, digits: int = 3) -> dict[str, list]:
     >>> band([[1.0, 2.0, 3.0]])
     {'low': [1.1], 'mid': [2.0], 'high': [2.9]}
     """
-    low, mid, high = np.quantile(np.asarray(values, dtype=float), [0.05, 0.5, 0.95], axis=-1)
+    low, mid, high = quantiles(values)
     # the ends of a band need fewer digits than its middle
     return {
         "low": rounded(low, digits - 1),

@@ -13,7 +13,6 @@ from initcore.explorers._base import Explorer, band, control
 from initcore.tables import Table
 
 DEPTH = 6
-STREAM = 9  # of random numbers, which the stored data were drawn from
 #: What a net can break, by the names of the controls.
 BREAKS = {
     "dependent": "A1: a weight is ± its input's size",
@@ -48,7 +47,7 @@ def broken_net(
     [1.0, 3.0]
     """
     q = np.empty((depth + 1, replicas))
-    for r, rng in enumerate(network.replica_generators(seed, replicas, STREAM)):
+    for r, rng in enumerate(network.replica_generators(seed, replicas, network.BROKEN)):
         for_inputs, for_weights, for_biases = rng.spawn(3)
         a = for_inputs.standard_normal((batch, n)) + ("input_mean" in broken)
         q[0, r] = np.square(a).mean()

@@ -18,7 +18,6 @@ WIDTHS = (16, 32, 64, 128, 256, 512)
 MODES = {"fan_in": "fan_in", "fan_out": "fan_out", "fan_avg": "Glorot's fan_avg"}
 MODES |= {"fan_geo_avg": "geometric mean"}
 BATCH = REPLICAS = 20
-INPUTS = 1  # a stream of random numbers that no weight is drawn from
 
 
 class Compromise(Explorer):
@@ -151,7 +150,7 @@ def both_ways(
     unit = RandomNormal(stddev=1.0)
     net = network.MLP(sizes, "linear", weights=unit, replicas=replicas, seed=seed)
     drawn = [W.copy() for W in net.weights]
-    streams = network.replica_generators(seed, replicas, INPUTS)
+    streams = network.replica_generators(seed, replicas, network.INPUTS)
     ends = [[rng.standard_normal((batch, n)) for n in (sizes[0], sizes[-1])] for rng in streams]
     x, top = (np.stack(arrays) for arrays in zip(*ends))
     found = {}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from initcore import experiments, initializers, plots, training
 from initcore.explorers._base import Explorer, band, control, key, rounded
-from initcore.tables import Table, fmt
+from initcore.tables import Table, fmt, quantiles
 
 WIDTH, EPOCHS, REPLICAS = 64, 8, 8
 RATES = (0.001, 0.005, 0.02)
@@ -64,7 +64,7 @@ class Depth(Explorer):
 
     depth = control("Hidden layers", DEPTHS, 16)
     gain = control(
-        "Gain² = n Var(w)", GAINS, 1.0, texts=[f"{g:g}" + " (He)" * (g == 2) for g in GAINS]
+        "Gain² = n Var(w)", GAINS, 1.0, texts=["2 (He)" if g == 2 else f"{g:g}" for g in GAINS]
     )
 
     @classmethod
@@ -82,7 +82,7 @@ class Depth(Explorer):
     @classmethod
     def measure(cls, depth: int, gain: float) -> dict[str, Any]:
         """Train nets of this depth and gain, and send a signal through others."""
-        low, mid, high = np.quantile(train(depth, gain), [0.05, 0.5, 0.95])
+        low, mid, high = quantiles(train(depth, gain))
         found = experiments.propagate(
             {"net": ("relu", math.sqrt(gain))}, depth=depth, width=WIDTH, replicas=200
         )["net"]

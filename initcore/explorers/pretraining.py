@@ -12,7 +12,7 @@ from initcore.explorers._base import Explorer, control, key
 from initcore.explorers._digits import examples, pixels, to_image, to_text
 from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.network import MLP
-from initcore.tables import Table
+from initcore.tables import Table, quantiles
 from initcore.training import SGD
 
 LAYERS, WIDTH, REPLICAS, COMPONENTS = 5, 64, 8, 6
@@ -90,7 +90,7 @@ class Pretraining(Explorer):
                 pictures[i].append(to_text(draw @ B[0] + c[0]))
         found = {}
         for noise, error, texts in zip(NOISES, errors, pictures):
-            ends = np.quantile(error, [0.05, 0.5, 0.95], axis=-1).round(2) + 0.0
+            ends = quantiles(error).round(2) + 0.0
             of_digits = [list(layers) for layers in zip(*texts)]
             bands = dict(zip(("low", "mid", "high"), ends.tolist()))
             found[key(noise)] = bands | {"pictures": of_digits}

@@ -14,7 +14,6 @@ from initcore.initializers import RandomNormal
 from initcore.tables import Table
 
 WIDTH, INPUTS, CLASSES, BATCH, REPLICAS = 50, 100, 10, 100, 20
-DATA = 1  # a stream of random numbers that no weight is drawn from
 SDS = (0.01, 0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5, 1.0, 3.0)
 MEANING = {0.14: " = 1/√50", 0.2: " = √(2/50)"}
 DEPTHS = (5, 10, 20)
@@ -148,7 +147,7 @@ def classifier_at_start(activation: str, sd: float, depth: int) -> probes.LayerS
     widths = (INPUTS, *[WIDTH] * depth, CLASSES)
     normal = RandomNormal(stddev=sd)
     net = network.MLP(widths, activation, weights=normal, replicas=REPLICAS, seed=0)
-    streams = network.replica_generators(0, REPLICAS, DATA)
+    streams = network.replica_generators(0, REPLICAS, network.INPUTS)
     x = np.stack([rng.standard_normal((BATCH, INPUTS)) for rng in streams])
     y = np.stack([rng.integers(CLASSES, size=BATCH) for rng in streams])
     trace = net.forward(x)

@@ -12,7 +12,7 @@ from initcore import experiments, network, plots, probes, training
 from initcore.explorers._base import Explorer, control
 from initcore.initializers import Constant, GlorotUniform, RandomNormal
 from initcore.initializers import Zeros as ZeroWeights
-from initcore.tables import Table, fmt
+from initcore.tables import Table, fmt, quantiles
 
 LEVELS = ("zero", "constant", "random")
 # No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
@@ -122,9 +122,9 @@ class Zeros(Explorer):
             (right, {"accuracy": "test accuracy"}),
         ):
             for series, (name, label) in enumerate(names.items()):
-                quantiles = [case[name][end] for end in ("low", "mid", "high")]
+                band = [case[name][end] for end in ("low", "mid", "high")]
                 series = 2 if name == "accuracy" else series
-                plots.banded(ax, places, quantiles, label=label, series=series, line=True)
+                plots.banded(ax, places, band, label=label, series=series, line=True)
             ax.axvline(now, color="0.4", lw=1.0)
             ax.set_xticks(places, STEPS)
         linear = self.load()["shared"]["linear"]
@@ -223,8 +223,7 @@ def ends(values: Any, decimals: int = 0) -> dict[str, list]:
     >>> ends([[0.11, 0.123, 0.13]], 2)
     {'low': [0.11], 'mid': [0.12], 'high': [0.13]}
     """
-    quantiles = np.quantile(np.asarray(values, dtype=float), [0.05, 0.5, 0.95], axis=-1)
-    low, mid, high = (np.round(q, decimals).tolist() for q in quantiles)
+    low, mid, high = quantiles(values).round(decimals).tolist()
     return {"low": low, "mid": mid, "high": high}
 
 
