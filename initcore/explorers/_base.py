@@ -1,4 +1,4 @@
-"""What all live figures share (floor 8): traits that Python and the page know, data, a still.
+"""What all live figures share (level 8): traits that Python and the page know, data, a still.
 
 A live figure is an anywidget. Python measured its numbers once (`Explorer.compute`, stored as JSON
 in ``data/``) and a small ES module draws them: ``kit.js``, which all share, and one of its own. So
@@ -18,10 +18,11 @@ from typing import Any, ClassVar
 import anywidget
 import numpy as np
 import traitlets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from initcore import _checks, plots
-from initcore.tables import Table, fmt
+from initcore.tables import Table
 
 FILES = resources.files("initcore.explorers")
 
@@ -118,6 +119,44 @@ def band(values: Any, digits: int = 3) -> dict[str, list]:
     }
 
 
+def look_up(where: Any, data: Any, texts: dict[str, str]) -> Any:
+    """Return what stands at a path in nested data, as floats; of a list, that of each entry.
+
+    Examples
+    --------
+    >>> data = {"case": {"a": {"mid": [1, 2.5]}}}
+    >>> look_up("case/{name}/mid", data, {"name": "a"}), look_up("case/b/mid", data, {})
+    (array([1. , 2.5]), None)
+    >>> look_up([1, 2], data, {})
+    [1, 2]
+    """
+    if isinstance(where, list):
+        return [look_up(one, data, texts) for one in where]
+    if not isinstance(where, str):
+        return where
+    for name in where.format(**texts).split("/"):
+        data = data.get(name, {})
+    return None if isinstance(data, dict) else np.array(data, dtype=float)
+
+
+def draw(
+    ax: Axes,
+    x: Any,
+    one: dict[str, list],
+    *,
+    label: str,
+    theory: str | None = None,
+    series: int = 0,
+    line: bool = False,
+) -> None:
+    """Draw a measured series over `x`, and its theory if it has one, in a still picture."""
+    parts = {name: values[: len(x)] for name, values in one.items()}
+    ends = [parts[end] for end in ("low", "mid", "high")]
+    plots.banded(ax, x, ends, label=label, series=series, line=line)
+    if "theory" in parts:
+        plots.theory(ax, x, parts["theory"], label=theory, series=series)
+
+
 class Explorer(anywidget.AnyWidget):
     """A live figure. A child names itself, lists its controls as traits, and measures.
 
@@ -143,15 +182,29 @@ class Explorer(anywidget.AnyWidget):
         Python's numbers as JSON, which a notebook stores in one line: `load` returns them.
     controls : list of dict
         The controls in their order: key, label, kind, values, texts and start.
+    MEASURED : tuple of str
+        The controls whose values make a case of their own: one measurement each.
+    COLUMNS : dict
+        The table of the picture, by the heads of its columns: where the values stand in the data
+        (``"case/rms/mid"`` and ``"shared/…"``, or ``"cases/KEY/…"`` for another case), or a list
+        with a path or a value for each row. ``{name}`` is the value of a control. What is not in
+        the data has no column, and the table is as long as its shortest column.
+    FORMATS : dict of str to str
+        How Python prints columns: three significant digits unless named here.
     """
 
     NAME: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
+    MEASURED: ClassVar[tuple[str, ...]] = ()
+    COLUMNS: ClassVar[dict[str, str | list]] = {}
+    FORMATS: ClassVar[dict[str, str]] = {}
 
     name = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     data = traitlets.Unicode().tag(sync=True)
     controls = traitlets.List().tag(sync=True)
+    measured = traitlets.List().tag(sync=True)
+    columns = traitlets.List().tag(sync=True)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -173,6 +226,8 @@ class Explorer(anywidget.AnyWidget):
             title=self.TITLE,
             data=self.stored(),
             controls=[{"key": name, **about} for name, about in known.items()],
+            measured=list(self.MEASURED),
+            columns=[list(column) for column in self.COLUMNS.items()],
             **state,
         )
 
@@ -196,9 +251,6 @@ class Explorer(anywidget.AnyWidget):
         return f"{type(self).__name__}({state})"
 
     # --- the numbers ----------------------------------------------------------------------------
-
-    #: The controls whose values make a case of their own: one measurement each.
-    MEASURED: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def cases(cls) -> Iterator[tuple]:
@@ -238,9 +290,22 @@ class Explorer(anywidget.AnyWidget):
 
     # --- without a kernel or a screen -----------------------------------------------------------
 
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Return the columns of the table, as `COLUMNS` describes them."""
+        texts = {name: key(value) for name, value in self.state.items()}
+        data = self.load() | {"case": self.case()}
+        found = {
+            head.format(**texts): look_up(where, data, texts)
+            for head, where in self.COLUMNS.items()
+        }
+        there = {head: np.array(values) for head, values in found.items() if values is not None}
+        rows = min(map(len, there.values()))
+        return {head: values[:rows] for head, values in there.items()}
+
     def reading(self) -> Table:
         """Return the numbers in the picture as it is now: what the page shows as a table."""
-        raise NotImplementedError
+        columns = self.numbers()
+        return Table(columns, formats=dict.fromkeys(columns, ".3g") | self.FORMATS)
 
     def still(self) -> Figure:
         """Return the picture as it is now, for print and for readers without JavaScript."""
@@ -267,14 +332,3 @@ class Explorer(anywidget.AnyWidget):
         about = {"image/png": {"alt": alt, "width": plots.PIXELS}}
         # as text: not every kernel encodes it, and the browser's does not
         return data | {"image/png": base64.b64encode(self.to_png()).decode()}, about
-
-
-def numbers(values: Any, spec: str = ".3g") -> list[str]:
-    """Return numbers as text for a table, a dash where there is none.
-
-    Examples
-    --------
-    >>> numbers([0.12345, None])
-    ['0.123', '-']
-    """
-    return ["-" if value is None else fmt(value, spec) for value in values]

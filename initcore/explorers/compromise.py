@@ -9,9 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import network, plots, probes
-from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.explorers._base import Explorer, band, control, draw, rounded
 from initcore.initializers import RandomNormal, VarianceScaling
-from initcore.tables import Table
 
 LAYERS = 6
 WIDTHS = (16, 32, 64, 128, 256, 512)
@@ -38,6 +37,14 @@ class Compromise(Explorer):
     NAME: ClassVar[str] = "compromise"
     TITLE: ClassVar[str] = "The compromise: which fan keeps the signal, which the gradient?"
     MEASURED: ClassVar[tuple[str, ...]] = ("shape", "first", "second")
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "layer": list(range(LAYERS + 1)),
+        "units": "case/widths",
+        "signal": "case/{mode}/signal/mid",
+        "signal, theory": "case/{mode}/signal/theory",
+        "gradient": "case/{mode}/gradient/mid",
+        "gradient, theory": "case/{mode}/gradient/theory",
+    }
 
     shape = control(
         "Shape of the net",
@@ -68,23 +75,13 @@ class Compromise(Explorer):
             }
         return found
 
-    def reading(self) -> Table:
-        """Return the medians and the theory by layer; layer 0 is the input."""
-        case = self.case()
-        columns: dict[str, list] = {"layer": list(range(LAYERS + 1)), "units": case["widths"]}
-        for name, series in case[self.mode].items():
-            columns |= {name: series["mid"], f"{name}, theory": series["theory"]}
-        return Table(columns, formats=dict.fromkeys(list(columns)[2:], ".3g"))
-
     def still(self) -> Figure:
         """Draw both ways side by side."""
         layers = np.arange(LAYERS + 1)
         fig, axes = plots.figure(2, height=3.4, sharey=True)
         label = MODES[self.mode]
         for series, (ax, (name, ends)) in enumerate(zip(axes, self.case()[self.mode].items())):
-            quantiles = [ends[end] for end in ("low", "mid", "high")]
-            plots.banded(ax, layers, quantiles, label=name, series=series)
-            plots.theory(ax, layers, ends["theory"], series=series)
+            draw(ax, layers, ends, label=name, series=series)
             factor = ends["mid"][-1 if name == "signal" else 0]
             title = f"{label}: {name} × {factor:.2g}"
             plots.finish(ax, title=title, x="layer", y="mean square / at its start", log="y")

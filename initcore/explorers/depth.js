@@ -96,19 +96,18 @@ function build(ui) {
   });
 }
 
-function update(ui, read) {
+function update(ui, read, one) {
   const [depth, gain] = [read("depth"), read("gain")];
   const { bound, settings } = ui.data.shared;
   const column = ui.gains.map((one) => ui.data.cases[`${depth} ${one}`]);
-  const one = ui.data.cases[`${depth} ${gain}`];
   ui.move(depth, gain);
-  const of = (name, end) => column.map((each) => each[name][end]);
+  const of = (end) => column.map(({ ratio }) => ratio[end]);
   const edges = [0.42, 9.5];
   ui.chart.draw({
     "bound low": { x: edges, y: [1 / bound, 1 / bound] },
     "bound high": { x: edges, y: [bound, bound] },
-    "ratio theory": { x: ui.gains, y: of("ratio", "theory") },
-    ratio: { x: ui.gains, y: of("ratio", "mid"), low: of("ratio", "low"), high: of("ratio", "high") },
+    "ratio theory": { x: ui.gains, y: of("theory") },
+    ratio: { x: ui.gains, y: of("mid"), low: of("low"), high: of("high") },
     mine: { x: [gain], y: [one.ratio.mid] },
   });
   const { low, mid, high } = one.accuracy;
@@ -121,11 +120,7 @@ function update(ui, read) {
     `${percent(high)}%). Before training the RMS of z in the last layer is ` +
     `${number(one.ratio.mid, 2)} of layer 1's; theory says ${number(one.ratio.theory, 2)}, ` +
     `${inside ? "between" : "outside"} the dashed lines.`;
-  const head = ["gain²", "accuracy", "accuracy, 5%", "accuracy, 95%", "RMS ratio", "RMS ratio, theory"];
-  const columns = [of("accuracy", "mid"), of("accuracy", "low"), of("accuracy", "high")];
-  columns.push(of("ratio", "mid"), of("ratio", "theory"));
-  const rows = ui.gains.map((each, i) => [each, ...columns.map((values) => values[i])]);
-  return { says, head, rows };
+  return { says };
 }
 
 const note =
@@ -134,4 +129,4 @@ const note =
   "accuracy. Tap a place or use the sliders. Dashed: where theory expects the RMS of z to change a " +
   "hundredfold over the net. That factor is a choice, and the line is no law of training.";
 
-export default explorer({ build, update, note });
+export default explorer({ build, update, note, room: [6, 10.5] });

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import experiments, network, plots, probes, training
-from initcore.explorers._base import Explorer, control
+from initcore.explorers._base import Explorer, control, draw
 from initcore.initializers import Constant, GlorotUniform, RandomNormal
 from initcore.initializers import Zeros as ZeroWeights
-from initcore.tables import Table, fmt
+from initcore.tables import fmt
 
 LEVELS = ("zero", "constant", "random")
 # No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
@@ -67,6 +67,13 @@ class Zeros(Explorer):
     NAME: ClassVar[str] = "zeros"
     TITLE: ClassVar[str] = "Which zero is fatal? Set the blocks, then go through training"
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "first", "last", "biases")
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "step": list(STEPS),
+        "distinct units": "case/units/mid",
+        "effective rank": "case/rank/mid",
+        "test accuracy": "case/accuracy/mid",
+    }
+    FORMATS: ClassVar[dict[str, str]] = {"effective rank": ".1f", "test accuracy": ".2f"}
 
     activation = control(
         "Activation", list(SHOWN), "tanh", kind="radio", texts=list(SHOWN.values())
@@ -101,17 +108,6 @@ class Zeros(Explorer):
         middle = np.median(linear.history.validation_accuracy[-1])
         return {"steps": list(STEPS), "linear": round(float(middle), 2), "reasons": REASONS}
 
-    def reading(self) -> Table:
-        """Return the medians by step."""
-        case = self.case()
-        columns = {
-            "step": list(STEPS),
-            "distinct units": case["units"]["mid"],
-            "effective rank": case["rank"]["mid"],
-            "test accuracy": case["accuracy"]["mid"],
-        }
-        return Table(columns, formats={"effective rank": ".1f", "test accuracy": ".2f"})
-
     def still(self) -> Figure:
         """Draw units and rank, and the accuracy, over the steps."""
         case, places, now = self.case(), np.arange(len(STEPS)), STEPS.index(self.step)
@@ -121,9 +117,8 @@ class Zeros(Explorer):
             (right, {"accuracy": "test accuracy"}),
         ):
             for series, (name, label) in enumerate(names.items()):
-                quantiles = [case[name][end] for end in ("low", "mid", "high")]
                 series = 2 if name == "accuracy" else series
-                plots.banded(ax, places, quantiles, label=label, series=series, line=True)
+                draw(ax, places, case[name], label=label, series=series, line=True)
             ax.axvline(now, color="0.4", lw=1.0)
             ax.set_xticks(places, STEPS)
         linear = self.load()["shared"]["linear"]
