@@ -17,11 +17,6 @@ def factors(*broken):
     return found[1:] / found[:-1]
 
 
-def test_a_check_box_for_each_assumption():
-    assert list(Assumptions.traits_with_controls()) == list(BREAKS) == list(Assumptions.MEASURED)
-    assert len(list(Assumptions.cases())) == 2 ** len(BREAKS)
-
-
 @pytest.mark.parametrize("harmless", [(), ("pairs",), ("input_mean",)])
 def test_what_does_no_harm_alone(harmless):
     """Medians of 40 nets; a net's q scatters by about a seventh a layer, the median by less."""
@@ -52,11 +47,6 @@ def test_a_mean_of_the_weights_makes_the_mean_that_it_needs():
     assert 1.7 < found[0] < 2.2
     np.testing.assert_allclose(found[2:], 100, rtol=0.05)  # n² μ² = n, where units are alike
     assert factors("mean", "input_mean")[0] == pytest.approx(51.5, rel=0.05)
-
-
-def test_the_alternative_text_names_what_is_broken():
-    assert Assumptions().alt().startswith("Nothing broken:")
-    assert Assumptions(mean=True, biases=True).alt().startswith("A2 (mean), A4:")
 
 
 def mean_factors(broken, **options):

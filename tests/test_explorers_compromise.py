@@ -7,7 +7,7 @@ import pytest
 
 from initcore import network
 from initcore.explorers import Compromise
-from initcore.explorers.compromise import INPUTS, LAYERS, MODES, both_ways, predict, widths
+from initcore.explorers.compromise import INPUTS, LAYERS, MODES, both_ways
 from initcore.initializers import VarianceScaling
 
 
@@ -17,12 +17,6 @@ def ends(**state):
         [float(table[name][place]) for name in (way, f"{way}, theory")]
         for way, place in (("signal", LAYERS), ("gradient", 0))
     ]
-
-
-def test_the_widths_go_from_a_to_b_or_back_and_forth():
-    assert widths("taper", 512, 16)[::LAYERS] == [512, 16]
-    assert widths("taper", 64, 64) == [64] * (LAYERS + 1)
-    assert widths("zigzag", 16, 32) == [16, 32, 16, 32, 16, 32, 16]
 
 
 @pytest.mark.parametrize(
@@ -47,12 +41,6 @@ def test_only_the_arithmetic_mean_loses_in_pairs():
             assert measured == pytest.approx(expected, rel=0.12)
 
 
-def test_the_prediction_is_one_where_each_mode_promises_it():
-    sizes = widths("taper", 128, 16)
-    assert np.allclose(predict(sizes, "fan_in")[0], 1)
-    assert np.allclose(predict(sizes, "fan_out")[1], 1)
-
-
 def test_medians_lie_near_the_theory_in_every_case():
     """A layer of 16 units scatters by a third, one of 64 by a sixth; the median of 20 by less."""
     for name, case in Compromise.load()["cases"].items():
@@ -61,9 +49,6 @@ def test_medians_lie_near_the_theory_in_every_case():
             for way in case[mode].values():
                 off = np.abs(np.log(np.divide(way["mid"], way["theory"])))
                 assert off.max() < (0.6 if narrow else 0.25), (name, mode)
-
-
-# ---- what it measures --------------------------------------------------------------------------
 
 
 def mean_square(array):

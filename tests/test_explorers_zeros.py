@@ -12,7 +12,6 @@ from initcore.explorers.zeros import (
     STEPS,
     WEIGHTS,
     block_steps,
-    ends,
     reason,
 )
 
@@ -96,14 +95,6 @@ def test_constant_last_weights_act_as_zero_ones():
                 )
 
 
-def test_a_few_cases_measured_again():
-    for case in [("relu", "zero", "zero", "random"), ("sigmoid", "constant", "random", "zero")]:
-        again = Zeros.measure(*case)
-        for name, step in (("units", 0), ("rank", 0.11), ("accuracy", 0.011)):
-            for end in ("low", "mid", "high"):
-                np.testing.assert_allclose(again[name][end], stored(case)[name][end], atol=step)
-
-
 def test_a_linear_classifier_is_the_level():
     assert 0.94 < DATA["shared"]["linear"] < 0.99
 
@@ -115,7 +106,3 @@ def test_reading_and_alternative_text_follow_the_state():
     assert "After step 45: 1 distinct unit of 16, effective rank 0.0" in blocks.alt()
     titles = [ax.get_title(loc="left") for ax in blocks.still().axes]
     assert titles == ["1 distinct, effective rank 0.0", "accuracy 0.08"]
-
-
-def test_ends_round_to_decimals():
-    assert ends(np.full((1, 8), 0.956), 2) == {"low": [0.96], "mid": [0.96], "high": [0.96]}

@@ -1,4 +1,4 @@
-"""Live figures, one a chapter (floor 8): measured once by Python, drawn without a kernel.
+"""Live figures, one a chapter (level 8): measured once by Python, drawn without a kernel.
 
 Each is an anywidget with native controls. ``Scale(sd=0.5).show()`` shows it in a notebook, and
 ``reading()`` returns the numbers in it as a table. The page made from a notebook shows the same
@@ -29,18 +29,6 @@ __all__ = [
     "Zeros",
 ]
 
+_ALL = (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual)
 #: By the name of its files and of its page on the site, in the order of the chapters.
-EXPLORERS = {
-    cls.NAME: cls
-    for cls in (
-        Opening,
-        Pretraining,
-        Zeros,
-        Scale,
-        Assumptions,
-        Compromise,
-        Depth,
-        Gains,
-        Residual,
-    )  # fmt: skip
-}
+EXPLORERS = {cls.NAME: cls for cls in _ALL}

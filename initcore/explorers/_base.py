@@ -27,46 +27,36 @@ from initcore.tables import Table
 FILES = resources.files("initcore.explorers")
 
 
-def control(
-    label: str,
-    values: Any,
-    start: Any,
-    *,
-    kind: str = "range",
-    texts: Any = None,
-) -> traitlets.TraitType:
+def control(label: str, values: Any, start: Any, *, kind: str = "range") -> traitlets.TraitType:
     """Return a trait that the reader sets by a control, for the body of an `Explorer`.
 
     Parameters
     ----------
     label : str
         What stands beside the control.
-    values : sequence
-        The values that it can take, in order; for a check box ``(False, True)``.
+    values : sequence, or mapping to str
+        The values that it can take, in order; for a check box False and True. A mapping says how
+        they are shown and spoken; otherwise it is as ``format(value, "g")`` writes them.
     start : object
         The value at first.
     kind : {"range", "radio", "list", "check"}
         A slider, radio buttons, a list to choose from, or a check box.
-    texts : sequence of str, optional
-        How the values are shown and spoken; default: as ``format(value, "g")`` writes them.
 
     Raises
     ------
     ValueError
-        `start` is not one of `values`, or `texts` are not as many.
+        `start` is not one of `values`.
 
     Examples
     --------
     >>> control("Depth", (5, 10), 5).metadata["control"]["texts"]
     ['5', '10']
     """
-    values = list(values)
+    shown = values if isinstance(values, dict) else {value: key(value) for value in values}
+    values, texts = list(shown), list(shown.values())
     _checks.choice("kind", kind, ("range", "radio", "list", "check"))
     if start not in values:
         _checks.fail("start", f"one of {values}", start)
-    texts = [key(value) for value in values] if texts is None else list(texts)
-    if len(texts) != len(values):
-        _checks.fail("texts", f"a sequence of {len(values)} texts", texts)
     about = {"label": label, "kind": kind, "values": values, "texts": texts, "start": start}
     return traitlets.Enum(values, start).tag(sync=True, control=about)
 

@@ -25,7 +25,7 @@ function build(ui) {
     height: 270,
     series: [
       { key: "predicted", label: "predicted: (n Var(w))ˡ = 1", kind: "line", colour: 1, dash: "7 3" },
-      { key: "measured", label: "measured", kind: "points", colour: 0 },
+      { key: "q / q0", label: "measured", kind: "points", colour: 0 },
     ],
   });
 }
@@ -49,7 +49,7 @@ function update(ui, read, one) {
   const names = Object.keys(CALLED);
   const { low, mid, high } = one;
   ui.q.axes({ y: { domain: decades([...low, ...high], -1, 1) } });
-  ui.q.draw({ predicted: { x: LAYERS, y: PREDICTED }, measured: measured(LAYERS, one) });
+  ui.q.draw({ predicted: { x: LAYERS, y: PREDICTED }, "q / q0": measured(LAYERS, one) });
   const factors = mid.map((q, layer) => (layer ? q / mid[layer - 1] : 1));
   return {
     says: sentence(ui, names, names.map(read), mid),

@@ -81,7 +81,7 @@ def _broken_weights(rng: np.random.Generator, a: np.ndarray, broken: Collection[
 
 
 def _break(name: str) -> Any:
-    return control(BREAKS[name], (False, True), False, kind="check", texts=("kept", "broken"))
+    return control(BREAKS[name], {False: "kept", True: "broken"}, False, kind="check")
 
 
 class Assumptions(Explorer):

@@ -14,6 +14,7 @@ from initcore.initializers import RandomNormal, VarianceScaling
 
 LAYERS = 6
 WIDTHS = (16, 32, 64, 128, 256, 512)
+SHAPES = {"taper": "steadily from A to B units", "zigzag": "A and B units in turn"}
 MODES = {"fan_in": "fan_in", "fan_out": "fan_out", "fan_avg": "Glorot's fan_avg"}
 MODES |= {"fan_geo_avg": "geometric mean"}
 BATCH = REPLICAS = 20
@@ -46,18 +47,10 @@ class Compromise(Explorer):
         "gradient, theory": "case/{mode}/gradient/theory",
     }
 
-    shape = control(
-        "Shape of the net",
-        ("taper", "zigzag"),
-        "taper",
-        kind="radio",
-        texts=("steadily from A to B units", "A and B units in turn"),
-    )
+    shape = control("Shape of the net", SHAPES, "taper", kind="radio")
     first = control("A, units at the input", WIDTHS, 512)
     second = control("B, units at the output or in turn", WIDTHS, 32)
-    mode = control(
-        "n in Var(w) = 1/n", tuple(MODES), "fan_in", kind="radio", texts=tuple(MODES.values())
-    )
+    mode = control("n in Var(w) = 1/n", MODES, "fan_in", kind="radio")
 
     @classmethod
     def measure(cls, shape: str, first: int, second: int) -> dict[str, Any]:

@@ -89,8 +89,8 @@ function build(ui) {
     series: [
       { key: "bound low", kind: "line", colour: 1, dash: "7 3" },
       { key: "bound high", kind: "line", colour: 1, dash: "7 3" },
-      { key: "ratio theory", label: "theory", kind: "line", colour: 0 },
-      { key: "ratio", label: "200 nets", kind: "points", colour: 0 },
+      { key: "RMS ratio, theory", label: "theory", kind: "line", colour: 0 },
+      { key: "RMS ratio", label: "200 nets", kind: "points", colour: 0 },
       { key: "mine", label: "your gain²", kind: "points", colour: "ink", mark: "diamond" },
     ],
   });
@@ -106,8 +106,8 @@ function update(ui, read, one) {
   ui.chart.draw({
     "bound low": { x: edges, y: [1 / bound, 1 / bound] },
     "bound high": { x: edges, y: [bound, bound] },
-    "ratio theory": { x: ui.gains, y: of("theory") },
-    ratio: { x: ui.gains, y: of("mid"), low: of("low"), high: of("high") },
+    "RMS ratio, theory": { x: ui.gains, y: of("theory") },
+    "RMS ratio": { x: ui.gains, y: of("mid"), low: of("low"), high: of("high") },
     mine: { x: [gain], y: [one.ratio.mid] },
   });
   const { low, mid, high } = one.accuracy;

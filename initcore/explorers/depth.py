@@ -75,9 +75,7 @@ class Depth(Explorer):
     }
 
     depth = control("Hidden layers", DEPTHS, 16)
-    gain = control(
-        "Gain² = n Var(w)", GAINS, 1.0, texts=[f"{g:g}" + " (He)" * (g == 2) for g in GAINS]
-    )
+    gain = control("Gain² = n Var(w)", {g: key(g) for g in GAINS} | {2.0: "2 (He)"}, 1.0)
 
     @classmethod
     def shared(cls) -> dict[str, Any]:

@@ -15,7 +15,7 @@ function build(ui) {
       x: { label: "layer", domain: [-1, 52], ticks: [1, 10, 20, 30, 40, 50] },
       y: { label, log: true, domain: [0.1, 10] },
       level: 1,
-      series: pair(part, { theory: "theory", label: "20 nets", colour }),
+      series: pair(`rms ${part}`, { theory: "theory", label: "20 nets", colour }),
     });
   ui.parts = {
     z: chart("z", "The signal on its way up", "rms of z", 0),
@@ -27,7 +27,7 @@ function update(ui, read, one) {
   for (const [part, chart] of Object.entries(ui.parts)) {
     const { low, high, theory } = one[part];
     chart.axes({ y: { domain: decades([...low, ...high, ...theory], -1, 1) } });
-    chart.draw(both(part, ui.data.shared.layers, one[part]));
+    chart.draw(both(`rms ${part}`, ui.data.shared.layers, one[part]));
   }
   const biases = one.sigma_b ? `, biases of sd ${number(one.sigma_b)}` : "";
   const [z, delta] = [one.z.mid, one.delta.mid];

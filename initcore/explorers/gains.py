@@ -11,8 +11,8 @@ from initcore import activations, initializers, network, plots, theory
 from initcore.explorers._base import Explorer, band, control, draw, rounded
 from initcore.tables import fmt
 
-NAMES = ("relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid")
-SHOWN = ("ReLU", "ELU", "SELU", "GELU", "SiLU", "tanh", "sigmoid")
+NAMES = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU"}
+NAMES |= {"tanh": "tanh", "sigmoid": "sigmoid"}
 STARTS = {
     "lecun": "gain 1 (LeCun)",
     "he": "gain √2 (He)",
@@ -53,13 +53,13 @@ class Gains(Explorer):
         "rms delta, theory": "case/delta/theory",
     }
 
-    activation = control("Activation", NAMES, "gelu", kind="list", texts=SHOWN)
-    start = control("Start", tuple(STARTS), "forward", kind="list", texts=tuple(STARTS.values()))
+    activation = control("Activation", NAMES, "gelu", kind="list")
+    start = control("Start", STARTS, "forward", kind="list")
 
     @classmethod
     def shared(cls) -> dict[str, Any]:
-        """Return the layers that are measured, and how the activations are called."""
-        return {"layers": LAYERS.tolist(), "shown": dict(zip(NAMES, SHOWN))}
+        """Return the layers that are measured."""
+        return {"layers": LAYERS.tolist()}
 
     @classmethod
     def measure(cls, activation: str, start: str) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Gains(Explorer):
     @property
     def _name(self) -> str:
         """What is shown, in a few words."""
-        case, shown = self.case(), SHOWN[NAMES.index(self.activation)]
+        case, shown = self.case(), NAMES[self.activation]
         biases = f", biases of sd {case['sigma_b']:.3g}" if case["sigma_b"] else ""
         return f"{shown}, gain {case['gain']:.4g}{biases}"
 

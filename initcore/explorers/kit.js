@@ -61,14 +61,14 @@ function decades(values, low = Infinity, high = -Infinity) {
 /** A measured series as a chart draws it. */
 const measured = (x, { low, mid, high }) => ({ x, y: mid, low, high });
 
-/** A measured series and its theory, by the names that `pair` gives them. */
+/** A measured series and its theory, by the names of their columns, as `pair` has them. */
 function both(key, x, series) {
-  return { [key]: measured(x, series), [`${key} theory`]: series.theory && { x, y: series.theory } };
+  return { [key]: measured(x, series), [`${key}, theory`]: series.theory && { x, y: series.theory } };
 }
 
 /** The series of a chart that `both` draws: markers over a line. */
 function pair(key, { theory, label, colour, dash }) {
-  const line = { key: `${key} theory`, label: theory, kind: "line", colour, dash };
+  const line = { key: `${key}, theory`, label: theory, kind: "line", colour, dash };
   return [line, { key, label, kind: "points", colour }];
 }
 
@@ -127,7 +127,8 @@ const MARKS = {
  * A chart of series over a common x axis.
  *
  * x and y: { label, domain: [low, high], log }. What is off the y axis stands at its edge.
- * series: [{ key, label, kind, colour, mark, dash }], kind "points" (measured: a marker, and a band
+ * series: [{ key, label, kind, colour, mark, dash }], the key being the head of its column in the
+ * table, if there is one; kind "points" (measured: a marker, and a band
  * if there is one) or "line" (theory). draw({ key: { x: […], y: […], low: […], high: […] } })
  * draws; null is left out. chart.axes({ x, y }) changes the axes that the next draw has.
  */

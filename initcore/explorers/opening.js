@@ -112,7 +112,7 @@ function build(ui) {
     x: { label: "hidden layer", domain: [0.5, DEPTH + 0.5], ticks: LAYERS },
     y: { label: "spread", log: true, domain: [0.1, 1] },
     height: 140,
-    series: [{ key: "across", label: "", kind: "points", colour: 0 }],
+    series: [{ key: "spread across inputs", label: "", kind: "points", colour: 0 }],
   });
 
   ui.button = element("button", { type: "button" });
@@ -181,7 +181,7 @@ function update(ui, read, one) {
   );
   if (changed) {
     ui.spread.axes({ y: { domain: axis(ui, read("activation")) } });
-    ui.spread.draw({ across: measured(LAYERS, one.across) });
+    ui.spread.draw({ "spread across inputs": measured(LAYERS, one.across) });
   }
   return { says: `${activation}, ${weights}. ${tell(one, DEPTH)}` };
 }
@@ -191,4 +191,4 @@ const note =
   "or more). Chart: the spread across inputs over 359 digits, the median of 20 nets with a band from 5% to " +
   "95%; less than 1e−13 counts as 0 and stands at the edge.";
 
-export default explorer({ build, update, note, room: [3, 6] });
+export default explorer({ build, update, note });

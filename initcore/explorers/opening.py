@@ -53,14 +53,11 @@ class Opening(Explorer):
 
     weights = control(
         "Weights",
-        tuple(WEIGHTS),
+        {name: text for name, (text, _) in WEIGHTS.items()},
         "glorot_uniform",
         kind="radio",
-        texts=[text for text, _ in WEIGHTS.values()],
     )
-    activation = control(
-        "Activation", tuple(ACTIVATIONS), "tanh", kind="radio", texts=list(ACTIVATIONS.values())
-    )
+    activation = control("Activation", ACTIVATIONS, "tanh", kind="radio")
     digit = control("Digit", tuple(range(10)), 0, kind="radio")
 
     @classmethod

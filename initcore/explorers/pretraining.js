@@ -43,8 +43,8 @@ function build(ui) {
     series: [
       { key: "mean image", label: "mean image", kind: "line", colour: "ink", dash: "2 4" },
       { key: "PCA", label: "6 numbers (PCA)", kind: "line", colour: 2, dash: "7 3" },
-      { key: "without", label: "0.01 normal", kind: "points", colour: 1 },
-      { key: "chosen", label: "chosen start", kind: "points", colour: 0 },
+      { key: "0.01 normal", label: "0.01 normal", kind: "points", colour: 1 },
+      { key: "{stack}", label: "chosen start", kind: "points", colour: 0 },
     ],
   });
 }
@@ -66,8 +66,8 @@ function update(ui, read, one) {
   ui.errors.draw({
     "mean image": flat(shared["mean image"]),
     PCA: flat(shared.PCA),
-    without: measured(LAYERS, without),
-    chosen: measured(LAYERS, chosen),
+    "0.01 normal": measured(LAYERS, without),
+    "{stack}": measured(LAYERS, chosen),
   });
   const seen = noise === 0 ? "Without noise" : `With noise of standard deviation ${number(noise)}`;
   const last = (one) => number(one.mid[4], 2);

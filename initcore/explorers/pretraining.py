@@ -56,9 +56,8 @@ class Pretraining(Explorer):
     stack = control("Start", STACKS, "autoencoder stack", kind="radio")
     noise = control(
         "Noise on the activations (standard deviation)",
-        NOISES,
+        {noise: key(noise) if noise else "none" for noise in NOISES},
         0.01,
-        texts=["none", *(f"{noise:g}" for noise in NOISES[1:])],
     )
     digit = control("Digit", tuple(range(10)), 3, kind="radio")
 

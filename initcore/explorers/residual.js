@@ -10,8 +10,8 @@ function build(ui) {
     level: Math.E,
     height: 300,
     series: [
-      { key: "theory", label: "exact mean", kind: "line", colour: 0 },
-      { key: "measured", label: "50 nets: median, 5% to 95%", kind: "points", colour: 0 },
+      { key: "exact mean", label: "exact mean", kind: "line", colour: 0 },
+      { key: "mean square", label: "50 nets: median, 5% to 95%", kind: "points", colour: 0 },
     ],
   });
 }
@@ -43,7 +43,7 @@ function update(ui, read, one) {
     x: { domain: [-0.5, blocks + 0.5], ticks: x.filter((n) => n % Math.max(1, blocks / 8) === 0) },
     y: { domain: [0.5, decades([...one.high, ...one.theory], 0, 1)[1]] },
   });
-  ui.stream.draw({ theory: { x, y: one.theory }, measured: measured(x, one) });
+  ui.stream.draw({ "exact mean": { x, y: one.theory }, "mean square": measured(x, one) });
   const says =
     `${blocks} blocks, ${normalise ? "normalised branches" : "branches"} times ${SCALES[scale]}: ` +
     `the mean square ${scale === "0" ? "stays" : "goes from 1 to"} ${number(one.mid.at(-1), 2)}. ` +

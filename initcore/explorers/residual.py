@@ -11,8 +11,7 @@ from initcore import plots, probes
 from initcore.explorers._base import Explorer, band, control, draw, rounded
 
 BLOCKS = (4, 8, 16, 32, 64)
-SCALES = ("1", "1/sqrt(L)", "1/L", "0")
-SHOWN = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
+SCALES = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
 SETTINGS = {"width": 100, "replicas": 50, "seed": 0}
 
 
@@ -41,11 +40,9 @@ class Residual(Explorer):
         "exact mean": "case/theory",
     }
 
-    scale = control(
-        "Scale of the branches, α", SCALES, "1", kind="radio", texts=list(SHOWN.values())
-    )
+    scale = control("Scale of the branches, α", SCALES, "1", kind="radio")
     normalise = control(
-        "Normalise what a branch sees", (False, True), False, kind="check", texts=("no", "yes")
+        "Normalise what a branch sees", {False: "no", True: "yes"}, False, kind="check"
     )
     blocks = control("Blocks, L", BLOCKS, 16)
 
@@ -60,7 +57,7 @@ class Residual(Explorer):
     def _name(self) -> str:
         """What is shown, in a few words."""
         seen = ", normalised" if self.normalise else ""
-        return f"{self.blocks} blocks{seen}, α = {SHOWN[self.scale]}"
+        return f"{self.blocks} blocks{seen}, α = {SCALES[self.scale]}"
 
     def still(self) -> Figure:
         """Draw the stream and its exact mean."""

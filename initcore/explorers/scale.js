@@ -24,7 +24,7 @@ function build(ui) {
     title: "Spread of the activations",
     x: LAYER,
     y: { label: "standard deviation", log: true, domain: [0.1, 1] },
-    series: [...series("pooled", "pooled", 0), ...series("across", "across inputs", 1)],
+    series: [...series("pooled spread", "pooled", 0), ...series("spread across inputs", "across inputs", 1)],
   });
   ui.saturated = ui.chart({
     title: SATURATED,
@@ -36,7 +36,7 @@ function build(ui) {
     title: "Gradient with respect to z",
     x: LAYER,
     y: { label: "gradient", log: true, domain: [0.1, 1] },
-    series: [...series("rms", "RMS", 0), ...series("median", "median", 1)],
+    series: [...series("RMS gradient", "RMS", 0), ...series("median gradient", "median", 1)],
   });
 }
 
@@ -54,10 +54,16 @@ function update(ui, read, one) {
   }
   const { pooled, across, saturated } = one;
   const { rms, median } = one[`gradient ${depth}`];
-  ui.spread.draw({ ...both("pooled", layers, pooled), ...both("across", layers, across) });
+  ui.spread.draw({
+    ...both("pooled spread", layers, pooled),
+    ...both("spread across inputs", layers, across),
+  });
   ui.saturated.draw(saturated ? both("saturated", layers, saturated) : {});
   ui.saturated.title(saturated ? SATURATED : "A ReLU has no end to saturate at");
-  ui.gradient.draw({ ...both("rms", layers, rms), median: measured(layers, median) });
+  ui.gradient.draw({
+    ...both("RMS gradient", layers, rms),
+    "median gradient": measured(layers, median),
+  });
   const first = ({ mid }) => number(mid[0], 2);
   const last = ({ mid }) => number(mid[depth - 1], 2);
   const share = saturated?.mid[depth - 1];

@@ -9,13 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import losses, network, plots, probes, theory
-from initcore.explorers._base import Explorer, band, control, draw, rounded
+from initcore.explorers._base import Explorer, band, control, draw, key, rounded
 from initcore.initializers import RandomNormal
 
 WIDTH, INPUTS, CLASSES, BATCH, REPLICAS = 50, 100, 10, 100, 20
 DATA = 1  # a stream of random numbers that no weight is drawn from
-SDS = (0.01, 0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5, 1.0, 3.0)
-MEANING = {0.14: " = 1/√50", 0.2: " = √(2/50)"}
+ACTIVATIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
+SDS = {sd: key(sd) for sd in (0.01, 0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5, 1.0, 3.0)}
+SDS |= {0.14: "0.14 = 1/√50", 0.2: "0.2 = √(2/50)"}
 DEPTHS = (5, 10, 20)
 
 
@@ -49,19 +50,8 @@ class Scale(Explorer):
         "median gradient": "case/gradient {depth}/median/mid",
     }
 
-    activation = control(
-        "Activation",
-        ("tanh", "sigmoid", "relu"),
-        "tanh",
-        kind="radio",
-        texts=("tanh", "sigmoid", "ReLU"),
-    )
-    sd = control(
-        "Standard deviation of the weights",
-        SDS,
-        0.14,
-        texts=[f"{sd:g}{MEANING.get(sd, '')}" for sd in SDS],
-    )
+    activation = control("Activation", ACTIVATIONS, "tanh", kind="radio")
+    sd = control("Standard deviation of the weights", SDS, 0.14)
     depth = control("Hidden layers", DEPTHS, 5)
 
     @classmethod

@@ -19,8 +19,8 @@ function build(ui) {
     y: { label: "units", domain: [0, UNITS + 1], ticks: [0, 4, 8, 12, 16] },
     series: [
       now,
-      { key: "units", label: "distinct", kind: "points", colour: 0 },
-      { key: "rank", label: "effective rank", kind: "points", colour: 1 },
+      { key: "distinct units", label: "distinct", kind: "points", colour: 0 },
+      { key: "effective rank", label: "effective rank", kind: "points", colour: 1 },
     ],
   });
   ui.accuracy = ui.chart({
@@ -31,7 +31,7 @@ function build(ui) {
     series: [
       now,
       { key: "linear", label: "no hidden layer", kind: "line", colour: 3, dash: "7 3" },
-      { key: "accuracy", label: "accuracy", kind: "points", colour: 2 },
+      { key: "test accuracy", label: "accuracy", kind: "points", colour: 2 },
     ],
   });
 }
@@ -41,8 +41,12 @@ function update(ui, read, one) {
   const place = steps.indexOf(read("step"));
   const over = (series) => measured(ui.places, series);
   const now = (top) => ({ x: [place, place], y: [0, top] });
-  ui.units.draw({ now: now(UNITS + 1), units: over(one.units), rank: over(one.rank) });
-  ui.accuracy.draw({ now: now(1), linear: ui.level, accuracy: over(one.accuracy) });
+  ui.units.draw({
+    now: now(UNITS + 1),
+    "distinct units": over(one.units),
+    "effective rank": over(one.rank),
+  });
+  ui.accuracy.draw({ now: now(1), linear: ui.level, "test accuracy": over(one.accuracy) });
   const [units, rank, accuracy] = [one.units, one.rank, one.accuracy].map(({ mid }) => mid);
   const says =
     `${place ? `After step ${steps[place]}` : "Before training"}: ${units[place]} distinct ` +

@@ -75,9 +75,7 @@ class Zeros(Explorer):
     }
     FORMATS: ClassVar[dict[str, str]] = {"effective rank": ".1f", "test accuracy": ".2f"}
 
-    activation = control(
-        "Activation", list(SHOWN), "tanh", kind="radio", texts=list(SHOWN.values())
-    )
+    activation = control("Activation", SHOWN, "tanh", kind="radio")
     first = control("First weights", LEVELS, "zero", kind="radio")
     last = control("Last weights", LEVELS, "zero", kind="radio")
     biases = control("Hidden biases", LEVELS, "zero", kind="radio")
