@@ -36,7 +36,10 @@ function build(ui) {
     title: "Gradient with respect to z",
     x: LAYER,
     y: { label: "gradient", log: true, domain: [0.1, 1] },
-    series: [...series("RMS gradient", "RMS", 0), ...series("median gradient", "median", 1)],
+    series: [
+      ...series("RMS gradient", "RMS", 0),
+      { key: "median gradient", label: "median", kind: "points", colour: 1 },
+    ],
   });
 }
 
