@@ -21,7 +21,7 @@ AGAIN = {
     "pretraining": [("autoencoder stack",), ("RBM stack",), ("tanh, Glorot",)],
     "zeros": [("relu", "zero", "zero", "random"), ("sigmoid", "constant", "random", "zero")],
     "scale": [("tanh", 0.01), ("sigmoid", 0.14)],
-    "assumptions": [(False,) * 7, (True,) * 7],
+    "assumptions": [tuple(i == one for i in range(7)) for one in range(8)] + [(True,) * 7],
     "compromise": [("taper", 16, 32), ("zigzag", 64, 256)],
     "depth": [(2, 2.0), (8, 8.0)],
     "gains": [("relu", "lecun"), ("gelu", "both")],

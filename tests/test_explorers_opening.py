@@ -5,7 +5,7 @@ import pytest
 
 from initcore import theory
 from initcore.explorers import Opening
-from initcore.explorers.opening import ACTIVATIONS, DEPTH, LEAST, SHOWN, WEIGHTS
+from initcore.explorers.opening import ACTIVATIONS, DEPTH, LEAST, SHOWN
 
 CASES = Opening.load()["cases"]
 
@@ -59,9 +59,7 @@ def test_zeros_answer_nothing():
 
 
 def test_every_case_has_all_dots_and_the_digits_are_there():
-    shared = Opening.load()["shared"]
-    assert [len(digit) for digit in shared["digits"]] == [64] * 10
-    assert set(CASES) == {f"{w} {a}" for w in WEIGHTS for a in ACTIVATIONS}
+    assert [len(digit) for digit in Opening.load()["shared"]["digits"]] == [64] * 10
     for case in CASES.values():
         rows = [row for digit in case["units"] for row in digit]
         assert len(rows) == 10 * DEPTH and {len(row) for row in rows} == {2 * SHOWN}

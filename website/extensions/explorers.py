@@ -1,13 +1,11 @@
 """Sphinx extension: the live figures of the pages, which need no kernel.
 
-- The output of a cell that shows an anywidget becomes ``<div class="explorer">``, which holds the
-  output's still picture. The widget's module, style and state go to ``_static/explorers/``, each
-  under a name made from its content, and ``explorers/host.js`` brings them to life.
-- ``{explorer}`` puts a figure of `initcore.explorers` on a page that is no notebook. Its content
-  is the still picture.
-- Every figure of `initcore.explorers` also gets a page of its own, ``embed/NAME.html``, for an
-  ``<iframe>`` elsewhere.
-- Other widgets need a running kernel. Their still picture stays, with a line that says so.
+- The output of a cell that shows an anywidget becomes ``<div class="explorer">`` around its still
+  picture. Module, style and state go to ``_static/explorers/``, each under a name made from its
+  content, and ``explorers/host.js`` brings them to life. Other widgets need a running kernel:
+  their still picture stays, with a line that says so.
+- ``{explorer} NAME`` puts a figure on a page that is no notebook, around a still picture.
+- Every figure also gets a page of its own, ``embed/NAME.html``, for an ``<iframe>`` elsewhere.
 """
 
 from __future__ import annotations
@@ -193,9 +191,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_css_file("explorers/host.css")
     app.connect("html-page-context", add_host)
     app.connect("build-finished", embed)
-    return {
-        "version": "1",
-        "env_version": 1,
-        "parallel_read_safe": True,
-        "parallel_write_safe": True,
-    }
+    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
