@@ -129,22 +129,12 @@ def look_up(where: Any, data: Any, texts: dict[str, str]) -> Any:
     return None if isinstance(data, dict) else np.array(data, dtype=float)
 
 
-def draw(
-    ax: Axes,
-    x: Any,
-    one: dict[str, list],
-    *,
-    label: str,
-    theory: str | None = None,
-    series: int = 0,
-    line: bool = False,
-) -> None:
+def draw(ax: Axes, x: Any, one: dict[str, list], *, theory: str | None = None, **look: Any) -> None:
     """Draw a measured series over `x`, and its theory if it has one, in a still picture."""
     parts = {name: values[: len(x)] for name, values in one.items()}
-    ends = [parts[end] for end in ("low", "mid", "high")]
-    plots.banded(ax, x, ends, label=label, series=series, line=line)
+    plots.banded(ax, x, [parts[end] for end in ("low", "mid", "high")], **look)
     if "theory" in parts:
-        plots.theory(ax, x, parts["theory"], label=theory, series=series)
+        plots.theory(ax, x, parts["theory"], label=theory, series=look.get("series", 0))
 
 
 class Explorer(anywidget.AnyWidget):

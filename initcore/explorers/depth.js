@@ -61,12 +61,9 @@ function makeMap(ui, depths, gains) {
   draw("kept", ui.data.shared.line.depth.map(() => 2));
   const marker = shape("rect", { class: "ie-depth-mine", width: COLUMN, height: ROW });
   svg.append(cells, lines, texts, axes, marker);
-  const sample = (kind, text) => {
-    const drawn = shape("svg", { width: 26, height: 12, "aria-hidden": "true" });
-    drawn.append(shape("path", { class: `ie-depth-${kind}`, d: "M1 6H25" }));
-    return element("span", { class: "ie-key ie-depth-lines" }, drawn, text);
-  };
-  const keys = element("span", {}, sample("kept", "RMS kept"), sample("bound", "RMS ×100, ÷100"));
+  const sample = (kind) => shape("path", { class: `ie-depth-${kind}`, d: "M1 6H25" });
+  const keys = element("span", { class: "ie-depth-lines" });
+  keys.append(legend(sample("kept"), "RMS kept"), legend(sample("bound"), "RMS ×100, ÷100"));
   const named = element("span", { class: "ie-chart-title" }, title);
   box.append(element("figcaption", {}, named, keys), svg);
   ui.figure.append(box);

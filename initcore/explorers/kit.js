@@ -115,6 +115,13 @@ function ticks({ domain: [low, high], log }, most) {
   return found;
 }
 
+/** An entry of a legend: what is drawn, in 26 by 12 pixels, and its name. */
+function legend(drawn, name) {
+  const sample = shape("svg", { width: 26, height: 12, "aria-hidden": "true" });
+  sample.append(drawn);
+  return element("span", { class: "ie-key" }, sample, name);
+}
+
 const MARKS = {
   // around (x, y), one for each series, as no figure may depend on colour alone
   circle: (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z`,
@@ -146,14 +153,12 @@ function makeChart(ui, { parent = ui.figure, title, x, y, series, height = 250, 
     if (one.dash) look["stroke-dasharray"] = one.dash;
     const band = shape("path", { class: "ie-band" });
     const path = shape("path", { ...look, "data-series": one.key });
-    const sample = shape("svg", { width: 26, height: 12, "aria-hidden": "true" });
-    sample.append(shape("path", { ...look, d: one.kind === "line" ? "M1 6H25" : mark(13, 6) }));
+    const sample = shape("path", { ...look, d: one.kind === "line" ? "M1 6H25" : mark(13, 6) });
     for (const drawn of [band, path, sample])
       drawn.style.setProperty("--ie-c", `var(--ie-${one.colour ?? index})`);
     plot.append(band, path);
     parts[one.key] = { ...one, mark, band, path };
-    if (!one.label) return;
-    keys.append(element("span", { class: "ie-key" }, sample, one.label));
+    if (one.label) keys.append(legend(sample, one.label));
   });
   caption.append(keys);
   box.append(caption, svg);

@@ -96,12 +96,8 @@ function play(ui, playing) {
 
 function build(ui) {
   const box = element("div", { class: "ie-opening" });
-  const sample = (kind, text) => {
-    const drawn = shape("svg", { width: 16, height: 14, "aria-hidden": "true" });
-    drawn.append(shape("circle", { class: `ie-opening-${kind}`, cx: 8, cy: 7, r: 5 }));
-    return element("span", { class: "ie-key" }, drawn, text);
-  };
-  const keys = [sample("positive", " positive"), sample("negative", " negative")];
+  const sample = (kind) => shape("circle", { class: `ie-opening-${kind}`, cx: 13, cy: 6, r: 5 });
+  const keys = ["positive", "negative"].map((kind) => legend(sample(kind), kind));
   const title = element("span", { class: "ie-chart-title" }, "Activations of one net, layer by layer");
   box.append(element("p", { class: "ie-opening-keys" }, title, ...keys));
   ui.figure.append(box);

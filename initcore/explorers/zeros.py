@@ -110,13 +110,10 @@ class Zeros(Explorer):
         """Draw units and rank, and the accuracy, over the steps."""
         case, places, now = self.case(), np.arange(len(STEPS)), STEPS.index(self.step)
         fig, (left, right) = plots.figure(2, height=3.4)
-        for ax, names in (
-            (left, {"units": "distinct units", "rank": "effective rank"}),
-            (right, {"accuracy": "test accuracy"}),
-        ):
-            for series, (name, label) in enumerate(names.items()):
-                series = 2 if name == "accuracy" else series
-                draw(ax, places, case[name], label=label, series=series, line=True)
+        draw(left, places, case["units"], label="distinct units", line=True)
+        draw(left, places, case["rank"], label="effective rank", series=1, line=True)
+        draw(right, places, case["accuracy"], label="test accuracy", series=2, line=True)
+        for ax in (left, right):
             ax.axvline(now, color="0.4", lw=1.0)
             ax.set_xticks(places, STEPS)
         linear = self.load()["shared"]["linear"]
