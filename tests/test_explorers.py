@@ -86,6 +86,8 @@ def test_every_state_can_be_read_and_told(kind):
         described = {head.format(**state) for head in kind.COLUMNS}
         missing = described - set(table.columns)
         assert not missing or (kind.NAME, state["activation"]) == ("scale", "relu"), missing
+        for high in (head for head in table.columns if head.endswith("95%")):
+            assert (table[high] >= table[high.replace("95%", "5%")]).all(), high
         assert len(table) and not re.search(r"\b(nan|inf)\b", str(table), re.IGNORECASE), state
         assert len(figure.alt()) >= 40 and "nan" not in figure.alt()
 

@@ -305,25 +305,18 @@ function makeControl(model, { key, label, kind, values, texts }) {
 /** The numbers behind the picture, folded, and made when they are looked at. */
 function makeTable(title) {
   const table = element("table");
-  let [lines, cells] = [[[]], []]; // the head first
+  let lines = [[]]; // the head first
   const box = element("div", { class: "ie-scroll", tabindex: "0", role: "group" }, table);
   box.setAttribute("aria-label", title);
   const details = element("details", { class: "ie-numbers" }, element("summary", {}, title), box);
-  const cell = (line, i) =>
-    line && i ? element("td") : element("th", { scope: line ? "row" : "col" });
+  const cell = (text, line, i) =>
+    line && i ? element("td", {}, text) : element("th", { scope: line ? "row" : "col" }, text);
+  const row = (values, line) =>
+    element("tr", {}, ...values.map((value, i) => cell(number(value), line, i)));
   const show = () => {
     if (!details.open) return;
-    if (cells.length !== lines.length || cells[0].length !== lines[0].length) {
-      cells = lines.map((values, line) => values.map((_, i) => cell(line, i)));
-      const [first, ...rest] = cells.map((each) => element("tr", {}, ...each));
-      table.replaceChildren(element("thead", {}, first), element("tbody", {}, ...rest));
-    }
-    lines.forEach((values, line) =>
-      values.forEach((value, i) => {
-        const text = number(value);
-        if (cells[line][i].textContent !== text) cells[line][i].textContent = text;
-      }),
-    );
+    const [first, ...rest] = lines.map(row);
+    table.replaceChildren(element("thead", {}, first), element("tbody", {}, ...rest));
   };
   details.addEventListener("toggle", show);
   const write = (now) => {
