@@ -37,11 +37,11 @@ FRAME = 1000 / 60  # milliseconds
 SWEEP = """async (events) => {
     const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
     const moves = [];
-    for (const input of document.querySelectorAll(".ie-controls input")) {
-        const values = input.type === "range" ? Number(input.max) + 1 : 1;
+    for (const input of document.querySelectorAll(".ie-controls :is(input, select)")) {
+        const values = input.type === "range" ? Number(input.max) + 1 : input.options?.length ?? 1;
         for (let value = 0; value < values; value += 1)
             moves.push(() => {
-                if (input.type === "range") input.value = value;
+                if (input.type === "range" || input.options) input.value = value;
                 else input.checked = input.type === "radio" || !input.checked;
                 const kind = input.type === "range" ? "input" : "change";
                 const event = new Event(kind, { bubbles: true });
@@ -91,9 +91,9 @@ def keys(page: Page, kind: type[Explorer]) -> list[float]:
                 page.locator(f"input[data-key={name}]:checked").focus()
                 presses = ["ArrowDown"] * len(about["values"])  # around
             else:
-                page.locator(f"input[name={name}]").focus()
+                page.locator(f".ie-controls [name={name}]").focus()
                 presses = ["Space"] * 2
-            if about["kind"] == "range":
+            if about["kind"] in ("range", "list"):
                 page.keyboard.press("Home")
                 there = len(about["values"]) - 1
                 presses = ["ArrowRight"] * there + ["ArrowLeft"] * there

@@ -7,50 +7,26 @@ import pytest
 
 from initcore import network
 from initcore.explorers import Compromise
-from initcore.explorers.compromise import LAYERS, MODES, both_ways, predict, widths
-from initcore.initializers import VarianceScaling
-
-
-def ends(**state):
-    table = Compromise(**state).reading()
-    return [
-        [float(table[name][place]) for name in (way, f"{way}, theory")]
-        for way, place in (("signal", LAYERS), ("gradient", 0))
-    ]
-
-
-def test_the_widths_go_from_a_to_b_or_back_and_forth():
-    assert widths("taper", 512, 16)[::LAYERS] == [512, 16]
-    assert widths("taper", 64, 64) == [64] * (LAYERS + 1)
-    assert widths("zigzag", 16, 32) == [16, 32, 16, 32, 16, 32, 16]
+from initcore.explorers.compromise import MODES, both_ways, predict
 
 
 @pytest.mark.parametrize(
-    ("mode", "signal", "gradient"),
-    [("fan_in", 1, 1 / 16), ("fan_out", 16, 1), ("fan_geo_avg", 4, 1 / 4)],
+    ("mode", "state", "signal", "gradient"),
+    [
+        # the chapter's net from 512 to 32 units: the widths in between cancel
+        ("fan_in", {}, 1, 1 / 16),
+        ("fan_out", {}, 16, 1),
+        ("fan_geo_avg", {}, 4, 1 / 4),
+        # three pairs of 64 and 256 units: only the arithmetic mean loses, 0.64 each
+        ("fan_avg", {"shape": "zigzag", "first": 64, "second": 256}, 0.64**3, 0.64**3),
+        ("fan_in", {"shape": "zigzag", "first": 64, "second": 256}, 1, 1),
+    ],
 )
-def test_a_taper_costs_the_ratio_of_its_ends(mode, signal, gradient):
-    """The chapter's net from 512 to 32 units; the widths in between cancel."""
-    (forward, forward_theory), (backward, backward_theory) = ends(mode=mode)
-    assert forward_theory == pytest.approx(signal, rel=0.005)
-    assert backward_theory == pytest.approx(gradient, rel=0.005)
-    assert forward == pytest.approx(signal, rel=0.1)
-    assert backward == pytest.approx(gradient, rel=0.1)
-
-
-def test_only_the_arithmetic_mean_loses_in_pairs():
-    """Three pairs of 64 and 256 units: 0.64 each, in both directions."""
-    for mode in MODES:
-        expected = 0.64**3 if mode == "fan_avg" else 1.0
-        for measured, theory in ends(shape="zigzag", first=64, second=256, mode=mode):
-            assert theory == pytest.approx(expected, rel=0.005)
-            assert measured == pytest.approx(expected, rel=0.12)
-
-
-def test_the_prediction_is_one_where_each_mode_promises_it():
-    sizes = widths("taper", 128, 16)
-    assert np.allclose(predict(sizes, "fan_in")[0], 1)
-    assert np.allclose(predict(sizes, "fan_out")[1], 1)
+def test_what_a_mode_keeps_from_end_to_end(mode, state, signal, gradient):
+    table = Compromise(mode=mode, **state).reading()
+    for way, end, expected in (("signal", -1, signal), ("gradient", 0, gradient)):
+        assert table[f"{way}, theory"][end] == pytest.approx(expected, rel=0.005)
+        assert table[way][end] == pytest.approx(expected, rel=0.12)
 
 
 def test_medians_lie_near_the_theory_in_every_case():
@@ -61,9 +37,6 @@ def test_medians_lie_near_the_theory_in_every_case():
             for way in case[mode].values():
                 off = np.abs(np.log(np.divide(way["mid"], way["theory"])))
                 assert off.max() < (0.6 if narrow else 0.25), (name, mode)
-
-
-# ---- what it measures --------------------------------------------------------------------------
 
 
 def mean_square(array):
@@ -102,14 +75,9 @@ def test_both_ways_has_the_expected_factors():
     """Means over 400 nets within 7 standard errors of the exact expectations: below 1e-10."""
     sizes = (20, 60, 30, 60)
     for mode, ways in both_ways(sizes, batch=4, replicas=400, seed=1).items():
-        variances = [
-            VarianceScaling(1.0, mode).variance(shape) for shape in zip(sizes[:-1], sizes[1:])
-        ]
-        forward = np.cumprod([1.0, *np.multiply(sizes[:-1], variances)])
-        backward = np.cumprod([1.0, *np.multiply(sizes[1:], variances)[::-1]])[::-1]
-        for name, expected in (("forward", forward), ("backward", backward)):
-            error = ways[name].std(axis=1) / np.sqrt(400)
-            assert (abs(ways[name].mean(axis=1) - expected) <= 7 * error + 1e-12).all()
+        for found, expected in zip(ways.values(), predict(list(sizes), mode)):
+            error = found.std(axis=1) / np.sqrt(400)
+            assert (abs(found.mean(axis=1) - expected) <= 7 * error + 1e-12).all()
             assert (error < 0.03 * expected).all()  # so that the band can fail
 
 

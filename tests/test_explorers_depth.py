@@ -49,19 +49,3 @@ def test_the_line_is_where_the_expected_rms_changes_by_the_bound():
         depth, gain = np.array(line["depth"]), np.array(line[end])
         # rounded to three digits, which the power enlarges
         assert np.allclose(np.log((gain / 2) ** ((depth - 1) / 2) / factor), 0, atol=0.1)
-
-
-def test_short_and_stable_training_measured_again():
-    for case in ((2, 2.0), (4, 1.0), (8, 8.0)):
-        again = Depth.measure(*case)["accuracy"]
-        stored = CASES[f"{case[0]} {case[1]:g}"]["accuracy"]
-        assert all(again[end] == pytest.approx(stored[end], abs=0.0501) for end in stored)
-
-
-def test_verdicts_and_bad_input():
-    assert Depth(depth=30, gain=1.0).verdict() == "fails"
-    assert Depth(depth=4, gain=2.0).verdict() == "trains"
-    with pytest.raises(ValueError, match="Argument `depth` must be one of"):
-        Depth(depth=3)
-    with pytest.raises(ValueError, match="Argument `gain` must be one of"):
-        Depth(gain=3.0)

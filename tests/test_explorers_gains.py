@@ -17,12 +17,10 @@ PHI = {
 
 
 def mean_square(function, q):
-    """Return the mean of a function's square over a normal z of mean square q."""
-
-    def weighted(z):
-        return float(function(q**0.5 * z)) ** 2 * stats.norm.pdf(z)
-
-    return sum(integrate.quad(weighted, *half, limit=200)[0] for half in ((-9, 0), (0, 9)))
+    """Return the mean of a function's square over a normal z of mean square q, kinked at 0."""
+    z = np.linspace(1e-12, 9, 10_001)
+    halves = (np.square(jax.vmap(function)(q**0.5 * half)) for half in (-z, z))
+    return integrate.simpson(sum(halves) * stats.norm.pdf(z), x=z)
 
 
 @pytest.mark.parametrize(("name", "q"), [*zip(NAMES, (1, 1, 1, 4, 16, 1, 64))])
@@ -32,11 +30,6 @@ def test_both_keeps_the_signal_and_the_deltas(name, q):
         kept = gain**2 * mean_square(PHI[name], q) + sigma_b**2
         assert kept == pytest.approx(q, rel=1e-6)
         assert gain**2 * mean_square(jax.grad(PHI[name]), q) == pytest.approx(1, rel=1e-6)
-
-
-def test_where_nothing_keeps_both():
-    with pytest.raises(ValueError, match="no such q for softplus"):
-        both("softplus")
 
 
 def test_the_signal_is_scaled_and_shifted_as_said():
@@ -70,13 +63,3 @@ def test_medians_follow_the_theory(name, start):
         if name not in ("gelu", "silu") or start == "both":  # elsewhere one draw decides the way
             spread = np.log(high / low) / 2 / 1.645
             assert (np.abs(np.log(mid / stored)) < 0.1 + 2 * spread).all()
-
-
-def test_reading_and_alternative_text_follow_the_state():
-    dying = Gains(activation="gelu", start="he")
-    table = dying.reading()
-    assert table["layer"].tolist() == LAYERS.tolist() and len(table.columns) == 9
-    assert table["rms z"][-1] < 1e-5 < 1 < table["rms z"][0]
-    assert "GELU, gain 1.414: the rms of z goes from 1.4 in layer 1 to" in dying.alt()
-    assert "biases of sd" in Gains(start="both").alt()
-    assert [ax.get_yscale() for ax in dying.still().axes] == ["log", "log"]

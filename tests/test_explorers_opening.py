@@ -5,26 +5,13 @@ import pytest
 
 from initcore import theory
 from initcore.explorers import Opening
-from initcore.explorers.opening import ACTIVATIONS, DEPTH, FLOOR, SHOWN, WEIGHTS
+from initcore.explorers.opening import ACTIVATIONS, DEPTH, LEAST, SHOWN
 
 CASES = Opening.load()["cases"]
 
 
 def across(weights, activation):
     return np.array(CASES[f"{weights} {activation}"]["across"]["mid"])
-
-
-@pytest.mark.parametrize("case", [("normal_1", "relu"), ("glorot_uniform", "sigmoid")])
-def test_stored_numbers_are_those_measured(case):
-    """Bands to their last digit; the dots to one of their 99 steps."""
-    stored, fresh = CASES[" ".join(case)], Opening.measure(*case)
-    for name in ("rms", "across"):
-        for end, digits in (("low", 2), ("mid", 3), ("high", 2)):
-            tolerance = 1.01 * 10.0 ** (1 - digits)
-            np.testing.assert_allclose(stored[name][end], fresh[name][end], rtol=tolerance)
-    both = [np.array([list("".join(d)) for d in c["units"]], dtype=int) for c in (stored, fresh)]
-    values = [10 * c[:, ::2] + c[:, 1::2] for c in both]
-    assert np.abs(values[0] - values[1]).max() <= 1
 
 
 def test_small_weights_divide_the_spread_as_theory_says():
@@ -42,7 +29,7 @@ def test_sigmoid_is_lit_but_blind():
     spread = across("normal_0.01", "sigmoid")
     there = spread[spread > 0]
     np.testing.assert_allclose(there[1:] / there[:-1], 0.02, rtol=0.1)
-    assert (spread == 0).any() and there.min() >= FLOOR
+    assert (spread == 0).any() and there.min() >= LEAST
     assert min(CASES["normal_0.01 sigmoid"]["rms"]["mid"]) > 0.49
     last = {digit[-1] for digit in CASES["normal_0.01 sigmoid"]["units"]}
     assert len(last) == 1, "the dots of the last layer are the same for all digits"
@@ -72,9 +59,7 @@ def test_zeros_answer_nothing():
 
 
 def test_every_case_has_all_dots_and_the_digits_are_there():
-    shared = Opening.load()["shared"]
-    assert [len(digit) for digit in shared["digits"]] == [64] * 10
-    assert set(CASES) == {f"{w} {a}" for w in WEIGHTS for a in ACTIVATIONS}
+    assert [len(digit) for digit in Opening.load()["shared"]["digits"]] == [64] * 10
     for case in CASES.values():
         rows = [row for digit in case["units"] for row in digit]
         assert len(rows) == 10 * DEPTH and {len(row) for row in rows} == {2 * SHOWN}
@@ -85,12 +70,3 @@ def test_values_are_shares_of_full_size():
     assert values.shape == (DEPTH, SHOWN)
     assert values.min() == 0 and values[-1].max() == 1  # off the scale: full size
     assert Opening(digit=3).values().min() < 0
-
-
-def test_errors_name_the_control():
-    with pytest.raises(
-        ValueError, match="`weights` must be one of .*'he_normal'.* Received: weights='He'"
-    ):
-        Opening(weights="He")
-    with pytest.raises(ValueError, match="`digit` must be one of"):
-        Opening(digit=10)

@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge
 
 from initcore import datasets, experiments
 from initcore.explorers import Pretraining
-from initcore.explorers._digits import examples, pixels, to_image
+from initcore.explorers._digits import pixels, to_image
 from initcore.explorers.pretraining import (
     LAYERS,
     NOISES,
@@ -23,18 +23,6 @@ ALL = DATA["cases"] | {WITHOUT: DATA["shared"]["without"]}
 
 def pixels_of(pictures):
     return np.array([[to_image(text) for text in of_digit] for of_digit in pictures])
-
-
-@pytest.mark.parametrize("stack", [WITHOUT, "tanh, Glorot"])
-def test_stored_numbers_are_those_measured(stack):
-    """To a hundredth; the pictures to one of their 16 steps."""
-    fresh = Pretraining.measure(stack)
-    assert fresh.keys() == ALL[stack].keys()
-    for noise, stored in ALL[stack].items():
-        for end in ("low", "mid", "high"):
-            np.testing.assert_allclose(stored[end], fresh[noise][end], atol=0.0101)
-        apart = pixels_of(stored["pictures"]) - pixels_of(fresh[noise]["pictures"])
-        assert np.abs(apart).max() <= 1 / 16
 
 
 def test_readout_is_that_of_a_ridge_regression():
@@ -65,17 +53,11 @@ def test_a_unit_that_never_moves_is_not_read():
     np.testing.assert_allclose(c.ravel(), [0], atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([[1.0]], [[1.0], [2.0]]), "activations"),
-        (([[1.0], [2.0]], [1.0, 2.0]), "images"),
-        (([[1.0], [2.0]], [[1.0], [2.0]], -0.1), "noise"),
-    ],
-)
-def test_readout_refuses_bad_input(arguments, message):
-    with pytest.raises((ValueError, TypeError), match=f"`{message}`"):
-        noisy_readout(*arguments)
+def test_readout_refuses_bad_input():
+    with pytest.raises(ValueError, match="`activations` must be an array with 2 rows"):
+        noisy_readout([[1.0]], [[1.0], [2.0]])
+    with pytest.raises(ValueError, match="`noise` must be at least 0"):
+        noisy_readout([[1.0], [2.0]], [[1.0], [2.0]], -0.1)
 
 
 def test_pixels_are_the_digits_from_0_to_1():
@@ -109,17 +91,6 @@ def test_pca_is_that_of_the_covariance():
     assert pca_error(train, test, 64) == pytest.approx(0, abs=1e-12)
 
 
-def test_the_levels_are_those_of_the_chapter():
-    train, test = pixels()
-    shared = DATA["shared"]
-    assert shared["mean image"] == pytest.approx(
-        np.square(test.x - train.x.mean(axis=0)).sum(axis=1).mean(), abs=0.006
-    )
-    assert shared["PCA"] == pytest.approx(pca_error(train.x, test.x, 6), abs=0.006)
-    stored = np.array([to_image(text) for text in shared["digits"]])
-    np.testing.assert_array_equal(stored, test.x[examples(test.y)])
-
-
 def test_small_weights_lose_the_digit_to_noise_and_to_nothing_else():
     """No noise: all is there. Noise of 0.01 is far above the spread of layer 2 (1e-4)."""
     assert max(ALL[WITHOUT]["0"]["mid"]) <= 0.01
@@ -141,10 +112,3 @@ def test_errors_grow_with_the_layer_and_with_the_noise(stack):
     assert np.all(np.diff(mid, axis=1) >= -0.01) and np.all(np.diff(mid, axis=0) >= -0.01)
     for case in ALL[stack].values():
         assert pixels_of(case["pictures"]).shape == (10, LAYERS, 64)
-
-
-def test_errors_name_the_control():
-    with pytest.raises(ValueError, match="`noise` must be one of"):
-        Pretraining(noise=0.5)
-    with pytest.raises(TypeError, match="of the controls stack, noise, digit"):
-        Pretraining(layer=1)

@@ -34,16 +34,6 @@ def test_large_weights_of_tanh_saturate_and_part_the_gradients():
     assert rms[0] > 5 * rms[-1] and median[0] < rms[0] / 1000
 
 
-def test_a_relu_does_not_saturate():
-    assert "saturated" not in Scale(activation="relu").reading().columns
-
-
-def test_classifier_at_start_is_a_net_of_the_asked_depth():
-    found = classifier_at_start("tanh", 0.5, 2)
-    assert found["delta rms"].shape == found["saturated"].shape == (3, 20)
-    assert len(set(found["delta rms"][0])) == 20
-
-
 @pytest.mark.parametrize("sd", [0.05, 0.14, 0.3])
 def test_rms_of_the_deltas_grows_by_the_root_of_chi(sd):
     """The mean square over 20 nets: 12 of its standard errors (t, 19 degrees of freedom: 1e-9).

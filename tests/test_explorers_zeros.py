@@ -7,12 +7,9 @@ from initcore import experiments, probes, training
 from initcore.explorers import Zeros
 from initcore.explorers.zeros import (
     BIASES,
-    RATES,
     REASONS,
-    STEPS,
     WEIGHTS,
     block_steps,
-    ends,
     reason,
 )
 
@@ -70,19 +67,6 @@ def test_the_reason_is_what_happens(case):
         assert units["low"][0] == 16
 
 
-def test_as_many_starts_learn_as_before():
-    """Of the 18 without constant last weights, which are nine more that act as zero ones."""
-    learn = {
-        activation: sum(
-            stored(case)["accuracy"]["mid"][-1] > 0.9
-            for case in CASES
-            if case[0] == activation and case[2] != "constant"
-        )
-        for activation in RATES
-    }
-    assert learn == {"tanh": 14, "sigmoid": 14, "relu": 12}
-
-
 def test_constant_last_weights_act_as_zero_ones():
     """Equal to a unit of the last stored digit; the rank of zero weights is rounding alone."""
     for case in CASES:
@@ -94,28 +78,3 @@ def test_constant_last_weights_act_as_zero_ones():
                 np.testing.assert_allclose(
                     stored(case)[name]["mid"][1:], other[name]["mid"][1:], atol=step
                 )
-
-
-def test_a_few_cases_measured_again():
-    for case in [("relu", "zero", "zero", "random"), ("sigmoid", "constant", "random", "zero")]:
-        again = Zeros.measure(*case)
-        for name, step in (("units", 0), ("rank", 0.11), ("accuracy", 0.011)):
-            for end in ("low", "mid", "high"):
-                np.testing.assert_allclose(again[name][end], stored(case)[name][end], atol=step)
-
-
-def test_a_linear_classifier_is_the_level():
-    assert 0.94 < DATA["shared"]["linear"] < 0.99
-
-
-def test_reading_and_alternative_text_follow_the_state():
-    blocks = Zeros(activation="relu", first="zero", last="random", biases="zero", step=45)
-    table = blocks.reading()
-    assert table["step"].tolist() == list(STEPS) == DATA["shared"]["steps"]
-    assert "After step 45: 1 distinct unit of 16, effective rank 0.0" in blocks.alt()
-    titles = [ax.get_title(loc="left") for ax in blocks.still().axes]
-    assert titles == ["1 distinct, effective rank 0.0", "accuracy 0.08"]
-
-
-def test_ends_round_to_decimals():
-    assert ends(np.full((1, 8), 0.956), 2) == {"low": [0.96], "mid": [0.96], "high": [0.96]}

@@ -29,18 +29,6 @@ __all__ = [
     "Zeros",
 ]
 
+_ALL = (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual)
 #: By the name of its files and of its page on the site, in the order of the chapters.
-EXPLORERS = {
-    cls.NAME: cls
-    for cls in (
-        Opening,
-        Pretraining,
-        Zeros,
-        Scale,
-        Assumptions,
-        Compromise,
-        Depth,
-        Gains,
-        Residual,
-    )  # fmt: skip
-}
+EXPLORERS = {cls.NAME: cls for cls in _ALL}

@@ -18,54 +18,45 @@ from typing import Any, ClassVar
 import anywidget
 import numpy as np
 import traitlets
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from initcore import _checks, plots
-from initcore.tables import Table, fmt, quantiles
+from initcore.tables import Table, quantiles
 
 FILES = resources.files("initcore.explorers")
 
 
-def control(
-    label: str,
-    values: Any,
-    start: Any,
-    *,
-    kind: str = "range",
-    texts: Any = None,
-) -> traitlets.TraitType:
+def control(label: str, values: Any, start: Any, *, kind: str = "range") -> traitlets.TraitType:
     """Return a trait that the reader sets by a control, for the body of an `Explorer`.
 
     Parameters
     ----------
     label : str
         What stands beside the control.
-    values : sequence
-        The values that it can take, in order; for a check box ``(False, True)``.
+    values : sequence, or mapping to str
+        The values that it can take, in order; for a check box False and True. A mapping says how
+        they are shown and spoken; otherwise it is as ``format(value, "g")`` writes them.
     start : object
         The value at first.
     kind : {"range", "radio", "list", "check"}
         A slider, radio buttons, a list to choose from, or a check box.
-    texts : sequence of str, optional
-        How the values are shown and spoken; default: as ``format(value, "g")`` writes them.
 
     Raises
     ------
     ValueError
-        `start` is not one of `values`, or `texts` are not as many.
+        `start` is not one of `values`.
 
     Examples
     --------
     >>> control("Depth", (5, 10), 5).metadata["control"]["texts"]
     ['5', '10']
     """
-    values = list(values)
+    shown = values if isinstance(values, dict) else {value: key(value) for value in values}
+    values, texts = list(shown), list(shown.values())
     _checks.choice("kind", kind, ("range", "radio", "list", "check"))
     if start not in values:
         _checks.fail("start", f"one of {values}", start)
-    texts = [key(value) for value in values] if texts is None else list(texts)
-    if len(texts) != len(values):
-        _checks.fail("texts", f"a sequence of {len(values)} texts", texts)
     about = {"label": label, "kind": kind, "values": values, "texts": texts, "start": start}
     return traitlets.Enum(values, start).tag(sync=True, control=about)
 
@@ -118,6 +109,34 @@ def band(values: Any, digits: int = 3) -> dict[str, list]:
     }
 
 
+def look_up(where: Any, data: Any, texts: dict[str, str]) -> Any:
+    """Return what stands at a path in nested data, as floats; of a list, that of each entry.
+
+    Examples
+    --------
+    >>> data = {"case": {"a": {"mid": [1, 2.5]}}}
+    >>> look_up("case/{name}/mid", data, {"name": "a"}), look_up("case/b/mid", data, {})
+    (array([1. , 2.5]), None)
+    >>> look_up([1, 2], data, {})
+    [1, 2]
+    """
+    if isinstance(where, list):
+        return [look_up(one, data, texts) for one in where]
+    if not isinstance(where, str):
+        return where
+    for name in where.format(**texts).split("/"):
+        data = data.get(name, {})
+    return None if isinstance(data, dict) else np.array(data, dtype=float)
+
+
+def draw(ax: Axes, x: Any, one: dict[str, list], *, theory: str | None = None, **look: Any) -> None:
+    """Draw a measured series over `x`, and its theory if it has one, in a still picture."""
+    parts = {name: values[: len(x)] for name, values in one.items()}
+    plots.banded(ax, x, [parts[end] for end in ("low", "mid", "high")], **look)
+    if "theory" in parts:
+        plots.theory(ax, x, parts["theory"], label=theory, series=look.get("series", 0))
+
+
 class Explorer(anywidget.AnyWidget):
     """A live figure. A child names itself, lists its controls as traits, and measures.
 
@@ -145,16 +164,30 @@ class Explorer(anywidget.AnyWidget):
         Python's numbers as JSON, which a notebook stores in one line: `load` returns them.
     controls : list of dict
         The controls in their order: key, label, kind, values, texts and start.
+    MEASURED : tuple of str
+        The controls whose values make a case of their own: one measurement each.
+    COLUMNS : dict
+        The table of the picture, by the heads of its columns: where the values stand in the data
+        (``"case/rms/mid"`` and ``"shared/…"``, or ``"cases/KEY/…"`` for another case), or a list
+        with a path or a value for each row. ``{name}`` is the value of a control. What is not in
+        the data has no column, and the table is as long as its shortest column.
+    FORMATS : dict of str to str
+        How Python prints columns: three significant digits unless named here.
     """
 
     NAME: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
     HEIGHTS: ClassVar[tuple[int, int]] = (0, 0)
+    MEASURED: ClassVar[tuple[str, ...]] = ()
+    COLUMNS: ClassVar[dict[str, str | list]] = {}
+    FORMATS: ClassVar[dict[str, str]] = {}
 
     name = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     data = traitlets.Unicode().tag(sync=True)
     controls = traitlets.List().tag(sync=True)
+    measured = traitlets.List().tag(sync=True)
+    columns = traitlets.List().tag(sync=True)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -176,6 +209,8 @@ class Explorer(anywidget.AnyWidget):
             title=self.TITLE,
             data=self.stored(),
             controls=[{"key": name, **about} for name, about in known.items()],
+            measured=list(self.MEASURED),
+            columns=[list(column) for column in self.COLUMNS.items()],
             **state,
         )
 
@@ -199,9 +234,6 @@ class Explorer(anywidget.AnyWidget):
         return f"{type(self).__name__}({state})"
 
     # --- the numbers ----------------------------------------------------------------------------
-
-    #: The controls whose values make a case of their own: one measurement each.
-    MEASURED: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def cases(cls) -> Iterator[tuple]:
@@ -241,9 +273,22 @@ class Explorer(anywidget.AnyWidget):
 
     # --- without a kernel or a screen -----------------------------------------------------------
 
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Return the columns of the table, as `COLUMNS` describes them."""
+        texts = {name: key(value) for name, value in self.state.items()}
+        data = self.load() | {"case": self.case()}
+        found = {
+            head.format(**texts): look_up(where, data, texts)
+            for head, where in self.COLUMNS.items()
+        }
+        there = {head: np.array(values) for head, values in found.items() if values is not None}
+        rows = min(map(len, there.values()))
+        return {head: values[:rows] for head, values in there.items()}
+
     def reading(self) -> Table:
         """Return the numbers in the picture as it is now: what the page shows as a table."""
-        raise NotImplementedError
+        columns = self.numbers()
+        return Table(columns, formats=dict.fromkeys(columns, ".3g") | self.FORMATS)
 
     def still(self) -> Figure:
         """Return the picture as it is now, for print and for readers without JavaScript."""
@@ -270,14 +315,3 @@ class Explorer(anywidget.AnyWidget):
         about = {"image/png": {"alt": alt, "width": plots.PIXELS}}
         # as text: not every kernel encodes it, and the browser's does not
         return data | {"image/png": base64.b64encode(self.to_png()).decode()}, about
-
-
-def numbers(values: Any, spec: str = ".3g") -> list[str]:
-    """Return numbers as text for a table, a dash where there is none.
-
-    Examples
-    --------
-    >>> numbers([0.12345, None])
-    ['0.123', '-']
-    """
-    return ["-" if value is None else fmt(value, spec) for value in values]

@@ -25,16 +25,9 @@ function build(ui) {
     height: 270,
     series: [
       { key: "predicted", label: "predicted: (n Var(w))ˡ = 1", kind: "line", colour: 1, dash: "7 3" },
-      { key: "measured", label: "measured", kind: "points", colour: 0 },
+      { key: "q / q0", label: "measured", kind: "points", colour: 0 },
     ],
   });
-}
-
-/** The decades that hold the band, and at least one to either side of the prediction. */
-function domain({ low, high }) {
-  const power = (value) => Math.log10(value);
-  const first = Math.min(-1, Math.floor(power(Math.min(...low))));
-  return [10 ** first, 10 ** Math.max(1, Math.ceil(power(Math.max(...high))))];
 }
 
 /** What repairing one broken assumption at a time would change in the last layer. */
@@ -52,22 +45,16 @@ function repairs(ui, names, broken, q) {
   return [costly, harmless];
 }
 
-function update(ui, read) {
+function update(ui, read, one) {
   const names = Object.keys(CALLED);
-  const broken = names.map((name) => read(name));
-  const one = ui.data.cases[broken.join(" ")];
   const { low, mid, high } = one;
-  ui.q.axes({ y: { domain: domain(one) } });
-  ui.q.draw({
-    predicted: { x: LAYERS, y: PREDICTED },
-    measured: { x: LAYERS, y: mid, low, high },
-  });
-  const head = ["layer", "predicted", "q / q0", "5%", "95%", "factor of the layer"];
-  const rows = LAYERS.map((layer, i) => {
-    const factor = i ? mid[i] / mid[i - 1] : 1;
-    return [layer, 1, mid[i], low[i], high[i], factor];
-  });
-  return { says: sentence(ui, names, broken, mid), head, rows };
+  ui.q.axes({ y: { domain: decades([...low, ...high], -1, 1) } });
+  ui.q.draw({ predicted: { x: LAYERS, y: PREDICTED }, "q / q0": measured(LAYERS, one) });
+  const factors = mid.map((q, layer) => (layer ? q / mid[layer - 1] : 1));
+  return {
+    says: sentence(ui, names, names.map(read), mid),
+    more: { "factor of the layer": factors },
+  };
 }
 
 function sentence(ui, names, broken, mid) {
@@ -89,4 +76,4 @@ const note =
   "Markers: the median of 40 nets of 100 units, with a band from 5% to 95%. Dashed: the derivation's " +
   "formula. The vertical axis changes with what is broken.";
 
-export default explorer({ build, update, note });
+export default explorer({ build, update, note, room: [6, 14] });

@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import network, plots
-from initcore.explorers._base import Explorer, band, control
-from initcore.tables import Table
+from initcore.explorers._base import Explorer, band, control, draw
 
 DEPTH = 6
 #: What a net can break, by the names of the controls.
@@ -81,7 +80,7 @@ def _broken_weights(rng: np.random.Generator, a: np.ndarray, broken: Collection[
 
 
 def _break(name: str) -> Any:
-    return control(BREAKS[name], (False, True), False, kind="check", texts=("kept", "broken"))
+    return control(BREAKS[name], {False: "kept", True: "broken"}, False, kind="check")
 
 
 class Assumptions(Explorer):
@@ -102,6 +101,13 @@ class Assumptions(Explorer):
     TITLE: ClassVar[str] = "The assumption breaker: when does q stay as predicted?"
     HEIGHTS: ClassVar[tuple[int, int]] = (745, 1055)
     MEASURED: ClassVar[tuple[str, ...]] = tuple(BREAKS)
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "layer": list(range(DEPTH + 1)),
+        "predicted": [1.0] * (DEPTH + 1),
+        "q / q0": "case/mid",
+        "5%": "case/low",
+        "95%": "case/high",
+    }
 
     dependent = _break("dependent")
     mean = _break("mean")
@@ -116,26 +122,17 @@ class Assumptions(Explorer):
         """Measure the nets that break what is True, in the order of the controls."""
         return band(broken_net([name for name, is_so in zip(BREAKS, broken) if is_so]))
 
-    def reading(self) -> Table:
-        """Return q over that at the input, by layer, and the factor of each layer."""
-        case = self.case()
-        mid = case["mid"]
-        columns: dict[str, list] = {
-            "layer": list(range(DEPTH + 1)),
-            "predicted": [1.0] * (DEPTH + 1),
-            "q / q0": mid,
-            "5%": case["low"],
-            "95%": case["high"],
-            "factor of the layer": [1.0, *(new / old for old, new in zip(mid, mid[1:]))],
-        }
-        return Table(columns, formats=dict.fromkeys(list(columns)[1:], ".3g"))
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Return the columns of the table; the factors of the layers are not in the data."""
+        columns = super().numbers()
+        q = columns["q / q0"]
+        return columns | {"factor of the layer": np.append(1.0, q[1:] / q[:-1])}
 
     def still(self) -> Figure:
         """Draw q by layer over its prediction."""
         case, layers = self.case(), np.arange(DEPTH + 1)
         fig, ax = plots.figure(height=3.6)
-        quantiles = [case[end] for end in ("low", "mid", "high")]
-        plots.banded(ax, layers, quantiles, label="measured", series=0)
+        draw(ax, layers, case, label="measured")
         plots.theory(ax, layers, np.ones(DEPTH + 1), label="n Var(w) to the power l", series=1)
         title = f"{self._broken()}: q is {case['mid'][-1]:.2g} times its prediction"
         plots.finish(ax, title=title, x="layer", y="q / q₀", log="y")

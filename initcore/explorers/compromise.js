@@ -9,13 +9,9 @@ const CALLED = {
 };
 
 /** The decades that hold both ways of all modes, so that the modes can be compared. */
-function decades(one) {
-  const values = Object.keys(CALLED).flatMap((mode) =>
-    WAYS.flatMap((way) => [...one[mode][way].low, ...one[mode][way].high]),
-  );
-  const powers = values.map(Math.log10);
-  const low = Math.min(-1, Math.floor(Math.min(...powers)));
-  return [10 ** low, 10 ** Math.max(1, Math.ceil(Math.max(...powers)))];
+function domain(one) {
+  const series = Object.keys(CALLED).flatMap((mode) => WAYS.map((way) => one[mode][way]));
+  return decades(series.flatMap(({ low, high }) => [...low, ...high]), -1, 1);
 }
 
 function build(ui) {
@@ -27,10 +23,7 @@ function build(ui) {
       x: { label: "layer (0: the input)", domain: [-0.3, 6.3], ticks: [0, 1, 2, 3, 4, 5, 6] },
       y: { label: "mean square / at its start", log: true, domain: [0.1, 10] },
       level: 1,
-      series: [
-        { key: `${key} theory`, label: "theory", kind: "line", colour, dash: colour ? "7 3" : "" },
-        { key, label: "measured", kind: "points", colour },
-      ],
+      series: pair(key, { theory: "theory", label: "measured", colour, dash: colour ? "7 3" : "" }),
     });
   ui.charts = {
     signal: chart("Signal: read to the right", "signal", 0),
@@ -60,42 +53,28 @@ function verdict(signal, gradient) {
   return lost ? "It loses some of both" : "It keeps neither: one grows as the other shrinks";
 }
 
-function update(ui, read) {
-  const [shape, first, second] = [read("shape"), read("first"), read("second")];
+function update(ui, read, one) {
   const mode = read("mode");
-  const name = `${shape} ${first} ${second}`;
-  const one = ui.data.cases[name];
   const layers = one.widths.map((_, layer) => layer);
-  if (ui.for !== name) {
-    ui.for = name;
-    const y = { domain: decades(one) };
+  if (ui.one !== one) {
+    ui.one = one;
+    const y = { domain: domain(one) };
     for (const way of WAYS) ui.charts[way].axes({ y });
     ui.units.textContent = `Units by layer: ${one.widths.join(", ")}`;
   }
-  const columns = { units: one.widths };
-  for (const way of WAYS) {
-    const { low, mid, high, theory } = one[mode][way];
-    ui.charts[way].draw({
-      [way]: { x: layers, y: mid, low, high },
-      [`${way} theory`]: { x: layers, y: theory },
-    });
-    columns[way] = mid;
-    columns[`${way}, theory`] = theory;
-  }
+  for (const way of WAYS) ui.charts[way].draw(both(way, layers, one[mode][way]));
   const { signal, gradient } = one[mode];
-  const square = first === second ? " All layers are square, and all modes are the same." : "";
+  const square = read("first") === read("second") ? " All layers are square, and all modes are the same." : "";
   const says =
     `${CALLED[mode]}: from end to end the signal's mean square is multiplied by ` +
     `${number(signal.mid.at(-1))} (theory ${number(signal.theory.at(-1))}), the gradient's by ` +
     `${number(gradient.mid[0])} (theory ${number(gradient.theory[0])}). ` +
     `${verdict(signal.theory, gradient.theory)}.${square}`;
-  const head = ["layer", ...Object.keys(columns)];
-  const rows = layers.map((layer, i) => [layer, ...Object.values(columns).map((c) => c[i])]);
-  return { says, head, rows };
+  return { says };
 }
 
 const note =
   "Markers: the median of 20 linear nets, with a band from 5% to 95%. Lines: the exact average, a " +
   "product of fan_in Var(w) forward and of fan_out Var(w) back. The dotted line is 1: nothing lost.";
 
-export default explorer({ build, update, note });
+export default explorer({ build, update, note, room: [4.5, 10.5] });

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import network, plots, probes
-from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.explorers._base import Explorer, band, control, draw, rounded
 from initcore.initializers import RandomNormal, VarianceScaling
-from initcore.tables import Table
 
 LAYERS = 6
 WIDTHS = (16, 32, 64, 128, 256, 512)
+SHAPES = {"taper": "steadily from A to B units", "zigzag": "A and B units in turn"}
 MODES = {"fan_in": "fan_in", "fan_out": "fan_out", "fan_avg": "Glorot's fan_avg"}
 MODES |= {"fan_geo_avg": "geometric mean"}
 BATCH = REPLICAS = 20
@@ -38,19 +38,19 @@ class Compromise(Explorer):
     TITLE: ClassVar[str] = "The compromise: which fan keeps the signal, which the gradient?"
     HEIGHTS: ClassVar[tuple[int, int]] = (785, 1420)
     MEASURED: ClassVar[tuple[str, ...]] = ("shape", "first", "second")
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "layer": list(range(LAYERS + 1)),
+        "units": "case/widths",
+        "signal": "case/{mode}/signal/mid",
+        "signal, theory": "case/{mode}/signal/theory",
+        "gradient": "case/{mode}/gradient/mid",
+        "gradient, theory": "case/{mode}/gradient/theory",
+    }
 
-    shape = control(
-        "Shape of the net",
-        ("taper", "zigzag"),
-        "taper",
-        kind="radio",
-        texts=("steadily from A to B units", "A and B units in turn"),
-    )
+    shape = control("Shape of the net", SHAPES, "taper", kind="radio")
     first = control("A, units at the input", WIDTHS, 512)
     second = control("B, units at the output or in turn", WIDTHS, 32)
-    mode = control(
-        "n in Var(w) = 1/n", tuple(MODES), "fan_in", kind="radio", texts=tuple(MODES.values())
-    )
+    mode = control("n in Var(w) = 1/n", MODES, "fan_in", kind="radio")
 
     @classmethod
     def measure(cls, shape: str, first: int, second: int) -> dict[str, Any]:
@@ -68,23 +68,13 @@ class Compromise(Explorer):
             }
         return found
 
-    def reading(self) -> Table:
-        """Return the medians and the theory by layer; layer 0 is the input."""
-        case = self.case()
-        columns: dict[str, list] = {"layer": list(range(LAYERS + 1)), "units": case["widths"]}
-        for name, series in case[self.mode].items():
-            columns |= {name: series["mid"], f"{name}, theory": series["theory"]}
-        return Table(columns, formats=dict.fromkeys(list(columns)[2:], ".3g"))
-
     def still(self) -> Figure:
         """Draw both ways side by side."""
         layers = np.arange(LAYERS + 1)
         fig, axes = plots.figure(2, height=3.4, sharey=True)
         label = MODES[self.mode]
         for series, (ax, (name, ends)) in enumerate(zip(axes, self.case()[self.mode].items())):
-            quantiles = [ends[end] for end in ("low", "mid", "high")]
-            plots.banded(ax, layers, quantiles, label=name, series=series)
-            plots.theory(ax, layers, ends["theory"], series=series)
+            draw(ax, layers, ends, label=name, series=series)
             factor = ends["mid"][-1 if name == "signal" else 0]
             title = f"{label}: {name} × {factor:.2g}"
             plots.finish(ax, title=title, x="layer", y="mean square / at its start", log="y")

@@ -61,12 +61,9 @@ function makeMap(ui, depths, gains) {
   draw("kept", ui.data.shared.line.depth.map(() => 2));
   const marker = shape("rect", { class: "ie-depth-mine", width: COLUMN, height: ROW });
   svg.append(cells, lines, texts, axes, marker);
-  const sample = (kind, text) => {
-    const drawn = shape("svg", { width: 26, height: 12, "aria-hidden": "true" });
-    drawn.append(shape("path", { class: `ie-depth-${kind}`, d: "M1 6H25" }));
-    return element("span", { class: "ie-key ie-depth-lines" }, drawn, text);
-  };
-  const keys = element("span", {}, sample("kept", "RMS kept"), sample("bound", "RMS ×100, ÷100"));
+  const sample = (kind) => shape("path", { class: `ie-depth-${kind}`, d: "M1 6H25" });
+  const keys = element("span", { class: "ie-depth-lines" });
+  keys.append(legend(sample("kept"), "RMS kept"), legend(sample("bound"), "RMS ×100, ÷100"));
   const named = element("span", { class: "ie-chart-title" }, title);
   box.append(element("figcaption", {}, named, keys), svg);
   ui.figure.append(box);
@@ -89,26 +86,25 @@ function build(ui) {
     series: [
       { key: "bound low", kind: "line", colour: 1, dash: "7 3" },
       { key: "bound high", kind: "line", colour: 1, dash: "7 3" },
-      { key: "ratio theory", label: "theory", kind: "line", colour: 0 },
-      { key: "ratio", label: "200 nets", kind: "points", colour: 0 },
+      { key: "RMS ratio, theory", label: "theory", kind: "line", colour: 0 },
+      { key: "RMS ratio", label: "200 nets", kind: "points", colour: 0 },
       { key: "mine", label: "your gain²", kind: "points", colour: "ink", mark: "diamond" },
     ],
   });
 }
 
-function update(ui, read) {
+function update(ui, read, one) {
   const [depth, gain] = [read("depth"), read("gain")];
   const { bound, settings } = ui.data.shared;
   const column = ui.gains.map((one) => ui.data.cases[`${depth} ${one}`]);
-  const one = ui.data.cases[`${depth} ${gain}`];
   ui.move(depth, gain);
-  const of = (name, end) => column.map((each) => each[name][end]);
+  const of = (end) => column.map(({ ratio }) => ratio[end]);
   const edges = [0.42, 9.5];
   ui.chart.draw({
     "bound low": { x: edges, y: [1 / bound, 1 / bound] },
     "bound high": { x: edges, y: [bound, bound] },
-    "ratio theory": { x: ui.gains, y: of("ratio", "theory") },
-    ratio: { x: ui.gains, y: of("ratio", "mid"), low: of("ratio", "low"), high: of("ratio", "high") },
+    "RMS ratio, theory": { x: ui.gains, y: of("theory") },
+    "RMS ratio": { x: ui.gains, y: of("mid"), low: of("low"), high: of("high") },
     mine: { x: [gain], y: [one.ratio.mid] },
   });
   const { low, mid, high } = one.accuracy;
@@ -121,11 +117,7 @@ function update(ui, read) {
     `${percent(high)}%). Before training the RMS of z in the last layer is ` +
     `${number(one.ratio.mid, 2)} of layer 1's; theory says ${number(one.ratio.theory, 2)}, ` +
     `${inside ? "between" : "outside"} the dashed lines.`;
-  const head = ["gain²", "accuracy", "accuracy, 5%", "accuracy, 95%", "RMS ratio", "RMS ratio, theory"];
-  const columns = [of("accuracy", "mid"), of("accuracy", "low"), of("accuracy", "high")];
-  columns.push(of("ratio", "mid"), of("ratio", "theory"));
-  const rows = ui.gains.map((each, i) => [each, ...columns.map((values) => values[i])]);
-  return { says, head, rows };
+  return { says };
 }
 
 const note =
@@ -134,4 +126,4 @@ const note =
   "accuracy. Tap a place or use the sliders. Dashed: where theory expects the RMS of z to change a " +
   "hundredfold over the net. That factor is a choice, and the line is no law of training.";
 
-export default explorer({ build, update, note });
+export default explorer({ build, update, note, room: [6, 10.5] });

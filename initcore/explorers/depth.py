@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import experiments, initializers, plots, training
-from initcore.explorers._base import Explorer, band, control, key, rounded
-from initcore.tables import Table, fmt, quantiles
+from initcore.explorers._base import Explorer, band, control, draw, key, rounded
+from initcore.tables import fmt, quantiles
 
 WIDTH, EPOCHS, REPLICAS = 64, 8, 8
 RATES = (0.001, 0.005, 0.02)
@@ -43,6 +43,11 @@ def train(depth: int, gain: float) -> np.ndarray:
     return found
 
 
+def _by_gain(path: str) -> list[str]:
+    """Return the paths of one number at the present depth, a row for each gain²."""
+    return [f"cases/{{depth}} {gain:g}/{path}" for gain in GAINS]
+
+
 class Depth(Explorer):
     """Depth and gain, of the chapter on He: a map of what trains, and what theory says of it.
 
@@ -61,11 +66,17 @@ class Depth(Explorer):
     TITLE: ClassVar[str] = "Depth and gain: which nets train?"
     HEIGHTS: ClassVar[tuple[int, int]] = (750, 1345)
     MEASURED: ClassVar[tuple[str, ...]] = ("depth", "gain")
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "gain²": list(GAINS),
+        "accuracy": _by_gain("accuracy/mid"),
+        "accuracy, 5%": _by_gain("accuracy/low"),
+        "accuracy, 95%": _by_gain("accuracy/high"),
+        "RMS ratio": _by_gain("ratio/mid"),
+        "RMS ratio, theory": _by_gain("ratio/theory"),
+    }
 
     depth = control("Hidden layers", DEPTHS, 16)
-    gain = control(
-        "Gain² = n Var(w)", GAINS, 1.0, texts=["2 (He)" if g == 2 else f"{g:g}" for g in GAINS]
-    )
+    gain = control("Gain² = n Var(w)", {g: key(g) for g in GAINS} | {2.0: "2 (He)"}, 1.0)
 
     @classmethod
     def shared(cls) -> dict[str, Any]:
@@ -102,19 +113,6 @@ class Depth(Explorer):
         accuracy = self.case()["accuracy"]["mid"]
         return "fails" if accuracy <= 0.3 else "trains" if accuracy >= 0.8 else "trains in part"
 
-    def reading(self) -> Table:
-        """Return accuracy and RMS ratio at the present depth, by gain²."""
-        cases = self.column().values()
-        columns = {
-            "gain²": list(GAINS),
-            "accuracy": [case["accuracy"]["mid"] for case in cases],
-            "accuracy, 5%": [case["accuracy"]["low"] for case in cases],
-            "accuracy, 95%": [case["accuracy"]["high"] for case in cases],
-            "RMS ratio": [case["ratio"]["mid"] for case in cases],
-            "RMS ratio, theory": [case["ratio"]["theory"] for case in cases],
-        }
-        return Table(columns, formats=dict.fromkeys(columns, ".3g"))
-
     def still(self) -> Figure:
         """Draw the map with the present place, and the RMS ratio at the present depth."""
         data = self.load()
@@ -136,9 +134,8 @@ class Depth(Explorer):
         left.set(yticks=range(len(GAINS)), yticklabels=GAINS, ylim=(-0.5, len(GAINS) - 0.5))
         left.grid(visible=False)
         ratios = [case["ratio"] for case in self.column().values()]
-        ends = [[ratio[end] for ratio in ratios] for end in ("low", "mid", "high")]
-        plots.banded(right, GAINS, ends, label="200 nets")
-        plots.theory(right, GAINS, [ratio["theory"] for ratio in ratios], label="theory")
+        series = {end: [ratio[end] for ratio in ratios] for end in ratios[0]}
+        draw(right, GAINS, series, label="200 nets", theory="theory")
         plots.finish(right, title="z of the last layer", x="gain²", y="RMS by layer 1", log="xy")
         return fig
 

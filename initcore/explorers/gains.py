@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import activations, initializers, network, plots, theory
-from initcore.explorers._base import Explorer, band, control, rounded
-from initcore.tables import Table, fmt
+from initcore.explorers._base import Explorer, band, control, draw, rounded
+from initcore.tables import fmt
 
-NAMES = ("relu", "elu", "selu", "gelu", "silu", "tanh", "sigmoid")
-SHOWN = ("ReLU", "ELU", "SELU", "GELU", "SiLU", "tanh", "sigmoid")
+NAMES = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU"}
+NAMES |= {"tanh": "tanh", "sigmoid": "sigmoid"}
 STARTS = {
     "lecun": "gain 1 (LeCun)",
     "he": "gain √2 (He)",
@@ -42,14 +42,25 @@ class Gains(Explorer):
     TITLE: ClassVar[str] = "Fifty layers: does a gain keep the signal and the deltas?"
     HEIGHTS: ClassVar[tuple[int, int]] = (620, 1110)
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "start")
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "layer": LAYERS.tolist(),
+        "rms z": "case/z/mid",
+        "rms z, 5%": "case/z/low",
+        "rms z, 95%": "case/z/high",
+        "rms z, theory": "case/z/theory",
+        "rms delta": "case/delta/mid",
+        "rms delta, 5%": "case/delta/low",
+        "rms delta, 95%": "case/delta/high",
+        "rms delta, theory": "case/delta/theory",
+    }
 
-    activation = control("Activation", NAMES, "gelu", kind="list", texts=SHOWN)
-    start = control("Start", tuple(STARTS), "forward", kind="list", texts=tuple(STARTS.values()))
+    activation = control("Activation", NAMES, "gelu", kind="list")
+    start = control("Start", STARTS, "forward", kind="list")
 
     @classmethod
     def shared(cls) -> dict[str, Any]:
-        """Return the layers that are measured, and how the activations are called."""
-        return {"layers": LAYERS.tolist(), "shown": dict(zip(NAMES, SHOWN))}
+        """Return the layers that are measured."""
+        return {"layers": LAYERS.tolist()}
 
     @classmethod
     def measure(cls, activation: str, start: str) -> dict[str, Any]:
@@ -63,18 +74,9 @@ class Gains(Explorer):
     @property
     def _name(self) -> str:
         """What is shown, in a few words."""
-        case, shown = self.case(), SHOWN[NAMES.index(self.activation)]
+        case, shown = self.case(), NAMES[self.activation]
         biases = f", biases of sd {case['sigma_b']:.3g}" if case["sigma_b"] else ""
         return f"{shown}, gain {case['gain']:.4g}{biases}"
-
-    def reading(self) -> Table:
-        """Return medians, bands and theory by layer."""
-        columns: dict[str, Any] = {"layer": LAYERS}
-        for name, part in (("rms z", "z"), ("rms delta", "delta")):
-            one = self.case()[part]
-            columns |= {name: one["mid"], f"{name}, 5%": one["low"], f"{name}, 95%": one["high"]}
-            columns[f"{name}, theory"] = one["theory"]
-        return Table(columns, formats=dict.fromkeys(list(columns)[1:], ".3g"))
 
     def still(self) -> Figure:
         """Draw both ways side by side."""
@@ -83,9 +85,7 @@ class Gains(Explorer):
             zip(axes, ("z", "delta"), ("rms of z", "rms of delta / layer 50's"))
         ):
             one = self.case()[part]
-            quantiles = [one[end] for end in ("low", "mid", "high")]
-            plots.banded(ax, LAYERS, quantiles, label="20 nets", series=series)
-            plots.theory(ax, LAYERS, one["theory"], label="theory", series=series)
+            draw(ax, LAYERS, one, label="20 nets", theory="theory", series=series)
             title = self._name if part == "z" else ""
             plots.finish(ax, title=title, x="layer", y=y, log="y")
             low, high = ax.get_ylim()

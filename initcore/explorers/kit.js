@@ -3,13 +3,16 @@
 // An anywidget's module must be one file, so initcore.explorers puts this file in front of the
 // explorer's own, which ends with `export default explorer({ build, update, note })`:
 //
-//   build(ui)         makes the picture once: ui.data holds Python's numbers, ui.figure is the
-//                     element to fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f) calls f
-//                     with a width when it changes, ui.onRemove(f) calls f when the figure goes
-//   update(ui, read)  draws the present state, read("name") of each control, and returns
-//                     { says: "a sentence", head: ["layer", …], rows: [[1, …], …] }
+//   build(ui)              makes the picture once: ui.data holds Python's numbers, ui.figure is the
+//                          element to fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f)
+//                          calls f with a width when it changes, ui.onRemove(f) calls f when the
+//                          figure goes
+//   update(ui, read, one)  draws the present state: read("name") of each control, and `one`, the
+//                          numbers of its case. Returns { says: "a sentence" }, and in `more` the
+//                          columns of the table that are not in the data.
 //
-// `note`, if there is one, says how to read the marks. The sentence and the table say in words and numbers what the picture shows.
+// The table is drawn from the columns that the class in Python describes. `note` says how to read
+// the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
 
 const SVG = "http://www.w3.org/2000/svg";
 let count = 0; // for ids: several explorers may share a page
@@ -29,11 +32,6 @@ function shape(tag, attributes = {}) {
   return made;
 }
 
-/** Change an attribute, if it is another: what stays the same need not be drawn again. */
-function change(made, name, value) {
-  if (made.getAttribute(name) !== value) made.setAttribute(name, value);
-}
-
 /** A number as people write it: 0.0707, 1.2e-5, 3,200 → "0.0707", "1.2e−5", "3200". */
 function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
@@ -51,6 +49,46 @@ function tick(value, { log }) {
   if (!log || Math.abs(power) < 3) return number(value);
   const raised = [...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]);
   return `10${raised.join("")}`;
+}
+
+/** The decades that hold all values above 0, and at least those from 10^low to 10^high. */
+function decades(values, low = Infinity, high = -Infinity) {
+  const powers = values.filter((value) => value > 0).map(Math.log10);
+  const first = Math.min(low, Math.floor(Math.min(...powers)));
+  return [10 ** first, 10 ** Math.max(high, Math.ceil(Math.max(...powers) - 1e-9))];
+}
+
+/** A measured series as a chart draws it. */
+const measured = (x, { low, mid, high }) => ({ x, y: mid, low, high });
+
+/** A measured series and its theory, by the names of their columns, as `pair` has them. */
+function both(key, x, series) {
+  return { [key]: measured(x, series), [`${key}, theory`]: series.theory && { x, y: series.theory } };
+}
+
+/** The series of a chart that `both` draws: markers over a line. */
+function pair(key, { theory, label, colour, dash }) {
+  const line = { key: `${key}, theory`, label: theory, kind: "line", colour, dash };
+  return [line, { key, label, kind: "points", colour }];
+}
+
+/** Text with the values of controls in it: "gradient {depth}". */
+const fill = (text, read) => text.replace(/\{(\w+)\}/g, (_, name) => read(name));
+
+/** What stands at a path in the data, "case/{mode}/mid"; a list has a path or a value a row. */
+function lookUp(where, data, read) {
+  if (Array.isArray(where)) return where.map((one) => lookUp(one, data, read));
+  if (typeof where !== "string") return where;
+  return fill(where, read).split("/").reduce((part, name) => part?.[name], data);
+}
+
+/** The lines of the table, the head first: as many rows as the shortest column has. */
+function makeLines(columns, data, read, more = {}) {
+  const found = columns.map(([head, where]) => [fill(head, read), lookUp(where, data, read)]);
+  const there = [...found, ...Object.entries(more)].filter(([, values]) => values);
+  const rows = Math.min(...there.map(([, values]) => values.length));
+  const line = (_, row) => there.map(([, values]) => values[row]);
+  return [there.map(([head]) => head), ...Array.from({ length: rows }, line)];
 }
 
 /** The place of values on an axis from `start` to `end`, in pixels. */
@@ -77,6 +115,13 @@ function ticks({ domain: [low, high], log }, most) {
   return found;
 }
 
+/** An entry of a legend: what is drawn, in 26 by 12 pixels, and its name. */
+function legend(drawn, name) {
+  const sample = shape("svg", { width: 26, height: 12, "aria-hidden": "true" });
+  sample.append(drawn);
+  return element("span", { class: "ie-key" }, sample, name);
+}
+
 const MARKS = {
   // around (x, y), one for each series, as no figure may depend on colour alone
   circle: (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z`,
@@ -89,7 +134,8 @@ const MARKS = {
  * A chart of series over a common x axis.
  *
  * x and y: { label, domain: [low, high], log }. What is off the y axis stands at its edge.
- * series: [{ key, label, kind, colour, mark, dash }], kind "points" (measured: a marker, and a band
+ * series: [{ key, label, kind, colour, mark, dash }], the key being the head of its column in the
+ * table, if there is one; kind "points" (measured: a marker, and a band
  * if there is one) or "line" (theory). draw({ key: { x: […], y: […], low: […], high: […] } })
  * draws; null is left out. chart.axes({ x, y }) changes the axes that the next draw has.
  */
@@ -102,21 +148,17 @@ function makeChart(ui, { parent = ui.figure, title, x, y, series, height = 250, 
   const keys = element("span", { class: "ie-keys" });
   const parts = {};
   series.forEach((one, index) => {
-    const colour = `ie-colour-${one.colour ?? index}`;
     const mark = MARKS[one.mark ?? Object.keys(MARKS)[(one.colour ?? index) % 4]];
-    const band = shape("path", { class: `ie-band ${colour}` });
-    const kind = one.kind === "line" ? "ie-line" : "ie-points";
-    const path = shape("path", { class: `${kind} ${colour}`, "data-series": one.key });
-    if (one.dash) path.setAttribute("stroke-dasharray", one.dash);
+    const look = { class: one.kind === "line" ? "ie-line" : "ie-points" };
+    if (one.dash) look["stroke-dasharray"] = one.dash;
+    const band = shape("path", { class: "ie-band" });
+    const path = shape("path", { ...look, "data-series": one.key });
+    const sample = shape("path", { ...look, d: one.kind === "line" ? "M1 6H25" : mark(13, 6) });
+    for (const drawn of [band, path, sample])
+      drawn.style.setProperty("--ie-c", `var(--ie-${one.colour ?? index})`);
     plot.append(band, path);
     parts[one.key] = { ...one, mark, band, path };
-    if (!one.label) return;
-    const sample = shape("svg", { width: 26, height: 12, "aria-hidden": "true" });
-    const drawn = shape("path", { class: path.getAttribute("class") });
-    drawn.setAttribute("d", one.kind === "line" ? "M1 6H25" : mark(13, 6));
-    if (one.dash) drawn.setAttribute("stroke-dasharray", one.dash);
-    sample.append(drawn);
-    keys.append(element("span", { class: "ie-key" }, sample, one.label));
+    if (one.label) keys.append(legend(sample, one.label));
   });
   caption.append(keys);
   box.append(caption, svg);
@@ -263,31 +305,22 @@ function makeControl(model, { key, label, kind, values, texts }) {
 /** The numbers behind the picture, folded, and made when they are looked at. */
 function makeTable(title) {
   const table = element("table");
-  let cells = []; // row by row, the head first
+  let lines = [[]]; // the head first
   const box = element("div", { class: "ie-scroll", tabindex: "0", role: "group" }, table);
   box.setAttribute("aria-label", title);
   const details = element("details", { class: "ie-numbers" }, element("summary", {}, title), box);
-  let latest = { head: [], rows: [] };
+  const cell = (text, line, i) =>
+    line && i ? element("td", {}, text) : element("th", { scope: line ? "row" : "col" }, text);
+  const row = (values, line) =>
+    element("tr", {}, ...values.map((value, i) => cell(number(value), line, i)));
   const show = () => {
     if (!details.open) return;
-    const { head, rows } = latest;
-    if (cells.length !== rows.length + 1 || cells[0].length !== head.length) {
-      const columns = head.map(() => element("th", { scope: "col" }));
-      const row = () => head.map((_, i) => (i ? element("td") : element("th", { scope: "row" })));
-      cells = [columns, ...rows.map(row)];
-      const [first, ...rest] = cells.map((each) => element("tr", {}, ...each));
-      table.replaceChildren(element("thead", {}, first), element("tbody", {}, ...rest));
-    }
-    [head, ...rows].forEach((row, i) =>
-      row.forEach((value, j) => {
-        const text = number(value);
-        if (cells[i][j].textContent !== text) cells[i][j].textContent = text;
-      }),
-    );
+    const [first, ...rest] = lines.map(row);
+    table.replaceChildren(element("thead", {}, first), element("tbody", {}, ...rest));
   };
   details.addEventListener("toggle", show);
   const write = (now) => {
-    latest = now;
+    lines = now;
     show();
   };
   return [details, write];
@@ -307,7 +340,7 @@ function watchWidth(box, use) {
 }
 
 /** An anywidget module of an explorer. */
-function explorer({ build, update, note }) {
+function explorer({ build, update, note, room = [3, 3] }) {
   function render({ model, el }) {
     const title = model.get("title");
     const about = { "aria-label": title, "data-name": model.get("name") };
@@ -322,6 +355,7 @@ function explorer({ build, update, note }) {
     });
     const figure = element("div", { class: "ie-figure" });
     const says = element("p", { class: "ie-says" });
+    ["--ie-room", "--ie-room-phone"].forEach((name, i) => says.style.setProperty(name, `${room[i]}em`));
     // Said aloud when the reader has stopped moving, and not at every step of a slider.
     const aloud = element("p", { class: "ie-hidden", role: "status" });
     const [numbers, writeNumbers] = makeTable("The numbers in this picture");
@@ -330,11 +364,17 @@ function explorer({ build, update, note }) {
     el.append(root);
 
     const endings = [];
+    const data = JSON.parse(model.get("data"));
+    const read = (key) => model.get(key);
     const ui = {
       model,
       figure,
       panel,
-      data: JSON.parse(model.get("data")),
+      data,
+      text(name) {
+        const { values, texts } = controls.find(({ key }) => key === name);
+        return texts[values.indexOf(read(name))]; // how the value of a control is shown
+      },
       chart: (options) => makeChart(ui, options),
       widthOf: (box, use) => endings.push(watchWidth(box, use)),
       onRemove: (end) => endings.push(end),
@@ -346,9 +386,10 @@ function explorer({ build, update, note }) {
     let first = true;
     function draw() {
       shows.forEach((show) => show());
-      const { says: sentence, head, rows } = update(ui, (key) => model.get(key));
+      const one = data.cases[model.get("measured").map(read).join(" ")];
+      const { says: sentence, more } = update(ui, read, one);
       says.textContent = sentence;
-      writeNumbers({ head, rows });
+      writeNumbers(makeLines(model.get("columns"), { ...data, case: one }, read, more));
       clearTimeout(timer);
       // not again what was said already: some figures move by themselves
       const speak = () => aloud.textContent === sentence || (aloud.textContent = sentence);

@@ -4,16 +4,11 @@ const [DEPTH, ROWS, HEIGHT] = [10, 8, 196];
 const EDGE = { left: 58, right: 14, top: 13, row: 22 }; // left and right: as the chart below has it
 const [STEP, HOLD, ROUNDS] = [110, 700, 2]; // milliseconds a layer, and at the end; rounds of digits
 const LAYERS = Array.from({ length: DEPTH }, (_, i) => i + 1);
-const CALLED = { tanh: "tanh", relu: "ReLU", sigmoid: "sigmoid" };
 
 /** The axis that holds all initializers, for one activation. */
 function axis(ui, activation) {
-  const ends = Object.entries(ui.data.cases)
-    .filter(([name]) => name.endsWith(` ${activation}`))
-    .flatMap(([, one]) => [...one.across.low, ...one.across.high])
-    .filter((value) => value > 0)
-    .map(Math.log10);
-  return [10 ** Math.floor(Math.min(...ends)), 10 ** Math.ceil(Math.max(...ends))];
+  const cases = Object.entries(ui.data.cases).filter(([name]) => name.endsWith(` ${activation}`));
+  return decades(cases.flatMap(([, { across }]) => [...across.low, ...across.high]));
 }
 
 /** The picture of a digit and the dots, made once; a dot is one unit. */
@@ -59,8 +54,8 @@ function drawLayer(ui, l) {
   const codes = ui.one.units[ui.digit][l];
   ui.dots[l].forEach((dot, unit) => {
     const value = (Number(codes.slice(2 * unit, 2 * unit + 2)) - 50) / 49;
-    change(dot, "r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
-    change(dot, "class", value < 0 ? "ie-opening-negative" : "ie-opening-positive");
+    dot.setAttribute("r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
+    dot.setAttribute("class", value < 0 ? "ie-opening-negative" : "ie-opening-positive");
   });
 }
 
@@ -101,12 +96,8 @@ function play(ui, playing) {
 
 function build(ui) {
   const box = element("div", { class: "ie-opening" });
-  const sample = (kind, text) => {
-    const drawn = shape("svg", { width: 16, height: 14, "aria-hidden": "true" });
-    drawn.append(shape("circle", { class: `ie-opening-${kind}`, cx: 8, cy: 7, r: 5 }));
-    return element("span", { class: "ie-key" }, drawn, text);
-  };
-  const keys = [sample("positive", " positive"), sample("negative", " negative")];
+  const sample = (kind) => shape("circle", { class: `ie-opening-${kind}`, cx: 13, cy: 6, r: 5 });
+  const keys = ["positive", "negative"].map((kind) => legend(sample(kind), kind));
   const title = element("span", { class: "ie-chart-title" }, "Activations of one net, layer by layer");
   box.append(element("p", { class: "ie-opening-keys" }, title, ...keys));
   ui.figure.append(box);
@@ -117,7 +108,7 @@ function build(ui) {
     x: { label: "hidden layer", domain: [0.5, DEPTH + 0.5], ticks: LAYERS },
     y: { label: "spread", log: true, domain: [0.1, 1] },
     height: 140,
-    series: [{ key: "across", label: "", kind: "points", colour: 0 }],
+    series: [{ key: "spread across inputs", label: "", kind: "points", colour: 0 }],
   });
 
   ui.button = element("button", { type: "button" });
@@ -164,9 +155,9 @@ function tell(one, depth) {
   return `The digits get through: in layer ${depth} the RMS activation is ${last(one.rms)}, and ${told}.`;
 }
 
-function update(ui, read) {
-  const [weights, activation, digit] = [read("weights"), read("activation"), read("digit")];
-  const one = ui.data.cases[`${weights} ${activation}`];
+function update(ui, read, one) {
+  const digit = read("digit");
+  const [weights, activation] = [ui.text("weights"), ui.text("activation")];
   const moved = digit !== ui.digit;
   const changed = one !== ui.one;
   Object.assign(ui, { one, digit });
@@ -179,22 +170,16 @@ function update(ui, read) {
     ui.at = DEPTH;
   }
   ui.chosen = true;
-  const called = ui.model.get("controls")[0];
-  const name = called.texts[called.values.indexOf(weights)];
   ui.svg.setAttribute(
     "aria-label",
-    `${ui.data.shared.shown} units in each of ${DEPTH} layers of a ${CALLED[activation]} net, ` +
-      `weights ${name}, with the digit ${digit} as input`,
+    `${ui.data.shared.shown} units in each of ${DEPTH} layers of a ${activation} net, ` +
+      `weights ${weights}, with the digit ${digit} as input`,
   );
   if (changed) {
-    ui.spread.axes({ y: { domain: axis(ui, activation) } });
-    const across = { x: LAYERS, y: one.across.mid, low: one.across.low, high: one.across.high };
-    ui.spread.draw({ across });
+    ui.spread.axes({ y: { domain: axis(ui, read("activation")) } });
+    ui.spread.draw({ "spread across inputs": measured(LAYERS, one.across) });
   }
-  const { mid, low, high } = one.across;
-  const rows = LAYERS.map((layer, i) => [layer, one.rms.mid[i], mid[i], low[i], high[i]]);
-  const head = ["layer", "RMS activation", "spread across inputs", "spread, 5%", "spread, 95%"];
-  return { says: `${CALLED[activation]}, ${name}. ${tell(one, DEPTH)}`, head, rows };
+  return { says: `${activation}, ${weights}. ${tell(one, DEPTH)}` };
 }
 
 const note =

@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import experiments, plots, probes
-from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.explorers._base import Explorer, band, control, draw, rounded
 from initcore.explorers._digits import examples, pixels, to_image, to_text
 from initcore.initializers import RandomNormal
 from initcore.network import MLP
-from initcore.tables import Table
 
 DEPTH, WIDTH, SHOWN, REPLICAS = 10, 64, 16, 20
 WEIGHTS = {
@@ -24,7 +23,7 @@ WEIGHTS = {
 }
 ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU", "sigmoid": "sigmoid"}
 FULL = {"tanh": 1.0, "relu": 3.0, "sigmoid": 1.0}  # the activation of a dot of full size
-FLOOR = 1e-13  # the sigmoid's rounding errors are not far below: less counts as 0
+LEAST = 1e-13  # the sigmoid's rounding errors are not far below: less counts as 0
 
 
 class Opening(Explorer):
@@ -45,17 +44,21 @@ class Opening(Explorer):
     TITLE: ClassVar[str] = "Choose how the weights start: does a digit get through ten layers?"
     HEIGHTS: ClassVar[tuple[int, int]] = (840, 1110)
     MEASURED: ClassVar[tuple[str, ...]] = ("weights", "activation")
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "layer": list(range(1, DEPTH + 1)),
+        "RMS activation": "case/rms/mid",
+        "spread across inputs": "case/across/mid",
+        "spread, 5%": "case/across/low",
+        "spread, 95%": "case/across/high",
+    }
 
     weights = control(
         "Weights",
-        tuple(WEIGHTS),
+        {name: text for name, (text, _) in WEIGHTS.items()},
         "glorot_uniform",
         kind="radio",
-        texts=[text for text, _ in WEIGHTS.values()],
     )
-    activation = control(
-        "Activation", tuple(ACTIVATIONS), "tanh", kind="radio", texts=list(ACTIVATIONS.values())
-    )
+    activation = control("Activation", ACTIVATIONS, "tanh", kind="radio")
     digit = control("Digit", tuple(range(10)), 0, kind="radio")
 
     @classmethod
@@ -80,7 +83,7 @@ class Opening(Explorer):
         spreads = np.array([probes.std_across_inputs(a) for a in layers])
         rms = np.array([np.sqrt(probes.mean_square(a)) for a in layers])
         found = {
-            name: band(np.where(values < FLOOR, 0.0, values))
+            name: band(np.where(values < LEAST, 0.0, values))
             for name, values in (("rms", rms), ("across", spreads))
         }
         if activation != "relu":
@@ -90,18 +93,6 @@ class Opening(Explorer):
         levels = 50 + np.rint(49 * np.clip(one / FULL[activation], -1, 1)).astype(int)
         found["units"] = [["".join(f"{v:02d}" for v in layer) for layer in d] for d in levels]
         return found
-
-    def reading(self) -> Table:
-        """Return the medians by layer, and the ends of the band of the spread across inputs."""
-        case = self.case()
-        columns = {
-            "layer": list(range(1, DEPTH + 1)),
-            "RMS activation": case["rms"]["mid"],
-            "spread across inputs": case["across"]["mid"],
-            "spread, 5%": case["across"]["low"],
-            "spread, 95%": case["across"]["high"],
-        }
-        return Table(columns, formats={name: ".3g" for name in columns if name != "layer"})
 
     def values(self) -> np.ndarray:
         """Return the activations in the picture, as shares of full size: layers by units."""
@@ -131,8 +122,8 @@ class Opening(Explorer):
         for ax in (picture, dots):
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
-        ends = [np.maximum(case["across"][end], FLOOR) for end in ("low", "mid", "high")]
-        plots.banded(spread, layers, ends, label="median of 20 nets, 5% to 95%")
+        across = {end: np.maximum(values, LEAST) for end, values in case["across"].items()}
+        draw(spread, layers, across, label="median of 20 nets, 5% to 95%")
         plots.finish(dots, title=self._title(), x="", y="")
         dots.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
         plots.finish(spread, title="", x="hidden layer", y="spread across inputs", log="y")

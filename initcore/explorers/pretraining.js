@@ -43,34 +43,32 @@ function build(ui) {
     series: [
       { key: "mean image", label: "mean image", kind: "line", colour: "ink", dash: "2 4" },
       { key: "PCA", label: "6 numbers (PCA)", kind: "line", colour: 2, dash: "7 3" },
-      { key: "without", label: "0.01 normal", kind: "points", colour: 1 },
-      { key: "chosen", label: "chosen start", kind: "points", colour: 0 },
+      { key: "0.01 normal", label: "0.01 normal", kind: "points", colour: 1 },
+      { key: "{stack}", label: "chosen start", kind: "points", colour: 0 },
     ],
   });
 }
 
-function update(ui, read) {
+function update(ui, read, one) {
   const [stack, noise, digit] = [read("stack"), read("noise"), read("digit")];
-  const { shared, cases } = ui.data;
-  const both = { chosen: cases[stack][noise], without: shared.without[noise] };
+  const { shared } = ui.data;
+  const [chosen, without] = [one[noise], shared.without[noise]];
   const names = [stack, "0.01 normal, no pretraining"];
-  Object.values(both).forEach((one, i) => {
+  [chosen, without].forEach((start, i) => {
     const { name, pictures } = ui.rows[i];
     name.textContent = names[i];
     drawPicture(pictures[0], shared.digits[digit], `the digit ${digit}`);
     LAYERS.forEach((layer, l) =>
-      drawPicture(pictures[layer], one.pictures[digit][l], `rebuilt from layer ${layer}, ${names[i]}`),
+      drawPicture(pictures[layer], start.pictures[digit][l], `rebuilt from layer ${layer}, ${names[i]}`),
     );
   });
-  const series = ({ mid, low, high }) => ({ x: LAYERS, y: mid, low, high });
   const flat = (value) => ({ x: [0.7, 5.3], y: [value, value] });
   ui.errors.draw({
     "mean image": flat(shared["mean image"]),
     PCA: flat(shared.PCA),
-    without: series(both.without),
-    chosen: series(both.chosen),
+    "0.01 normal": measured(LAYERS, without),
+    "{stack}": measured(LAYERS, chosen),
   });
-  const { chosen, without } = both;
   const seen = noise === 0 ? "Without noise" : `With noise of standard deviation ${number(noise)}`;
   const last = (one) => number(one.mid[4], 2);
   const lost =
@@ -82,9 +80,7 @@ function update(ui, read) {
   const says =
     `${seen}, layer 5 of the start “${stack}” rebuilds a test digit up to an error of ${last(chosen)}, ` +
     `that of “0.01 normal” up to ${last(without)}; the mean image has ${number(shared["mean image"], 2)}. ${lost}`;
-  const head = ["layer", stack, "5%", "95%", "0.01 normal"];
-  const rows = LAYERS.map((layer, l) => [layer, chosen.mid[l], chosen.low[l], chosen.high[l], without.mid[l]]);
-  return { says, head, rows };
+  return { says };
 }
 
 const note =

@@ -12,7 +12,7 @@ from initcore.explorers._base import Explorer, control, key
 from initcore.explorers._digits import examples, pixels, to_image, to_text
 from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.network import MLP
-from initcore.tables import Table, quantiles
+from initcore.tables import quantiles
 from initcore.training import SGD
 
 LAYERS, WIDTH, REPLICAS, COMPONENTS = 5, 64, 8, 6
@@ -47,13 +47,19 @@ class Pretraining(Explorer):
     TITLE: ClassVar[str] = "What each layer can still rebuild of a digit"
     HEIGHTS: ClassVar[tuple[int, int]] = (840, 1260)
     MEASURED: ClassVar[tuple[str, ...]] = ("stack",)
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "layer": list(range(1, LAYERS + 1)),
+        "{stack}": "case/{noise}/mid",
+        "5%": "case/{noise}/low",
+        "95%": "case/{noise}/high",
+        WITHOUT: "shared/without/{noise}/mid",
+    }
 
     stack = control("Start", STACKS, "autoencoder stack", kind="radio")
     noise = control(
         "Noise on the activations (standard deviation)",
-        NOISES,
+        {noise: key(noise) if noise else "none" for noise in NOISES},
         0.01,
-        texts=["none", *(f"{noise:g}" for noise in NOISES[1:])],
     )
     digit = control("Digit", tuple(range(10)), 3, kind="radio")
 
@@ -100,18 +106,6 @@ class Pretraining(Explorer):
         """Return the numbers of the chosen start, and those without pretraining."""
         noise = key(self.noise)
         return self.case()[noise], self.load()["shared"]["without"][noise]
-
-    def reading(self) -> Table:
-        """Return the errors by layer."""
-        chosen, without = self._both()
-        columns = {
-            "layer": list(range(1, LAYERS + 1)),
-            self.stack: chosen["mid"],
-            "5%": chosen["low"],
-            "95%": chosen["high"],
-            WITHOUT: without["mid"],
-        }
-        return Table(columns, formats={name: ".3g" for name in columns if name != "layer"})
 
     def still(self) -> Figure:
         """Draw the digit and what the five layers rebuild, with and without pretraining."""

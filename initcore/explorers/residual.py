@@ -8,12 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import plots, probes
-from initcore.explorers._base import Explorer, band, control, rounded
-from initcore.tables import Table, fmt
+from initcore.explorers._base import Explorer, band, control, draw, rounded
 
 BLOCKS = (4, 8, 16, 32, 64)
-SCALES = ("1", "1/sqrt(L)", "1/L", "0")
-SHOWN = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
+SCALES = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
 SETTINGS = {"width": 100, "replicas": 50, "seed": 0}
 
 
@@ -35,12 +33,17 @@ class Residual(Explorer):
     TITLE: ClassVar[str] = "The residual stream: how much may each branch add?"
     HEIGHTS: ClassVar[tuple[int, int]] = (795, 1010)
     MEASURED: ClassVar[tuple[str, ...]] = ("scale", "normalise", "blocks")
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "block": list(range(BLOCKS[-1] + 1)),
+        "mean square": "case/mid",
+        "5%": "case/low",
+        "95%": "case/high",
+        "exact mean": "case/theory",
+    }
 
-    scale = control(
-        "Scale of the branches, α", SCALES, "1", kind="radio", texts=list(SHOWN.values())
-    )
+    scale = control("Scale of the branches, α", SCALES, "1", kind="radio")
     normalise = control(
-        "Normalise what a branch sees", (False, True), False, kind="check", texts=("no", "yes")
+        "Normalise what a branch sees", {False: "no", True: "yes"}, False, kind="check"
     )
     blocks = control("Blocks, L", BLOCKS, 16)
 
@@ -51,36 +54,18 @@ class Residual(Explorer):
         found = residual_stream(alpha, blocks=blocks, normalise=normalise, **SETTINGS)
         return band(found) | {"theory": rounded(mean_square(alpha, normalise, blocks), 5)}
 
-    def case(self) -> dict[str, np.ndarray]:
-        """Return the numbers of the present case, as floats: 2^64 is too large for an integer."""
-        return {name: np.array(values, dtype=float) for name, values in super().case().items()}
-
     @property
     def _name(self) -> str:
         """What is shown, in a few words."""
         seen = ", normalised" if self.normalise else ""
-        return f"{self.blocks} blocks{seen}, α = {SHOWN[self.scale]}"
-
-    def reading(self) -> Table:
-        """Return the median, the band and the exact mean by block."""
-        case = self.case()
-        columns = {
-            "block": list(range(self.blocks + 1)),
-            "mean square": case["mid"],
-            "5%": case["low"],
-            "95%": case["high"],
-            "exact mean": case["theory"],
-        }
-        return Table(columns, formats=dict.fromkeys(list(columns)[1:], ".3g"))
+        return f"{self.blocks} blocks{seen}, α = {SCALES[self.scale]}"
 
     def still(self) -> Figure:
         """Draw the stream and its exact mean."""
         case, layers = self.case(), np.arange(self.blocks + 1)
         fig, ax = plots.figure()
-        plots.banded(ax, layers, [case[e] for e in ("low", "mid", "high")], label="50 nets")
-        plots.theory(ax, layers, case["theory"], label="exact mean")
-        end = fmt(case["mid"][-1], ".2g")
-        title = f"{self._name}: from 1 to {end}"
+        draw(ax, layers, case, label="50 nets", theory="exact mean")
+        title = f"{self._name}: from 1 to {case['mid'][-1]:.2g}"
         plots.finish(ax, title=title, x="block", y="mean square of the stream", log="y")
         low, high = ax.get_ylim()
         ax.set_ylim(min(low, 0.5), max(high, 10))

@@ -1,67 +1,50 @@
 // The scale dial: what the scale of the weights does, layer by layer.
 
 const LAYER = { label: "hidden layer" };
-
-/** The decades that hold all values on a logarithmic axis. */
-function decades(values) {
-  const there = values.filter((value) => value > 0).map((value) => Math.log10(value));
-  const low = Math.max(-16, Math.floor(Math.min(...there)));
-  return [10 ** low, 10 ** Math.max(low + 1, Math.ceil(Math.max(...there)))];
-}
+const SATURATED = "Saturated share of the activations";
 
 /** What the axes must hold: all scales of the weights, for one activation and depth. */
 function bounds(ui, activation, depth) {
   const cases = Object.entries(ui.data.cases).filter(([name]) => name.startsWith(activation + " "));
-  const of = (...series) =>
-    cases.flatMap(([, one]) => series.flatMap((name) => pick(one, name).low.slice(0, depth)
-      .concat(pick(one, name).high.slice(0, depth))));
+  const holding = (pick) => {
+    const series = cases.flatMap(([, one]) => pick(one));
+    const first = ({ low, high }) => [...low.slice(0, depth), ...high.slice(0, depth)];
+    const [low, high] = decades(series.flatMap(first));
+    return [Math.max(low, 1e-16), high];
+  };
   return {
-    spread: decades(of("pooled", "across")),
-    gradient: decades(of(`gradient ${depth} rms`, `gradient ${depth} median`)),
+    spread: holding(({ pooled, across }) => [pooled, across]),
+    gradient: holding((one) => Object.values(one[`gradient ${depth}`])),
   };
 }
 
-function pick(one, name) {
-  if (!name.startsWith("gradient")) return one[name];
-  const cut = name.lastIndexOf(" ");
-  return one[name.slice(0, cut)][name.slice(cut + 1)];
-}
-
-/** A measured series and its prediction, for the first layers. */
-function first(series, layers) {
-  const part = (name) => series[name]?.slice(0, layers.length);
-  const measured = { x: layers, y: part("mid"), low: part("low"), high: part("high") };
-  return [measured, series.theory && { x: layers, y: part("theory") }];
-}
-
 function build(ui) {
-  const pair = (key, label, colour) => [
-    { key: `${key} theory`, kind: "line", colour, dash: colour ? "7 3" : "" },
-    { key, label, kind: "points", colour },
-  ];
+  const series = (key, label, colour) => pair(key, { label, colour, dash: colour ? "7 3" : "" });
   ui.spread = ui.chart({
     title: "Spread of the activations",
     x: LAYER,
     y: { label: "standard deviation", log: true, domain: [0.1, 1] },
-    series: [...pair("pooled", "pooled", 0), ...pair("across", "across inputs", 1)],
+    series: [...series("pooled spread", "pooled", 0), ...series("spread across inputs", "across inputs", 1)],
   });
   ui.saturated = ui.chart({
-    title: "Saturated share of the activations",
+    title: SATURATED,
     x: LAYER,
     y: { label: "fraction", domain: [0, 1] },
-    series: pair("saturated", "saturated", 2),
+    series: series("saturated", "saturated", 2),
   });
   ui.gradient = ui.chart({
     title: "Gradient with respect to z",
     x: LAYER,
     y: { label: "gradient", log: true, domain: [0.1, 1] },
-    series: [...pair("rms", "RMS", 0), ...pair("median", "median", 1)],
+    series: [
+      ...series("RMS gradient", "RMS", 0),
+      { key: "median gradient", label: "median", kind: "points", colour: 1 },
+    ],
   });
 }
 
-function update(ui, read) {
-  const [activation, sd, depth] = [read("activation"), read("sd"), read("depth")];
-  const one = ui.data.cases[`${activation} ${sd}`];
+function update(ui, read, one) {
+  const [activation, depth] = [read("activation"), read("depth")];
   const layers = Array.from({ length: depth }, (_, i) => i + 1);
   const x = { domain: [0.5, depth + 0.5], ticks: layers.filter((n) => depth < 11 || n % 5 === 0) };
   const name = `${activation} ${depth}`;
@@ -72,45 +55,28 @@ function update(ui, read) {
     ui.saturated.axes({ x });
     ui.gradient.axes({ x, y: { domain: gradient } });
   }
-  const gradient = one[`gradient ${depth}`];
-  const [pooled, pooledTheory] = first(one.pooled, layers);
-  const [across, acrossTheory] = first(one.across, layers);
-  const [rms, rmsTheory] = first(gradient.rms, layers);
-  const [median] = first(gradient.median, layers);
-  ui.spread.draw({ pooled, "pooled theory": pooledTheory, across, "across theory": acrossTheory });
-  ui.gradient.draw({ rms, "rms theory": rmsTheory, median });
-  const columns = {
-    "pooled spread": pooled.y,
-    "pooled spread, theory": pooledTheory.y,
-    "spread across inputs": across.y,
-    "spread across inputs, theory": acrossTheory.y,
-  };
-  let share = "";
-  ui.saturated.title("Saturated share of the activations");
-  if (one.saturated) {
-    const [saturated, theory] = first(one.saturated, layers);
-    ui.saturated.draw({ saturated, "saturated theory": theory });
-    Object.assign(columns, { saturated: saturated.y, "saturated, theory": theory.y });
-    share = ` In the last layer ${Math.round(100 * saturated.y.at(-1))}% are saturated.`;
-  } else {
-    ui.saturated.draw({});
-    ui.saturated.title("A ReLU has no end to saturate at");
-  }
-  Object.assign(columns, {
-    "RMS gradient": rms.y,
-    "RMS gradient, theory": rmsTheory.y,
-    "median gradient": median.y,
+  const { pooled, across, saturated } = one;
+  const { rms, median } = one[`gradient ${depth}`];
+  ui.spread.draw({
+    ...both("pooled spread", layers, pooled),
+    ...both("spread across inputs", layers, across),
   });
-  const called = { tanh: "tanh", sigmoid: "sigmoid", relu: "ReLU" }[activation];
-  const last = (values) => number(values.at(-1), 2);
+  ui.saturated.draw(saturated ? both("saturated", layers, saturated) : {});
+  ui.saturated.title(saturated ? SATURATED : "A ReLU has no end to saturate at");
+  ui.gradient.draw({
+    ...both("RMS gradient", layers, rms),
+    "median gradient": measured(layers, median),
+  });
+  const first = ({ mid }) => number(mid[0], 2);
+  const last = ({ mid }) => number(mid[depth - 1], 2);
+  const share = saturated?.mid[depth - 1];
+  const ends = saturated ? ` In the last layer ${Math.round(100 * share)}% are saturated.` : "";
   const says =
-    `${called}, standard deviation ${number(sd)}: from layer 1 to layer ${depth} the pooled spread ` +
-    `goes from ${number(pooled.y[0], 2)} to ${last(pooled.y)}, the spread across inputs from ` +
-    `${number(across.y[0], 2)} to ${last(across.y)}; the RMS gradient in layer 1 is ` +
-    `${number(rms.y[0], 2)}, the median ${number(median.y[0], 2)}.${share}`;
-  const head = ["layer", ...Object.keys(columns)];
-  const rows = layers.map((layer, i) => [layer, ...Object.values(columns).map((c) => c[i])]);
-  return { says, head, rows };
+    `${ui.text("activation")}, standard deviation ${number(read("sd"))}: from layer 1 to layer ${depth} ` +
+    `the pooled spread goes from ${first(pooled)} to ${last(pooled)}, the spread across inputs from ` +
+    `${first(across)} to ${last(across)}; the RMS gradient in layer 1 is ${first(rms)}, the median ` +
+    `${first(median)}.${ends}`;
+  return { says };
 }
 
 const note =

@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import losses, network, plots, probes, theory
-from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.explorers._base import Explorer, band, control, draw, key, rounded
 from initcore.initializers import RandomNormal
-from initcore.tables import Table
 
 WIDTH, INPUTS, CLASSES, BATCH, REPLICAS = 50, 100, 10, 100, 20
-SDS = (0.01, 0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5, 1.0, 3.0)
-MEANING = {0.14: " = 1/√50", 0.2: " = √(2/50)"}
+ACTIVATIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
+SDS = {sd: key(sd) for sd in (0.01, 0.03, 0.05, 0.1, 0.14, 0.2, 0.3, 0.5, 1.0, 3.0)}
+SDS |= {0.14: "0.14 = 1/√50", 0.2: "0.2 = √(2/50)"}
 DEPTHS = (5, 10, 20)
 
 
@@ -37,20 +37,21 @@ class Scale(Explorer):
     TITLE: ClassVar[str] = "The scale dial: turn the standard deviation of the weights"
     HEIGHTS: ClassVar[tuple[int, int]] = (1030, 1525)
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "sd")
+    COLUMNS: ClassVar[dict[str, str | list]] = {
+        "layer": list(range(1, DEPTHS[-1] + 1)),
+        "pooled spread": "case/pooled/mid",
+        "pooled spread, theory": "case/pooled/theory",
+        "spread across inputs": "case/across/mid",
+        "spread across inputs, theory": "case/across/theory",
+        "saturated": "case/saturated/mid",
+        "saturated, theory": "case/saturated/theory",
+        "RMS gradient": "case/gradient {depth}/rms/mid",
+        "RMS gradient, theory": "case/gradient {depth}/rms/theory",
+        "median gradient": "case/gradient {depth}/median/mid",
+    }
 
-    activation = control(
-        "Activation",
-        ("tanh", "sigmoid", "relu"),
-        "tanh",
-        kind="radio",
-        texts=("tanh", "sigmoid", "ReLU"),
-    )
-    sd = control(
-        "Standard deviation of the weights",
-        SDS,
-        0.14,
-        texts=[f"{sd:g}{MEANING.get(sd, '')}" for sd in SDS],
-    )
+    activation = control("Activation", ACTIVATIONS, "tanh", kind="radio")
+    sd = control("Standard deviation of the weights", SDS, 0.14)
     depth = control("Hidden layers", DEPTHS, 5)
 
     @classmethod
@@ -82,46 +83,15 @@ class Scale(Explorer):
             }
         return found
 
-    def _columns(self) -> dict[str, dict[str, list]]:
-        """Return low, mid, high and theory of what is shown, by its name."""
-        case, layers = self.case(), slice(self.depth)
-        shown = {
-            "pooled spread": case["pooled"],
-            "spread across inputs": case["across"],
-            "saturated": case.get("saturated"),
-            "RMS gradient": case[f"gradient {self.depth}"]["rms"],
-            "median gradient": case[f"gradient {self.depth}"]["median"],
-        }
-        return {
-            name: {end: values[layers] for end, values in series.items()}
-            for name, series in shown.items()
-            if series
-        }
-
-    def reading(self) -> Table:
-        """Return the medians and the theory by layer."""
-        columns: dict[str, list] = {"layer": list(range(1, self.depth + 1))}
-        for name, series in self._columns().items():
-            columns[name] = series["mid"]
-            if "theory" in series:
-                columns[f"{name}, theory"] = series["theory"]
-        return Table(columns, formats={name: ".3g" for name in columns if name != "layer"})
-
     def still(self) -> Figure:
         """Draw the spreads and the gradients."""
-        layers = np.arange(1, self.depth + 1)
-        columns = self._columns()
+        case, layers = self.case(), np.arange(1, self.depth + 1)
+        gradients = case[f"gradient {self.depth}"]
         fig, (left, right) = plots.figure(2, height=3.4)
-        for ax, names in (
-            (left, ("pooled spread", "spread across inputs")),
-            (right, ("RMS gradient", "median gradient")),
-        ):
-            for series, name in enumerate(names):
-                ends = columns[name]
-                quantiles = [ends[end] for end in ("low", "mid", "high")]
-                plots.banded(ax, layers, quantiles, label=name, series=series)
-                if "theory" in ends:
-                    plots.theory(ax, layers, ends["theory"], series=series)
+        draw(left, layers, case["pooled"], label="pooled spread")
+        draw(left, layers, case["across"], label="spread across inputs", series=1)
+        draw(right, layers, gradients["rms"], label="RMS gradient")
+        draw(right, layers, gradients["median"], label="median gradient", series=1)
         title = f"{self.activation}, sd {self.sd:g}"
         plots.finish(left, title=f"{title}: signals", x="layer", y="spread", log="y")
         plots.finish(right, title="gradients", x="layer", y="gradient", log="y")
@@ -129,11 +99,11 @@ class Scale(Explorer):
 
     def alt(self) -> str:
         """Say what the spreads and gradients do from the first to the last layer."""
-        columns = self._columns()
-        ends = {name: (series["mid"][0], series["mid"][-1]) for name, series in columns.items()}
         said = "; ".join(
-            f"the {name} goes from {first:.2g} in layer 1 to {last:.2g} in layer {self.depth}"
-            for name, (first, last) in ends.items()
+            f"the {name} goes from {values[0]:.2g} in layer 1 to {values[-1]:.2g} in layer "
+            f"{self.depth}"
+            for name, values in self.numbers().items()
+            if name != "layer" and not name.endswith("theory")
         )
         return f"{self.activation} with weights of standard deviation {self.sd:g}: {said}."
 

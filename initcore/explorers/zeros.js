@@ -19,8 +19,8 @@ function build(ui) {
     y: { label: "units", domain: [0, UNITS + 1], ticks: [0, 4, 8, 12, 16] },
     series: [
       now,
-      { key: "units", label: "distinct", kind: "points", colour: 0 },
-      { key: "rank", label: "effective rank", kind: "points", colour: 1 },
+      { key: "distinct units", label: "distinct", kind: "points", colour: 0 },
+      { key: "effective rank", label: "effective rank", kind: "points", colour: 1 },
     ],
   });
   ui.accuracy = ui.chart({
@@ -31,32 +31,32 @@ function build(ui) {
     series: [
       now,
       { key: "linear", label: "no hidden layer", kind: "line", colour: 3, dash: "7 3" },
-      { key: "accuracy", label: "accuracy", kind: "points", colour: 2 },
+      { key: "test accuracy", label: "accuracy", kind: "points", colour: 2 },
     ],
   });
 }
 
-function update(ui, read) {
-  const start = ["activation", "first", "last", "biases"].map(read);
-  const one = ui.data.cases[start.join(" ")];
+function update(ui, read, one) {
   const { steps, reasons } = ui.data.shared;
   const place = steps.indexOf(read("step"));
-  const over = ({ low, mid, high }) => ({ x: ui.places, y: mid, low, high });
+  const over = (series) => measured(ui.places, series);
   const now = (top) => ({ x: [place, place], y: [0, top] });
-  ui.units.draw({ now: now(UNITS + 1), units: over(one.units), rank: over(one.rank) });
-  ui.accuracy.draw({ now: now(1), linear: ui.level, accuracy: over(one.accuracy) });
+  ui.units.draw({
+    now: now(UNITS + 1),
+    "distinct units": over(one.units),
+    "effective rank": over(one.rank),
+  });
+  ui.accuracy.draw({ now: now(1), linear: ui.level, "test accuracy": over(one.accuracy) });
   const [units, rank, accuracy] = [one.units, one.rank, one.accuracy].map(({ mid }) => mid);
   const says =
     `${place ? `After step ${steps[place]}` : "Before training"}: ${units[place]} distinct ` +
     `${units[place] === 1 ? "unit" : "units"} of ${UNITS}, effective rank ${rank[place].toFixed(1)}, ` +
     `test accuracy ${accuracy[place].toFixed(2)}. ${reasons[one.reason]}`;
-  const head = ["step", "distinct units", "effective rank", "test accuracy"];
-  const rows = steps.map((step, i) => [step, units[i], rank[i], accuracy[i]]);
-  return { says, head, rows };
+  return { says };
 }
 
 const note =
   "Markers: the median of 8 nets, with a band from 5% to 95%. Effective rank: of the first weights. Dashed: a " +
   "linear classifier after the same training. Dotted: guessing among ten digits. The steps are not to scale.";
 
-export default explorer({ build, update, note });
+export default explorer({ build, update, note, room: [5.2, 11] });

@@ -1,6 +1,7 @@
 """The live figures in a browser: they show what Python computed, by every kind of control."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from checks import Watch, settle, wait_until
 
 from initcore.explorers import EXPLORERS
+from initcore.explorers._base import FILES
 from initcore.explorers._digits import to_image
+from initcore.tables import fmt
 
 kinds = pytest.mark.parametrize("kind", EXPLORERS.values(), ids=EXPLORERS)
 LIVE = ".explorer.is-live .ie-says:not(:empty)"
@@ -32,80 +35,42 @@ def open_figure(page, site, kind, **state):
     page.wait_for_selector(".ie-numbers td")
 
 
-# --- the numbers as a table -------------------------------------------------------------------
+# --- the table and the picture ----------------------------------------------------------------
 
 
-def table(page):
-    """Return the head and the rows of the numbers on the page."""
-    read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
-    head, *rows = page.locator(".ie-numbers tr").evaluate_all(read)
-    return head, rows
+def test_numbers_are_written_as_in_python(page):
+    """Three digits, or as many as are asked for: JavaScript rounds a tie up, Python to even."""
+    values = [0.0, 1.0, -0.07068, 0.000999, 1e-3, 9.996, 99999.0, 1e5, 123456.0, 1.8447e19, 5e-324]
+    values += [-1.234567e-300, 1 / 3, 250.51, math.inf]
+    code = "([kit, ...rest]) => Function('values', 'digits', kit)(...rest)"
+    kit = FILES.joinpath("kit.js").read_text("utf-8")
+    kit += "\nreturn values.map((value) => number(value, digits));"
+    for digits in (2, 3, 5):
+        shown = page.evaluate(code, [kit, values, digits])
+        assert list(map(number_in, shown)) == [float(fmt(v, f".{digits}g")) for v in values]
+    texts = page.evaluate(code, [kit, [None, "RBM", 1.125, 0.0707, 1.2e-5, 3200], 3])
+    assert texts == ["–", "RBM", "1.13", "0.0707", "1.20e−5", "3200"]
+    assert fmt(1.125, ".3g") == "1.12"
 
 
-def value(text):
-    """Return the number in a cell; what is no number stays text, and a dash is nothing."""
-    text = str(text).replace("−", "-").strip()
-    if text in ("–", "-", "None", "nan"):
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def number_in(text):
+    """Return the number in a cell; a dash is none."""
+    return math.nan if text == "–" else float(text.replace("−", "-"))
 
 
 def assert_table(page, figure):
     """Compare the table on the page with the one that Python reads, to three digits."""
-    head, rows = table(page)
+    read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    head, *rows = page.locator(".ie-numbers tr").evaluate_all(read)
     reading = figure.reading()
     assert head == list(reading.columns), figure
-    expected = list(zip(*(reading[name].tolist() for name in reading.columns)))
-    assert len(rows) == len(expected), figure
-    for row, wanted in zip(rows, expected):
-        for shown, right in zip(map(value, row), map(value, wanted)):
-            if isinstance(right, float):
-                assert shown == pytest.approx(right, rel=0.006, abs=1e-12), (figure, row, wanted)
-            else:
-                assert shown == right, (figure, row, wanted)
+    expected = np.array([reading[name] for name in head], dtype=float).T
+    shown = np.array([[number_in(cell) for cell in row] for row in rows])
+    np.testing.assert_allclose(shown, expected, rtol=0.006, atol=1e-12, err_msg=repr(figure))
 
 
-# --- the picture ------------------------------------------------------------------------------
-
-#: Which column of Python's reading a drawn series shows.
-SERIES = {
-    "opening": {"across": "spread across inputs"},
-    "pretraining": {"chosen": None, "without": "0.01 normal"},  # None: named after the start
-    "zeros": {
-        "units": "distinct units",
-        "rank": "effective rank",
-        "accuracy": "test accuracy",
-    },
-    "scale": {
-        "pooled": "pooled spread",
-        "pooled theory": "pooled spread, theory",
-        "across": "spread across inputs",
-        "across theory": "spread across inputs, theory",
-        "saturated": "saturated",
-        "saturated theory": "saturated, theory",
-        "rms": "RMS gradient",
-        "rms theory": "RMS gradient, theory",
-        "median": "median gradient",
-    },
-    "assumptions": {"measured": "q / q0", "predicted": "predicted"},
-    "compromise": {
-        "signal": "signal",
-        "signal theory": "signal, theory",
-        "gradient": "gradient",
-        "gradient theory": "gradient, theory",
-    },
-    "depth": {"ratio": "RMS ratio", "ratio theory": "RMS ratio, theory"},
-    "gains": {
-        "z": "rms z",
-        "z theory": "rms z, theory",
-        "delta": "rms delta",
-        "delta theory": "rms delta, theory",
-    },
-    "residual": {"measured": "mean square", "theory": "exact mean"},
-}
+#: Series that are no column of the table: levels, and the reader's place.
+OTHERS = {"now", "linear", "mean image", "PCA", "bound low", "bound high", "mine"}
 # From the first point of a marker's outline to its middle, by how the outline goes on.
 MIDDLES = {"a4": (4, 0), "h7": (3.5, 3.5), "l5 5": (0, 5), "l5 9": (0, 5)}
 
@@ -140,31 +105,20 @@ def pixels(values, axis, start, end):
 def assert_charts(page, figure):
     """Compare every marker and theory line with Python's numbers, to a fifth of a pixel."""
     reading = figure.reading()
-    x, *_ = (reading[name].astype(float) for name in reading.columns)
+    x = reading[reading.columns[0]].astype(float)
     if figure.NAME == "zeros":  # its steps are not to scale
         x = np.arange(len(x))
-    seen = set()
     for chart in page.locator("svg[data-x]").evaluate_all(READ_CHARTS):
         left, top, bottom, right = chart["frame"]
         for series, path in chart["series"].items():
-            column = SERIES[figure.NAME].get(series, "")
-            column = figure.stack if column is None else column
+            column = series.format(**figure.state)
             if column not in reading.columns:
+                assert series in OTHERS or figure.state.get("activation") == "relu", series
                 continue
-            seen.add(column)
-            y = np.array([value(one) for one in reading[column].tolist()], dtype=float)
-            there = np.isfinite(y)
-            expected = np.column_stack(
-                [
-                    pixels(x[there], chart["x"], left, right),
-                    pixels(y[there], chart["y"], bottom, top),
-                ]
-            )
-            np.testing.assert_allclose(
-                points(path), expected, rtol=0, atol=0.2, err_msg=f"{figure}, {series}"
-            )
-    named = {c if c else figure.stack for c in SERIES[figure.NAME].values()}
-    assert seen == named & set(reading.columns), figure
+            y = reading[column].astype(float)
+            expected = [pixels(x, chart["x"], left, right), pixels(y, chart["y"], bottom, top)]
+            where = f"{figure}, {series}"
+            np.testing.assert_allclose(points(path).T, expected, rtol=0, atol=0.2, err_msg=where)
 
 
 def attributes(page, selector, *names):
@@ -204,7 +158,7 @@ def assert_pretraining(page, figure):
 def assert_zeros(page, figure):
     """The line at the present step."""
     (chart, *_) = page.locator("svg[data-x]").evaluate_all(READ_CHARTS)
-    units, now = points(chart["series"]["units"]), points(chart["series"]["now"])
+    units, now = points(chart["series"]["distinct units"]), points(chart["series"]["now"])
     place = figure.traits_with_controls()["step"]["values"].index(figure.step)
     np.testing.assert_allclose(now[:, 0], units[place, 0], atol=0.2)
 
@@ -214,9 +168,7 @@ def assert_depth(page, figure):
     cells = attributes(page, ".ie-depth-cells rect", "data-depth", "data-gain", "fill-opacity")
     cases = figure.load()["cases"]
     expected = [cases[f"{depth:g} {gain:g}"]["accuracy"]["mid"] for depth, gain, _ in cells]
-    shade = np.polynomial.Polynomial.fit(expected, cells[:, 2], 1)
-    assert len(cells) == len(cases) and shade.convert().coef[1] > 0.3
-    np.testing.assert_allclose(cells[:, 2], shade(np.array(expected)), atol=0.001)
+    assert len(cells) == len(cases) and np.corrcoef(expected, cells[:, 2])[0, 1] > 0.9999
     mine = f".ie-depth-cells [data-depth='{figure.depth}'][data-gain='{figure.gain:g}']"
     here = attributes(page, ".ie-depth-mine", "x", "y")
     np.testing.assert_allclose(here, attributes(page, mine, "x", "y"), atol=0.01)
@@ -241,16 +193,14 @@ def assert_shows(page, figure):
 # --- controls ---------------------------------------------------------------------------------
 
 
-def extremes(kind):
-    """Yield the state at first, and for each control the one at its other end."""
-    yield {}
-    for name, about in kind.traits_with_controls().items():
-        yield {name: about["values"][0 if about["start"] != about["values"][0] else -1]}
-
-
 @kinds
 def test_an_address_names_a_state(site, page, kind):
-    for state in extremes(kind):
+    """The state at first, and for each control the one at its other end."""
+    ends = [
+        {name: about["values"][0 if about["start"] != about["values"][0] else -1]}
+        for name, about in kind.traits_with_controls().items()
+    ]
+    for state in ({}, *ends):
         open_figure(page, site, kind, **state)
         assert_shows(page, kind(**state))
 
@@ -259,45 +209,24 @@ def by_key(page, name, about, place):
     """Move a control by one key to the next value, or back from the last; return its place."""
     place += 1 if place + 1 < len(about["values"]) else -1
     onward = place > about["values"].index(about["start"])
-    if about["kind"] == "check":
-        page.locator(f"input[name={name}]").focus()
-        page.keyboard.press("Space")
-    elif about["kind"] == "radio":
-        page.locator(f"input[data-key={name}]:checked").focus()
-        page.keyboard.press("ArrowDown" if onward else "ArrowUp")
-    elif about["kind"] == "list":
-        page.locator(f"select[name={name}]").press("ArrowDown" if onward else "ArrowUp")
-    else:
-        page.locator(f"input[name={name}]").focus()
-        page.keyboard.press("ArrowRight" if onward else "ArrowLeft")
+    selector, back, forth = {
+        "check": (f"input[name={name}]", "Space", "Space"),
+        "radio": (f"input[data-key={name}]:checked", "ArrowUp", "ArrowDown"),
+        "list": (f"select[name={name}]", "ArrowUp", "ArrowDown"),
+        "range": (f"input[name={name}]", "ArrowLeft", "ArrowRight"),
+    }[about["kind"]]
+    page.locator(selector).press(forth if onward else back)
+    if about["kind"] == "range":
+        assert page.locator(selector).get_attribute("aria-valuetext") == about["texts"][place]
     return place
 
 
-def by_pointer(page, name, about, place):
-    """Click a control: a slider at its far end, a text beside a button; return its place."""
-    place = 0 if place else len(about["values"]) - 1
-    if about["kind"] == "check":
-        page.locator(f"label:has(input[name={name}])").click()
-    elif about["kind"] == "radio":
-        page.locator(f"label:has(input[data-key={name}][value='{place}'])").click()
-    elif about["kind"] == "list":  # the browser's own, which opens outside the page
-        page.locator(f"select[name={name}]").select_option(index=place)
-    else:
-        slider = page.locator(f"input[name={name}]")
-        box = slider.bounding_box()
-        x = 3 if place == 0 else box["width"] - 3
-        slider.click(position={"x": x, "y": box["height"] / 2})
-        assert slider.get_attribute("aria-valuetext") == about["texts"][place]
-    return place
-
-
-@pytest.mark.parametrize("move", [by_key, by_pointer])
 @kinds
-def test_every_control_moves_the_picture(site, page, kind, move):
+def test_every_control_moves_the_picture_by_key(site, page, kind):
     open_figure(page, site, kind)
     state = kind().state
     for name, about in kind.traits_with_controls().items():
-        place = move(page, name, about, about["values"].index(state[name]))
+        place = by_key(page, name, about, about["values"].index(state[name]))
         state[name] = about["values"][place]
         assert_shows(page, kind(**state))
     page.get_by_role("button", name="Reset").click()
@@ -310,16 +239,14 @@ def test_a_slider_follows_its_drag(site, page):
     open_figure(page, site, kind, sd=0.01)
     slider = page.locator("input[name=sd]")
     box = slider.bounding_box()
-    page.mouse.move(box["x"] + 8, box["y"] + box["height"] / 2)
-    page.mouse.down()
     seen = set()
-    for share in (0.3, 0.6, 0.9):
+    for share in (0.02, 0.3, 0.6, 0.9):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        page.mouse.down()
         sd = kind.traits_with_controls()["sd"]["values"][int(slider.input_value())]
         assert_shows(page, kind(sd=sd))
         seen.add(sd)
-    page.mouse.up()
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 def test_a_place_in_the_map_can_be_tapped(site, page):
@@ -354,7 +281,7 @@ def test_colours_that_the_reader_forces_are_used(site, browser, colours):
             one.style = `forced-color-adjust: none; color: ${colour}`;
             return getComputedStyle(one).color;
         }"""
-        for series, colour in {"pooled": "LinkText", "across": "Highlight"}.items():
+        for series, colour in ("pooled spread", "LinkText"), ("spread across inputs", "Highlight"):
             selector = f"[data-series='{series}']"
             assert page.evaluate(drawn, selector) == page.evaluate(own, colour), series
         assert page.evaluate(own, "LinkText") != page.evaluate(own, "Canvas")
@@ -364,12 +291,9 @@ def test_colours_that_the_reader_forces_are_used(site, browser, colours):
 
 
 def test_a_wrong_address_is_told_and_shows_the_start(site, page):
-    page.goto(f"{site}/embed/scale.html?sd=7")
-    page.wait_for_selector(LIVE)
+    open_figure(page, site, EXPLORERS["scale"], sd=7)
     told = page.locator(".explorer-live > p").first.text_content()
     assert "sd=7" in told and "0.01" in told
-    page.locator(".ie-numbers summary").click()
-    page.wait_for_selector(".ie-numbers td")
     assert_shows(page, EXPLORERS["scale"]())
 
 

@@ -1,13 +1,11 @@
 """Sphinx extension: the live figures of the pages, which need no kernel.
 
-- The output of a cell that shows an anywidget becomes ``<div class="explorer">``, which holds the
-  output's still picture. The widget's module, style and state go to ``_static/explorers/``, each
-  under a name made from its content, and ``explorers/host.js`` brings them to life.
-- ``{explorer}`` puts a figure of `initcore.explorers` on a page that is no notebook. Its content
-  is the still picture.
-- Every figure of `initcore.explorers` also gets a page of its own, ``embed/NAME.html``, for an
-  ``<iframe>`` elsewhere.
-- Other widgets need a running kernel. Their still picture stays, with a line that says so.
+- The output of a cell that shows an anywidget becomes ``<div class="explorer">`` around its still
+  picture. Module, style and state go to ``_static/explorers/``, each under a name made from its
+  content, and ``explorers/host.js`` brings them to life. Other widgets need a running kernel:
+  their still picture stays, with a line that says so.
+- ``{explorer} NAME`` puts a figure on a page that is no notebook, around a still picture.
+- Every figure also gets a page of its own, ``embed/NAME.html``, for an ``<iframe>`` elsewhere.
 """
 
 from __future__ import annotations
@@ -25,14 +23,18 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from initcore.explorers import EXPLORERS, Explorer
-from website.extensions.claims import element, title_of
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 STILLS = ("image/svg+xml", "image/png", "text/html")
 FOLDER = "_static/explorers"  # in the site; holds host.js, too
-NOTE = "This is a still picture. The live figure needs JavaScript."
-NEEDS_KERNEL = "The controls of this figure need a running kernel: run this page to use them."
+START = '<div class="explorer"'
+END = """\
+<noscript><p class="explorer-note">This is a still picture. The live figure needs JavaScript.</p>
+</noscript></div>"""
+NEEDS_KERNEL = """\
+<p class="explorer-note">The controls of this figure need a running kernel: run this page to use
+them.</p></div>"""
 
 
 def save(app: Sphinx, content: str | bytes, suffix: str) -> str:
@@ -45,8 +47,8 @@ def save(app: Sphinx, content: str | bytes, suffix: str) -> str:
     return path.name
 
 
-def attributes(app: Sphinx, state: dict[str, Any]) -> dict[str, str]:
-    """Save what a widget needs, given its traits; return the attributes of its element."""
+def start(app: Sphinx, state: dict[str, Any]) -> str:
+    """Save what a widget needs, given its traits; return the start of its element."""
     public = {
         name: value
         for name, value in state.items()
@@ -55,7 +57,7 @@ def attributes(app: Sphinx, state: dict[str, Any]) -> dict[str, str]:
     text = json.dumps(public, separators=(",", ":"), ensure_ascii=False)
     name = state.get("name", "widget")
     wide, phone = EXPLORERS.get(name, Explorer).HEIGHTS
-    return {
+    attributes = {
         "id": f"explorer-{name}",
         "data-name": name,
         "data-esm": save(app, state["_esm"], ".js"),
@@ -63,50 +65,43 @@ def attributes(app: Sphinx, state: dict[str, Any]) -> dict[str, str]:
         "data-state": save(app, text, ".json"),
         "style": f"--height: {wide}px; --height-on-phone: {phone}px",
     }
+    return START + "".join(f' {key}="{value}"' for key, value in attributes.items()) + ">"
 
 
-def box(app: Sphinx, state: dict[str, Any], still: list[nodes.Node]) -> nodes.Element:
-    """Return the element of a live figure around its still picture."""
-    note = element("noscript", element("p", NOTE, classes=["explorer-note"]))
-    known = {name.replace("-", "_"): value for name, value in attributes(app, state).items()}
-    place = element("div", still, note, classes=["explorer"], **known)
-    place["ids"] = [place["attributes"].pop("id")]
-    return place
+def around(still: list[nodes.Node], before: str, after: str) -> list[nodes.Node]:
+    """Return a still picture between two pieces of HTML."""
+    return [nodes.raw("", before, format="html"), *still, nodes.raw("", after, format="html")]
 
 
-class Outputs(SphinxPostTransform):
-    """Give the outputs that show a widget their element."""
+class Figures(SphinxPostTransform):
+    """Give the outputs that show a widget, and the places of the directive, their element."""
 
     default_priority = 3  # myst-nb chooses one type for each output at 4
-    formats = ("html",)
+    formats = ("html",)  # others keep the still picture
 
     def run(self, **kwargs: Any) -> None:
-        """Look at the outputs of a notebook; other pages have none."""
+        """Look at the outputs of a page."""
         path = Path(self.env.doc2path(self.env.docname))
-        if path.suffix != ".ipynb":
-            return
-        stored = json.loads(path.read_text("utf-8"))["metadata"].get("widgets", {})
-        models = stored.get(STATE, {}).get("state", {})
-        for bundle in list(self.document.findall(nodes.container)):
-            if bundle.get("nb_element") != "mime_bundle":
-                continue
-            kinds = {child["mime_type"]: child for child in bundle.children}
-            if VIEW in kinds:
-                bundle.replace_self(self.shown(kinds, models))
+        notebook = json.loads(path.read_text("utf-8")) if path.suffix == ".ipynb" else {}
+        widgets = notebook.get("metadata", {}).get("widgets", {})
+        models = widgets.get(STATE, {}).get("state", {})
+        for box in list(self.document.findall(nodes.container)):
+            if "explorer" in box:
+                figure = EXPLORERS[box["explorer"]]()
+                box.replace_self(around(box.children, start(self.app, figure.get_state()), END))
+            elif box.get("nb_element") == "mime_bundle":
+                kinds = {child["mime_type"]: child for child in box.children}
+                if VIEW in kinds:
+                    box.replace_self(self.shown(kinds, models))
 
-    def shown(self, kinds: dict[str, nodes.Element], models: dict[str, Any]) -> nodes.Element:
+    def shown(self, kinds: dict[str, nodes.Element], models: dict[str, Any]) -> list[nodes.Node]:
         """Return what the page shows for one widget."""
         still = next((kinds[kind].children for kind in STILLS if kind in kinds), [])
         view = next(iter(kinds[VIEW].findall(nodes.raw))).astext()
         model = models.get(re.search(r'"model_id":\s*"([^"]+)"', view)[1], {})
         if model.get("model_module") == "anywidget":
-            return box(self.app, model["state"], still)
-        run_it = element("p", NEEDS_KERNEL, classes=["explorer-note"])
-        return element("div", still, run_it, classes=["needs-kernel"])
-
-
-class explorer_place(nodes.General, nodes.Element):  # noqa: N801  (docutils' names are like this)
-    """Where the directive stands: the site's folder is known only when the page is written."""
+            return around(still, start(self.app, model["state"]), END)
+        return around(still, '<div class="needs-kernel">', NEEDS_KERNEL)
 
 
 class ExplorerDirective(SphinxDirective):
@@ -120,26 +115,11 @@ class ExplorerDirective(SphinxDirective):
         name = self.arguments[0]
         if name not in EXPLORERS:
             raise self.error(f"NAME must be one of {', '.join(EXPLORERS)}, not {name!r}")
-        place = explorer_place(name=name)
+        place = nodes.container(explorer=name)
         self.state.nested_parse(self.content, self.content_offset, place)
         if not list(place.findall(nodes.image)):
             raise self.error("an explorer needs a still picture as its content")
         return [place]
-
-
-class Places(SphinxPostTransform):
-    """Put the live figures where the directives stand; other formats keep the still picture."""
-
-    default_priority = 3
-
-    def run(self, **kwargs: Any) -> None:
-        """Replace the places of a page."""
-        for place in list(self.document.findall(explorer_place)):
-            children = place.children
-            if self.app.builder.format != "html":
-                place.replace_self(children)
-                continue
-            place.replace_self(box(self.app, EXPLORERS[place["name"]]().get_state(), children))
 
 
 def add_host(app: Sphinx, page: str, template: str, context: dict, doctree: Any) -> None:
@@ -147,8 +127,8 @@ def add_host(app: Sphinx, page: str, template: str, context: dict, doctree: Any)
     scripts = context.get("script_files", [])
     # in place: Sphinx goes on with this very list
     scripts[:] = [s for s in scripts if (getattr(s, "attributes", None) or {}).get("type") != STATE]
-    found = doctree.findall(nodes.Element) if doctree is not None else ()
-    if any("explorer" in node.get("classes", ()) for node in found):
+    found = doctree.findall(nodes.raw) if doctree is not None else ()
+    if any(node.astext().startswith(START) for node in found):
         app.add_js_file("explorers/host.js", type="module")
 
 
@@ -165,10 +145,9 @@ EMBED = """\
 <body>
 <main>
 <h1>{title}</h1>
-<div class="explorer" {attributes}>
+{start}
 <img src="../{folder}/{still}" width="{width}" height="{height}" alt="{alt}">
-<noscript><p class="explorer-note">{note}</p></noscript>
-</div>
+{end}
 <p>From <a href="../{page}.html" target="_top">{chapter}</a></p>
 </main>
 </body>
@@ -180,40 +159,38 @@ def embed(app: Sphinx, exception: Exception | None) -> None:
     """Write the page of its own of each figure."""
     if exception or app.builder.format != "html":
         return
+    Path(app.outdir, "embed").mkdir(exist_ok=True)
     for name, kind in EXPLORERS.items():
-        figure = kind()
-        about, picture = attributes(app, figure.get_state()), figure.to_png()
-        page, chapter = home(app, kind)
-        words = {
-            "title": figure.title,
-            "attributes": " ".join(f'{key}="{value}"' for key, value in about.items()),
-            "alt": html.escape(figure.alt()),
-            "still": save(app, picture, ".png"),
-            "width": int.from_bytes(picture[16:20], "big"),
-            "height": int.from_bytes(picture[20:24], "big"),
-            "page": page,
-            "chapter": chapter,
-        }
-        path = Path(app.outdir, "embed", f"{name}.html")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(EMBED.format(folder=FOLDER, note=NOTE, **words), encoding="utf-8")
+        figure, page = kind(), home(app, kind)
+        picture = figure.to_png()
+        text = EMBED.format(
+            title=figure.title,
+            start=start(app, figure.get_state()),
+            end=END,
+            alt=html.escape(figure.alt()),
+            folder=FOLDER,
+            still=save(app, picture, ".png"),
+            width=int.from_bytes(picture[16:20], "big"),
+            height=int.from_bytes(picture[20:24], "big"),
+            page=page,
+            chapter=html.escape(app.env.titles[page].astext()),
+        )
+        Path(app.outdir, "embed", f"{name}.html").write_text(text, encoding="utf-8")
 
 
-def home(app: Sphinx, kind: type[Explorer]) -> tuple[str, str]:
-    """Return the page that a figure belongs to, and its title: the opening page, or a chapter."""
+def home(app: Sphinx, kind: type[Explorer]) -> str:
+    """Return the page that a figure belongs to: a chapter, or else the opening page."""
     for path in sorted(Path(app.srcdir, "chapters").glob("*.ipynb")):
         if f"explorers.{kind.__name__}(" in path.read_text("utf-8"):
-            return f"chapters/{path.stem}", html.escape(title_of(path))
-    return app.config.root_doc, html.escape(app.config.html_title)
+            return f"chapters/{path.stem}"
+    return app.config.root_doc
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the transforms, the directive and the style sheet."""
-    app.add_node(explorer_place)
+    """Register the transform, the directive and the style sheet."""
     app.add_directive("explorer", ExplorerDirective)
-    app.add_post_transform(Outputs)
-    app.add_post_transform(Places)
+    app.add_post_transform(Figures)
     app.add_css_file("explorers/host.css")
     app.connect("html-page-context", add_host)
     app.connect("build-finished", embed)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
