@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,53 +166,8 @@ class ClaimsTable(SphinxDirective):
         return [table]
 
 
-# --- for explorers.py and students.py only: to be removed when they do without ---
-
-
-class html_element(nodes.General, nodes.Element):  # noqa: N801  (docutils' names are like this)
-    """An element of HTML with its attributes; other formats get its content only."""
-
-
-def _open(translator: Any, node: html_element) -> None:
-    translator.body.append(translator.starttag(node, node["tag"], "", **node["attributes"]))
-
-
-def _close(translator: Any, node: html_element) -> None:
-    translator.body.append(f"</{node['tag']}>\n")
-
-
-def _pass(translator: Any, node: html_element) -> None:
-    """Leave the element out."""
-
-
-def element(tag: str, *children: Any, classes: Any = (), **attributes: str) -> html_element:
-    """Return an HTML element; children are nodes, lists of nodes or plain text.
-
-    An underscore in the name of an attribute stands for a hyphen.
-    """
-    node = html_element(
-        tag=tag,
-        attributes={name.replace("_", "-"): value for name, value in attributes.items()},
-        classes=list(classes),
-    )
-    for child in children:
-        node += nodes.Text(child) if isinstance(child, str) else child
-    return node
-
-
-def title_of(path: Path) -> str:
-    """Return the title of a notebook: its first ``# `` heading."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-    title = re.search(r"^# +(.+)$", text, re.MULTILINE)
-    return title.group(1).strip() if title else path.stem
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive, the hook and the style sheet (found in ``html_static_path``)."""
-    nothing = (_pass, _pass)
-    formats = dict.fromkeys(("latex", "text", "man", "texinfo"), nothing)
-    app.add_node(html_element, html=(_open, _close), **formats)
     app.add_directive("claims", ClaimsTable)
     app.add_transform(ClaimAnchors)
     app.add_css_file("claims.css")
