@@ -1,7 +1,9 @@
 """Run the notebooks on several NumPy versions, processors and threads: ``make matrix``.
 
-nbval compares each cell's text with the stored one, to the letter. ``make matrix ARGS="-k haswell"``
-runs one row, and ``ARGS="-k haswell -- chapters/02_symmetry.ipynb"`` one of its chapters.
+nbval compares each cell's text with the stored one, to the letter. One row, or one chapter of it:
+
+    make matrix ARGS="-k haswell"
+    make matrix ARGS="-k haswell -- chapters/02_symmetry.ipynb"
 """
 
 import re
@@ -10,10 +12,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.reuse_existing_virtualenvs = True
-PINS = Path("requirements.txt").read_text("utf-8") + Path("tests/requirements.txt").read_text(
-    "utf-8"
-)
+PINS = "".join(Path(n, "requirements.txt").read_text("utf-8") for n in (".", "tests"))
 # What the notebooks import beside NumPy, and what runs them: nothing else that may hide a need.
 NEEDED = re.findall(
     r"^(?:matplotlib|ipywidgets|anywidget|tqdm|ipykernel|nbclient|pytest|pytest-xdist|nbval)==\S+",
@@ -36,7 +35,7 @@ def compare(session, python, variables, workers=2):
     session.run(*command, env=PLAIN | variables)
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 @nox.parametrize("version", ["1.26.4", "2.0.2"], ids=["numpy_1_26", "numpy_2_0"])
 def numpy(session, version):
     """Run the notebooks on an older NumPy, in an environment of its own."""
