@@ -48,6 +48,8 @@ def test_closure_follows_what_packages_need_and_their_other_names():
 
 
 def test_a_file_is_fetched_once_from_the_official_network(network):
+    pyodide_files.FETCHED.mkdir()
+    (pyodide_files.FETCHED / WHEEL).write_bytes(b"that of an earlier version")
     (network / WHEEL).write_bytes(b"one")
     found = pyodide_files.find(WHEEL, DIGEST)
     (network / WHEEL).unlink()

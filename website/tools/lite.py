@@ -27,7 +27,6 @@ from website.tools.javascript import run
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ROOT / "website" / "lite"
-FOLDER = "_build/html"
 APP = "notebooks"
 #: Of Pyodide's packages: what the kernel itself and the chapters import.
 PACKAGES = (
@@ -54,8 +53,7 @@ def offline() -> bool:
 def digest() -> str:
     """Return a digest of all that the browser's kernel is made of."""
     made_from = ("chapters/*.ipynb", "initcore/**/*", "website/lite/*", "website/package-lock.json")
-    made_from += ("website/tools/lite.py", "website/tools/pyodide_files.py")
-    made_from += ("pyproject.toml", "requirements.txt", "LICENSE*")
+    made_from += ("website/tools/*.py", "pyproject.toml", "requirements.txt", "LICENSE*")
     found = hashlib.sha256(str(offline()).encode())
     for path in sorted(path for pattern in made_from for path in ROOT.glob(pattern)):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -65,11 +63,10 @@ def digest() -> str:
 
 def fetch(folder: Path, listed: str) -> None:
     """Fetch the wheels of a list of requirements with hashes into a folder."""
-    # pure Python, whatever machine this is: the browser is another one
-    pure = ["--platform", "any", "--implementation", "py", "--abi", "none"]
     command = [*PIP, "download", "--quiet", "--no-deps", "--require-hashes", "-d", str(folder)]
-    command += [*pure, "--python-version", "3.12", "--only-binary", ":all:"]
-    command += ["-r", str(PARTS / listed)]
+    # pure Python, whatever machine this is: the browser is another one
+    command += ["--only-binary", ":all:", "--platform", "any", "--abi", "none"]
+    command += ["--implementation", "py", "--python-version", "3.12", "-r", str(PARTS / listed)]
     run(command, f"pip could not fetch the wheels of website/lite/{listed}:")
 
 
@@ -174,7 +171,7 @@ def build(site: Path) -> None:
     shutil.rmtree(work)
 
 
-def main(folder: str = FOLDER) -> None:
+def main(folder: str = "_build/html") -> None:
     """Build, unless all is there already."""
     site = (ROOT / folder).resolve()
     if not (site / "index.html").is_file():

@@ -48,18 +48,23 @@ def closure(packages: dict[str, dict], names: Iterable[str]) -> set[str]:
     return needed
 
 
+def is_right(file: Path, digest: str) -> bool:
+    """Whether a file is there and has this hash."""
+    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
+
+
 def find(name: str, digest: str) -> Path:
     """Return the file of this name and hash, fetched if need be."""
     named = os.environ.get("PYODIDE_DIR")
     file = Path(named or FETCHED) / name
-    if not named and not file.is_file():
+    if not named and not is_right(file, digest):
         FETCHED.mkdir(parents=True, exist_ok=True)
         try:
             with urllib.request.urlopen(cdn() + name, timeout=60) as answer:
                 file.write_bytes(answer.read())
         except OSError as error:
             sys.exit(f"{cdn()}{name}: {error}. Or name a folder with such files by PYODIDE_DIR")
-    if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+    if not is_right(file, digest):
         sys.exit(f"{file} must be the file of that name in {cdn()}, and is not")
     return file
 
@@ -69,8 +74,6 @@ def carry(target: Path, names: Iterable[str]) -> None:
     packages = json.loads((NPM / LOCK).read_text("utf-8"))["packages"]
     chosen = [packages[name] for name in closure(packages, names)]
     target.mkdir(parents=True)
-    for file in (
-        *(NPM / name for name in (*CORE, LOCK)),
-        *(find(package["file_name"], package["sha256"]) for package in chosen),
-    ):
+    core = [NPM / name for name in (*CORE, LOCK)]
+    for file in core + [find(package["file_name"], package["sha256"]) for package in chosen]:
         shutil.copyfile(file, target / file.name)
