@@ -6,17 +6,19 @@
 	notebooks explorers students zip lint format clean
 
 BIN := .venv/bin
-ENVIRONMENT := sh website/tools/environment.sh requirements.txt
-TEST_ENVIRONMENT := $(ENVIRONMENT) tests/requirements.txt
 PORT ?= 8000
 WORKERS ?= 2
 
 # The site, and the one that carries Pyodide: OFFLINE=1, with its files from PYODIDE_DIR if it is set.
 SITE := $(if $(OFFLINE),_build/offline/_build/html,_build/html)
-export OFFLINE PYODIDE_DIR PACKAGED_PYODIDE
 
-# A Python to build .venv with, where the one on the path is not the one wanted.
-export PYTHON
+# .venv works only where it was made. What was installed there is noted below a name made of that
+# place: in a folder that was moved, or where its Python is gone, nothing is, and .venv is made anew.
+INSTALLED := .venv/at-$(shell pwd | cksum | cut -d " " -f 1)
+$(shell test -x $(BIN)/python || rm -rf $(INSTALLED))
+COURSE := $(INSTALLED)/requirements.txt
+TESTS := $(INSTALLED)/tests/requirements.txt
+TORCH := $(INSTALLED)/tests/requirements-torch.txt
 
 # A worker has one core: threads of the matrix library would only get into each other's way.
 # loadfile: a notebook's cells share a kernel and must not be dealt out to several workers.
@@ -29,8 +31,7 @@ SITE_PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-book: ## build the site, warnings being errors, and check its links (OFFLINE=1: with all of Pyodide)
-	@$(ENVIRONMENT)
+book: $(COURSE) ## build the site, warnings being errors, and check its links (OFFLINE=1: with all of Pyodide)
 	@$(BIN)/python -m website.tools.javascript
 	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) .
 	@$(BIN)/python -m website.tools.lite $(SITE)
@@ -40,70 +41,81 @@ book: ## build the site, warnings being errors, and check its links (OFFLINE=1: 
 serve: book ## build the site and serve it on this machine (PORT=8000)
 	@$(BIN)/python -m website.tools.serve $(SITE) $(PORT)
 
-lab: ## open the chapters in JupyterLab (ARGS="…" are passed on)
-	@$(ENVIRONMENT)
+lab: $(COURSE) ## open the chapters in JupyterLab (ARGS="…" are passed on)
 	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter-lab --ServerApp.root_dir=. \
 		--LabApp.default_url=/lab/tree/chapters $(ARGS)
 
-test: ## run everything: lint, doctests, unit and statistical tests, the notebooks by nbval
-	@$(TEST_ENVIRONMENT)
+test: $(TESTS) ## run everything: lint, doctests, unit and statistical tests, the notebooks by nbval
 	@$(PYTEST)
 
-test-site: site-and-browser ## test the built site in a browser, as readers use it (PACKAGED_BROWSER=1: in npm's)
+test-site: site-and-browser ## test the built site in a browser, as readers use it (CHROMIUM=/path/to/a/browser)
 	@$(SITE_PYTEST) tests/site $(ARGS)
 
 test-lite: site-and-browser ## run all chapters in the browser's kernel (half an hour; ARGS="--chapters 04" for one)
 	@$(SITE_PYTEST) tests/site/test_lite.py --chapters all $(ARGS)
 
-site-and-browser:
-	@$(TEST_ENVIRONMENT) tests/site/requirements.txt
-	@$(BIN)/python -m website.tools.javascript tests/site $(if $(filter 1,$(PACKAGED_BROWSER)),tests/site/chromium)
+site-and-browser: $(TESTS)
+	@$(BIN)/python -m website.tools.javascript tests/site
 	@$(BIN)/python tests/site/browser.py
 	@$(MAKE) --no-print-directory book OFFLINE=1
 
-test-all: ## what make test runs, and the tests against PyTorch (a large download)
-	@$(BIN)/python -c "import torch" 2>/dev/null || \
-		echo "PyTorch is installed for this: up to several gigabytes (a CPU build, on Linux, is smaller)"
-	@$(TEST_ENVIRONMENT) tests/requirements-torch.txt
+test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (gigabytes), the oldest NumPy
 	@$(PYTEST) -o "norecursedirs=.* node_modules site"
+	@$(BIN)/nox -k numpy_1_26
 
-matrix: ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
-	@$(TEST_ENVIRONMENT)
-	@$(BIN)/python tests/matrix.py $(ARGS)
+matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
+	@$(BIN)/nox $(ARGS)
 
-bench-site: book ## measure the built site in a browser: weight, paint, shifts, live figures (10 minutes)
-	@$(TEST_ENVIRONMENT) tests/site/requirements.txt
+bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py
 	@$(BIN)/python benchmarks/site.py $(SITE)
 	@$(BIN)/python benchmarks/explorers.py $(SITE)
 
-notebooks: ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
-	@$(ENVIRONMENT)
+notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(BIN)/python -m website.tools.notebooks $(ARGS)
 	@$(BIN)/python -m website.tools.picture
 
-explorers: ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
-	@$(ENVIRONMENT)
+explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m website.tools.explorer_data $(ARGS)
 
-students: ## write the course without solutions, and an answer key, into _build
-	@$(ENVIRONMENT)
+students: $(COURSE) ## write the course without solutions, and an answer key, into _build
 	@$(BIN)/python -m website.tools.students
 
 zip: ## write the offline site with a server of its own, to be run from a stick, into _build
 	@$(MAKE) --no-print-directory book OFFLINE=1
 	@$(BIN)/python -m website.tools.course_zip _build/offline/_build/html
 
-lint: ## check style and spelling only
-	@$(TEST_ENVIRONMENT)
+lint: $(TESTS) ## check style and spelling only
 	@$(BIN)/python -m pytest -q tests/test_lint.py
 
-format: ## rewrite code and notebooks in the project's style
-	@$(TEST_ENVIRONMENT)
+format: $(TESTS) ## rewrite code and notebooks in the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 clean: ## remove all that the other targets made, .venv included
-	rm -rf .venv .matrix _build website/node_modules tests/site/node_modules \
-		tests/site/chromium/node_modules .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .nox _build website/node_modules tests/site/node_modules \
+		.pytest_cache .ruff_cache .hypothesis .coverage*
 	find initcore tests website -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED)/python:
+	@for python in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3 python); do \
+		if "$$python" -c "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then \
+			echo "Making .venv with $$("$$python" --version)"; \
+			exec "$$python" -m venv --clear .venv; \
+		fi; \
+	done; \
+	echo "Python 3.11 or later is needed, with its venv module (on Debian: apt install python3-venv)." \
+		"Install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1
+	@mkdir -p $(@D)
+	@touch $@
+
+# In the end Matplotlib lists the machine's fonts: else it would say so in a notebook's first figure.
+$(COURSE) $(TESTS) $(TORCH): $(INSTALLED)/%: % requirements.txt pyproject.toml | $(INSTALLED)/python
+	@echo "Installing $* into .venv (the first time takes a minute or two)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input \
+		$(addprefix -r ,$(sort requirements.txt $*)) >.venv/pip.log 2>&1 || { echo "pip could not" \
+		"install $* ($$(grep -m 1 ^ERROR .venv/pip.log)): is there a network? Its words are in" \
+		".venv/pip.log" >&2; exit 1; }
+	@$(BIN)/python -c "import matplotlib.font_manager" >>.venv/pip.log 2>&1
+	@mkdir -p $(@D)
+	@touch $@

@@ -139,6 +139,7 @@ EMBED = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
+<link rel="icon" href="../_static/favicon.svg">
 <link rel="stylesheet" href="../{folder}/host.css">
 <script type="module" src="../{folder}/host.js"></script>
 </head>
