@@ -76,7 +76,7 @@ notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapter
 	@$(BIN)/python -m website.tools.picture
 
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m website.tools.explorer_data $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)
 
 students: $(COURSE) ## write the course without solutions, and an answer key, into _build
 	@$(BIN)/python -m website.tools.students

@@ -190,7 +190,9 @@ def stores_live_figures_as_they_are(chapter: Chapter) -> Iterator[str]:
         if model["model_module"] != "anywidget" or state.get("name") not in EXPLORERS:
             continue
         now = EXPLORERS[state["name"]]
-        for trait, fresh in {"_esm": now._esm, "_css": now._css, "data": now.stored()}.items():
+        traits = {"_esm": now._esm, "_css": now._css, "data": now.stored()}
+        traits |= {"measured": list(now.MEASURED), "columns": list(map(list, now.COLUMNS.items()))}
+        for trait, fresh in traits.items():
             if state[trait] != fresh:
                 yield f"the figure {now.__name__} has another {trait}: run `make notebooks`"
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from sphinx.errors import ExtensionError
 
-from website.extensions import anchors, mathjax
+from website.extensions import mathjax
 from website.tools import picture
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ def test_links_lead_to_sources_and_terms(tmp_path):
     assert 'href="pages/references.html#he2015"' in page and sources.count('id="he2015"') == 1
     assert re.search(r'href="pages/glossary.html#term-He-s-dead-unit".*He.s dead unit', page)
     ids = re.findall(r'<dt id="(term-[^"]+)"', listed)
-    assert sorted(ids) == sorted(anchors.term_anchors(GLOSSARY).values()) and len(ids) == 4
+    assert "term-He-s-dead-unit" in ids and len(ids) == len(set(ids)) == 4
 
 
 def test_links_to_no_source_and_no_term_fail_the_build(tmp_path):
@@ -87,7 +87,8 @@ def test_the_site_has_mathjax_or_is_not_built(tmp_path, monkeypatch):
 
 
 def test_the_glossary_is_in_the_order_of_the_alphabet():
-    terms = list(anchors.term_anchors((ROOT / "pages/glossary.md").read_text(encoding="utf-8")))
+    text = (ROOT / "pages/glossary.md").read_text(encoding="utf-8").split("{glossary}")[1]
+    terms = re.findall(r"^\w.*$", text, re.MULTILINE)
     assert len(terms) >= 10 and terms == sorted(terms, key=str.casefold)
 
 

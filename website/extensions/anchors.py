@@ -8,12 +8,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.util.nodes import _make_id
 
 
 def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
@@ -30,13 +28,6 @@ def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
             found.append((page, anchor, term))
     for page, anchor, text in found:
         env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, text)
-
-
-def term_anchors(text: str) -> dict[str, str]:
-    """Return the terms of the glossaries in a page's Markdown, with the ids that Sphinx gives."""
-    blocks = re.findall(r"^```\{glossary\}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    terms = re.findall(r"^\w.*$", "\n".join(blocks), re.MULTILINE)
-    return {term.strip(): _make_id(f"term-{term.strip()}") for term in terms}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -22,13 +22,7 @@ FIELD = type(namedtuple("Example", "field").field)
 
 
 def exists(name: str) -> bool:
-    """Tell whether a dotted name leads to something in the package.
-
-    Examples
-    --------
-    >>> exists("initcore.probes.layer_statistics"), exists("initcore.probes.statistics")
-    (True, False)
-    """
+    """Tell whether a dotted name leads to something in the package."""
     try:
         pkgutil.resolve_name(name)
     except (ImportError, AttributeError):

@@ -27,6 +27,7 @@ from initcore.explorers import EXPLORERS, Explorer
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 STILLS = ("image/svg+xml", "image/png", "text/html")
+EMBED = Path(__file__).with_name("embed.html")  # a page of its own, of one figure
 FOLDER = "_static/explorers"  # in the site; holds host.js, too
 START = '<div class="explorer"'
 END = """\
@@ -132,30 +133,6 @@ def add_host(app: Sphinx, page: str, template: str, context: dict, doctree: Any)
         app.add_js_file("explorers/host.js", type="module")
 
 
-EMBED = """\
-<!DOCTYPE html>
-<html lang="en" class="explorer-page">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="../_static/favicon.svg">
-<link rel="stylesheet" href="../{folder}/host.css">
-<script type="module" src="../{folder}/host.js"></script>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{start}
-<img src="../{folder}/{still}" width="{width}" height="{height}" alt="{alt}">
-{end}
-<p>From <a href="../{page}.html" target="_top">{chapter}</a></p>
-</main>
-</body>
-</html>
-"""
-
-
 def embed(app: Sphinx, exception: Exception | None) -> None:
     """Write the page of its own of each figure."""
     if exception or app.builder.format != "html":
@@ -164,7 +141,7 @@ def embed(app: Sphinx, exception: Exception | None) -> None:
     for name, kind in EXPLORERS.items():
         figure, page = kind(), home(app, kind)
         picture = figure.to_png()
-        text = EMBED.format(
+        text = EMBED.read_text(encoding="utf-8").format(
             title=figure.title,
             start=start(app, figure.get_state()),
             end=END,

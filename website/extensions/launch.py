@@ -29,21 +29,7 @@ from website.tools.repository import read_repository
 LITE = "lite/notebooks/index.html"
 # The core of Pyodide 0.27.7 and the packages that the chapters use are 34 MB of files. The
 # network compresses what it sends, to 24 MB; the site's own server may not.
-ROW = """
-<nav class="launch" aria-label="Run this chapter">
-<ul>
-{%- for label, url in links.items() %}
-<li><a class="launch-button{{ ' launch-first' if loop.first }}" href="{{ url }}"
-{%- if loop.last %} download{% elif not loop.first %} rel="external noopener"{% endif -%}
->{{ label }}</a></li>
-{%- endfor %}
-</ul>
-<p>“Run in your browser” loads Python (Pyodide, about
-{{ "35 MB) from this site" if offline else "25 MB) from cdn.jsdelivr.net" }}, once. Your code then
-runs on your own machine, some ten times slower than outside of a browser: a whole chapter takes
-minutes.</p>
-</nav>
-"""
+ROW = Path(__file__).with_name("launch.html.jinja")
 
 
 def add_row(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any) -> None:
@@ -57,7 +43,9 @@ def add_row(app: Sphinx, pagename: str, templatename: str, context: dict, doctre
         others = repository.links(file, settings["hub"])
         links |= {f"Open on {name}": url for name, url in others.items()}
     links["Download the notebook"] = pathto(f"_sources/{context['sourcename']}", 1)
-    row = Template(ROW, autoescape=True).render(links=links, offline=settings["offline"])
+    row = Template(ROW.read_text(encoding="utf-8"), autoescape=True).render(
+        links=links, offline=settings["offline"]
+    )
     context["body"] = title + end + row + rest
 
 

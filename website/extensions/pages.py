@@ -160,7 +160,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # A change here writes every page anew: by itself Sphinx sees changes of a page's text only, and
     # copies no style sheet where there are none.
     here = Path(__file__).parents[1]
-    parts = sorted([*here.glob("extensions/*.py"), *here.glob("assets/**/*.*")])
+    parts = sorted([*here.glob("extensions/*.*"), *here.glob("assets/**/*.*")])
     code = hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()
     app.add_config_value("website_code", code, "html", [str])
     app.add_js_file("theme.js", loading_method="defer")

@@ -72,33 +72,22 @@ def fetch(folder: Path, listed: str) -> None:
 
 
 def settings(wheels: list[str], mark: str) -> dict:
-    """Return ``jupyter-lite.json``.
+    """Return ``jupyter-lite.json``: that of ``website/lite``, with what this build is made of.
 
     What a reader changes is kept in the browser, under a name that changes with the course: a
-    reload keeps it, and a new version of a chapter is not hidden by an old copy.
+    reload keeps it, and a new version of a chapter is not hidden by an old copy. Extensions are
+    disabled that ask another host, lack a file of theirs, or bring a second kernel.
     """
+    every = json.loads((PARTS / "jupyter-lite.json").read_text(encoding="utf-8"))
+    data = every["jupyter-config-data"]
+    data["contentsStorageName"] = f"initcore {mark}"
+    source = "./static/pyodide/" if offline() else pyodide_files.cdn()
+    kernel = data["litePluginSettings"][KERNEL]
+    kernel["pyodideUrl"] = f"{source}pyodide.js"
     # relative to the worker's script, .../lite/extensions/@jupyterlite/KERNEL/static/N.js
     places = [f"../../../../{WHEELS}/{mark}/{name}" for name in wheels]
-    source = "./static/pyodide/" if offline() else pyodide_files.cdn()
-    kernel = {
-        "pyodideUrl": f"{source}pyodide.js",
-        "disablePyPIFallback": True,
-        "loadPyodideOptions": {"packages": ["numpy", "matplotlib", "ipython", "micropip", *places]},
-    }
-    return {
-        "jupyter-lite-schema-version": 0,
-        "jupyter-config-data": {
-            "appName": "Weight Initialization, by Experiment",
-            "contentsStorageName": f"initcore {mark}",
-            "settingsStorageName": "initcore settings",
-            "disabledExtensions": [
-                "@jupyterlab/apputils-extension:announcements",
-                "@jupyter-notebook/notebook-extension:tab-icon",  # JupyterLite lacks its files
-                "@jupyterlite/javascript-kernel-extension",
-            ],
-            "litePluginSettings": {KERNEL: kernel},
-        },
-    }
+    kernel["loadPyodideOptions"]["packages"] += places
+    return every
 
 
 def carry(notebook: Path, target: Path) -> None:

@@ -1,7 +1,7 @@
-"""Measure the numbers of the live figures: ``python -m website.tools.explorer_data [NAME ...]``.
+"""Measure the numbers of the live figures: ``python -m initcore.explorers [NAME ...]``.
 
-Writes ``initcore/explorers/data/NAME.json``, which the package carries, in minutes; without a name
-all of them. The tests measure a sample again and compare.
+Writes ``data/NAME.json``, which the package carries, in minutes; without a name all of them. The
+tests measure a sample again and compare.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from initcore.explorers import EXPLORERS
 
-FOLDER = Path(__file__).resolve().parents[2] / "initcore" / "explorers" / "data"
+FOLDER = Path(__file__).parent / "data"
 
 
 def to_text(data: dict) -> str:
