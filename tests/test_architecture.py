@@ -28,8 +28,9 @@ EXTRA = {
     "_keras": {"keras", "ml_dtypes"},
 }
 OPTIONAL = {"plots", "widgets", "explorers"}  # may do so at the top: they need more than NumPy
+# Of the explorers, one level, their command stands apart: it is none of the package.
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "__init__.py")
-MODULES += sorted(PACKAGE.glob("*/*.py"))  # the explorers, a level of their own
+MODULES += sorted(set(PACKAGE.glob("*/*.py")) - {*PACKAGE.glob("*/__main__.py")})
 
 
 def level(path):

@@ -11,6 +11,9 @@ from needed_cells import CHAPTERS, PANEL, needed
 
 from initcore import widgets
 
+# The chapters' cells run here, which coverage would only make slower.
+pytestmark = pytest.mark.no_cover
+
 ANSWER = re.compile(r"^(my_\w+) = .*# your answer$", re.MULTILINE)
 
 

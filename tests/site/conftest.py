@@ -88,6 +88,17 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("chapter", [name for name in names if name.startswith("chapters/")])
 
 
+def pytest_collection_modifyitems(config, items):
+    """Begin with the chapters in the browser's kernel, which take longest, one for each worker."""
+    long = [item for item in items if "notebook" in getattr(item, "fixturenames", ())]
+    others = [item for item in items if item not in long]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    share = -(-len(others) // workers)
+    items[:] = []
+    for start in range(workers):
+        items += long[start::workers] + others[start * share : (start + 1) * share]
+
+
 @pytest.fixture(scope="session")
 def site(pytestconfig):
     """The address of the site, such as ``http://127.0.0.1:8000``, without a slash at its end."""

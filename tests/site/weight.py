@@ -22,7 +22,7 @@ PAINT = 1.5  # seconds until the largest part is painted, on a processor slowed 
 SHIFT = 0.05  # cumulative layout shift
 DATA = 150_000  # bytes of an explorer's data, unpacked
 
-QUIET = 0.5  # seconds without a request: then there will be none
+QUIET = 0.4  # seconds without a request: then there will be none
 
 SCREENS = {
     "wide": {"viewport": {"width": 1280, "height": 900}},
@@ -71,9 +71,8 @@ SCROLL = """async () => {
     const end = () => document.documentElement.scrollHeight - innerHeight - 1;
     while (scrollY < end()) {
         scrollBy({ top: innerHeight, behavior: "instant" });
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await new Promise((resolve) => setTimeout(resolve, 25));
     }
-    await new Promise((resolve) => setTimeout(resolve, 500));
 }"""
 
 
