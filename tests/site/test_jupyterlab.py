@@ -18,8 +18,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from chapter import Chapter  # noqa: E402
 from needed_cells import CHAPTERS, PANEL, needed  # noqa: E402
 
-# Sliders and lists of choices. The panels of the other chapters are moved in the browser's kernel or
-# by test_panels_and_exercises.py, without a page; what is tested here is JupyterLab.
+# Sliders and lists of choices. The other chapters' panels are moved in the browser's kernel, or
+# without a page by test_panels_and_exercises.py: what is tested here is JupyterLab.
 SHOWN = ("02", "07")
 FIGURE = ["from initcore import explorers\nexplorers.Scale(sd=0.1).show()", "1 + 1"]
 
