@@ -12,8 +12,8 @@ WORKERS ?= 2
 # The site, and the one that carries Pyodide: OFFLINE=1, with its files from PYODIDE_DIR if it is set.
 SITE := $(if $(OFFLINE),_build/offline/_build/html,_build/html)
 
-# .venv works only where it was made. What was installed there is noted below a name made of that
-# place: in a folder that was moved, or where its Python is gone, nothing is, and .venv is made anew.
+# A virtual environment cannot be moved. The stamps of what was installed lie in a folder named after
+# this path: in a moved copy there are none, and .venv is made anew, as where its Python is gone.
 INSTALLED := .venv/at-$(shell pwd | cksum | cut -d " " -f 1)
 $(shell test -x $(BIN)/python || rm -rf $(INSTALLED))
 COURSE := $(INSTALLED)/requirements.txt
@@ -73,7 +73,7 @@ bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint,
 
 notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(BIN)/python -m website.tools.notebooks $(ARGS)
-	@$(BIN)/python -m website.tools.picture
+	@$(if $(findstring --check,$(ARGS)),,$(BIN)/python -m website.tools.picture)
 
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)
@@ -95,7 +95,8 @@ format: $(TESTS) ## rewrite code and notebooks in the project's style
 clean: ## remove all that the other targets made, .venv included
 	rm -rf .venv .nox _build website/node_modules tests/site/node_modules \
 		.pytest_cache .ruff_cache .hypothesis .coverage*
-	find initcore tests website -name __pycache__ -type d -prune -exec rm -rf {} +
+	find chapters initcore tests website \( -name __pycache__ -o -name .ruff_cache \) -prune \
+		-exec rm -rf {} +
 
 $(INSTALLED)/python:
 	@for python in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3 python); do \

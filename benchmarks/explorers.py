@@ -86,7 +86,7 @@ def keys(page: Page, kind: type[Explorer]) -> list[float]:
     page.evaluate(WATCH)
     times: list[float] = []
     while len(times) < KEYS:
-        for name, about in kind.traits_with_controls().items():
+        for name, about in kind.described_controls().items():
             if about["kind"] == "radio":
                 page.locator(f"input[data-key={name}]:checked").focus()
                 presses = ["ArrowDown"] * len(about["values"])  # around

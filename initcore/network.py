@@ -126,7 +126,8 @@ class Gradients:
 class MLP:
     """A fully connected network, or R independent ones side by side.
 
-    ``z_l = a_{l-1} W_l + b_l`` and ``a_l = φ(z_l)`` for l = 1 … L, with ``a_0 = x``.
+    ``z_l = a_{l-1} W_l + b_l`` and ``a_l = φ(z_l)``, with ``a_0 = x``; the L hidden layers are
+    1 … L, and the output is layer L + 1.
 
     Parameters
     ----------
@@ -241,12 +242,12 @@ class MLP:
 
     @property
     def n_layers(self) -> int:
-        """The number of weight layers, L."""
+        """The number of weight layers: the hidden ones, L, and the output."""
         return len(self.widths) - 1
 
     @property
     def depth(self) -> int:
-        """The number of hidden layers, L - 1."""
+        """The number of hidden layers, L."""
         return self.n_layers - 1
 
     def parameters(self) -> list[np.ndarray]:

@@ -21,6 +21,7 @@ from initcore.network import MLP, ORDER, replica_generators
 from initcore.optimizers import SGD, Adam  # noqa: F401  (also found here: training.SGD)
 
 DIVERGED_ABOVE = 1e12
+CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 """A replica has diverged when its loss or the size of a parameter is not at most this."""
 
 PROGRESS_AFTER = 2.0
@@ -62,9 +63,8 @@ class History:
 
     def __repr__(self) -> str:
         """Say where training ended, and how many replicas diverged, in a line or two."""
-        names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
         last = []
-        for name in names:
+        for name in CURVES:
             curve = getattr(self, name)
             if curve is not None:
                 end = tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])
@@ -131,15 +131,14 @@ def fit(
         Evaluated too, never trained on.
     measure_every : int
         Loss and accuracy are measured before training, after every so many epochs, and after the
-        last. To measure after each takes a quarter of the time.
+        last. Measuring after every epoch is about a quarter of the running time.
     probe : callable, optional
         Called as ``probe(net)`` before training and after every `probe_every` epochs; it must
         not change the network.
     progress : bool, optional
-        A progress bar: yes, no, or (None) from the third second on, where tqdm is installed and
-        somebody watches: standard error is a terminal, or this is a notebook. Never with None
-        under pytest (so neither under nbval, whose kernels inherit its environment), and never
-        at all if the environment variable ``INITCORE_PROGRESS`` is 0.
+        True or False: a bar or none. None: a bar if the run takes longer than two seconds, tqdm
+        is installed, and standard error is a terminal or this is a notebook; never under pytest
+        or nbval. The environment variable ``INITCORE_PROGRESS=0`` turns every bar off.
 
     Returns
     -------
@@ -203,12 +202,11 @@ def fit(
     finally:
         if bar is not None:
             bar.close()
-    names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
-    curves = {n: np.array([row[n] for row in rows]) if n in rows[0] else None for n in names}
+    curves = {n: np.array([row[n] for row in rows]) if n in rows[0] else None for n in CURVES}
     return History(
         np.array(measured),
         **curves,
-        diverged=diverged[()],
+        diverged=diverged[()],  # a number where there are no replicas
         probes=probes,
         probe_epochs=probe_epochs,
     )
@@ -276,8 +274,8 @@ class _Run:
         self.classifies = loss == "softmax_cross_entropy"
         self.parts = parts
         self.batch_size = batch_size
-        self.orders = replica_generators(seed, net.replicas, ORDER)
-        self.dropouts = [stream.spawn(1)[0] for stream in self.orders]
+        self.order_rngs = replica_generators(seed, net.replicas, ORDER)
+        self.dropout_rngs = [stream.spawn(1)[0] for stream in self.order_rngs]
         self.optimizer = optimizer
         optimizer.start(net.parameters())
 
@@ -313,9 +311,9 @@ class _Run:
         saved = [p.copy() for p in parameters]
         x, y = self.parts[""]
         try:
-            for index in batches(self.orders, x.shape[-2], self.batch_size, net.replicas):
+            for index in batches(self.order_rngs, x.shape[-2], self.batch_size, net.replicas):
                 loss, gradients = net.loss_and_gradients(
-                    x[index], y[index], self.loss, self.dropouts
+                    x[index], y[index], self.loss, self.dropout_rngs
                 )
                 sound = sound & (np.abs(loss) <= DIVERGED_ABOVE)
                 self.optimizer.step(parameters, gradients.parameters())

@@ -3,7 +3,7 @@
 No kernel is needed: the rules look at the stored file. nbval compares text only, and only in
 cells that let it, so a chapter can pass nbval and be wrong. Each rule is a function of a `Chapter`
 that yields what is wrong as sentences; its docstring says what is right; `RULES` lists them, and
-``test_notebook_rules.py`` breaks each. Links are checked on the built site (``make book``).
+``test_notebooks.py`` breaks each. Links are checked on the built site (``make book``).
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def problems_of_marks(tokens: list[Token], path: Path) -> Iterator[str]:
         name, _, cell = (href or "").partition(f"#{marks.PREFIX}")
         if not cell:
             continue
-        there = code_by_id((path.parent / name).resolve() if name else path)
+        there = outputs_by_id((path.parent / name).resolve() if name else path)
         if cell not in there:
             yield f"the mark [{text}]({href}) names no code cell"
         elif not marks.numerals(text):
@@ -295,7 +295,7 @@ def problems_of_marks(tokens: list[Token], path: Path) -> Iterator[str]:
 
 
 @cache
-def code_by_id(path: Path) -> dict[str, str]:
+def outputs_by_id(path: Path) -> dict[str, str]:
     """Return what the code cells of a notebook put out, by their ids."""
     is_chapter = path.suffix == ".ipynb" and path.is_file()
     return {code.cell.id: code.all_text for code in Chapter(path).code} if is_chapter else {}
@@ -373,9 +373,7 @@ def has_exercises_with_solutions(chapter: Chapter) -> Iterator[str]:
 
 def asks_what_was_learnt(chapter: Chapter) -> Iterator[str]:
     """Three to five questions to be answered from memory, each option with its feedback."""
-    text = "\n".join(c.source for c in chapter.notebook.cells if c.cell_type == "markdown")
-    asked = text.partition("## Check yourself\n")[2].partition("\n## ")[0]
-    questions = re.split(r"^\d+\. ", asked, flags=re.MULTILINE)[1:]
+    questions = students.question_texts(chapter.notebook)
     if not 3 <= len(questions) <= 5:
         yield f"{len(questions)} questions under `## Check yourself`, not three to five"
     for number, question in enumerate(questions, start=1):
@@ -385,7 +383,8 @@ def asks_what_was_learnt(chapter: Chapter) -> Iterator[str]:
             yield f"question {number} asks nothing"
         if count < 2 or sorted(said) != ["No"] * (count - 1) + ["Right"]:
             yield f"question {number} has the feedback {said}, not one `Right.` and else `No.`"
-    if not chapter.path.name.startswith("01_") and "(From the chapter on " not in asked:
+    goes_back = any("(From the chapter on " in question for question in questions)
+    if not goes_back and not chapter.path.name.startswith("01_"):
         yield "no question is about another chapter: `(From the chapter on …)`"
 
 

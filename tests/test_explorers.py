@@ -33,7 +33,7 @@ kinds = pytest.mark.parametrize("kind", EXPLORERS.values(), ids=EXPLORERS)
 
 def states(kind, most):
     """Return up to `most` states of a figure, spread over all, the extreme ones among them."""
-    known = kind.traits_with_controls()
+    known = kind.described_controls()
     everything = list(product(*(about["values"] for about in known.values())))
     chosen = np.unique(np.linspace(0, len(everything) - 1, most).round().astype(int))
     return [dict(zip(known, everything[i])) for i in chosen]
@@ -113,7 +113,7 @@ def test_a_wrong_state_is_a_clear_error():
     kind = EXPLORERS["scale"]
     with pytest.raises(ValueError, match="Argument `sd` must be one of .*0.01.* Received: sd=7"):
         kind(sd=7)
-    with pytest.raises(TypeError, match="must be of the controls activation, sd, depth"):
+    with pytest.raises(TypeError, match="has no control .colour.: activation, sd, depth"):
         kind(colour="red")
     figure = kind()
     with pytest.raises(traitlets.TraitError):
@@ -157,8 +157,8 @@ def test_a_figure_of_ones_own():
         def stored(cls):
             return json.dumps(cls.compute())
 
-    assert list(Example.traits_with_controls()) == ["gain", "centred"]
-    assert Example.traits_with_controls()["gain"]["texts"] == ["one", "more"]
+    assert list(Example.described_controls()) == ["gain", "centred"]
+    assert Example.described_controls()["gain"]["texts"] == ["one", "more"]
     table = Example(gain=1.5).numbers()
     found = {head: values.tolist() for head, values in table.items()}
     assert found == {"n": [1, 2], "gain 1.5": [1.5, 2.25], "both": [-1.0, -1.5]}

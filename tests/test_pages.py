@@ -1,57 +1,189 @@
-"""The pages around the chapters agree with them: contents, opening page, page for teachers."""
+"""The pass over the written pages: each step on a small page, and the pass over a small site."""
 
-import re
+import base64
+import hashlib
+import json
+from types import SimpleNamespace
 
-from chapter import ROOT, Chapter
-from needed_cells import CHAPTERS
-from sphinx_external_toc.parsing import parse_toc_yaml
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+from sphinx.errors import ExtensionError
 
-LINK = r"^\| \[([^]]+)\]\((?:\.\./)?chapters/(\w+)\.ipynb\)"
-OPENING = re.compile(LINK + r" \| .* \| (\d+)\smin \| (\d+)\ss \|$", re.MULTILINE)
-SYLLABUS = re.compile(LINK + r" \| (\d+) \| \d+ \| \d+ \|$", re.MULTILINE)
-TIME = re.compile(r"\*\*Time:\*\* (\d+) minutes to read, (\d+) seconds to run")
-MAP = OPENING.findall((ROOT / "intro.md").read_text("utf-8"))
-TEACHING = (ROOT / "pages/teaching.md").read_text("utf-8")
+from website.extensions import icons, pages, pictures, policy
+
+HEAD = '<head>\n<meta charset="utf-8"/><title>A</title>'
+SIDEBAR = (
+    '<li><a class="current reference internal" href="#">The reference</a>'
+    '<details open="open"><summary><span></span></summary></details></li>'
+)
+SEARCH = '<button class="search-button-field" title="Search" aria-label="Search">Search</button>'
+SIGNATURE = '<dt><dl>\n<dd><em class="sig-param">x</em>,</dd>\n</dl></dt>'
+FORMULA = (
+    '<a class="reference internal" href="#cell-a"><span class="std std-ref">'
+    r'<span class="math notranslate">\(3\cdot10^{-20}\)</span></span></a>'
+)
+PRINTED = '<div id="jb-print-docs-body"><h1>A</h1></div><h1>A</h1>'
+THEBE = (
+    '<link href="sphinx-thebe.css"/><script type="text/x-thebe-config">{}</script>'
+    "<script>kernelName = 'python3'</script><script>const THEBE_JS_URL = 1</script>"
+)
 
 
-def test_every_page_is_in_the_table_of_contents():
-    contents = set(parse_toc_yaml(str(ROOT / "_toc.yml"), encoding="utf-8"))
-    pages = [path for folder in ("chapters", "pages") for path in (ROOT / folder).rglob("*.*")]
-    names = {
-        path.relative_to(ROOT).with_suffix("").as_posix()
-        for path in pages
-        if path.suffix in (".ipynb", ".md") and ".ipynb_checkpoints" not in path.parts
+def hashed(text):
+    """Return the source that allows a script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def mended(text, folder=None):
+    page = BeautifulSoup(text, "html.parser")
+    pages.mend(page, folder)
+    return str(page)
+
+
+@pytest.mark.parametrize(
+    "page, wanted, gone",
+    [
+        (SIDEBAR, '<summary aria-label="Pages below The reference">', "<summary>"),
+        (SEARCH, 'title="Search">Search', "aria-label"),
+        ('<summary aria-label="Toggle hidden content">A</summary>', "<summary>A", "aria-label"),
+        ('<i class="theme-switch fa" title="Dark"></i>', "theme-switch", "title"),
+        (PRINTED, "<h1>A</h1>", "<div"),
+        (SIGNATURE, '<span class="sig-line"><em class="sig-param">x</em>,</span>', "<dd>"),
+        (FORMULA, 'aria-label="3 times 10 to the power −20"', "no such text"),
+        ('<button onclick="window.print()">', '<button data-does="print">', "onclick"),
+        ('<i class="fas fa-sun"></i>', '<i aria-hidden="true" class="fas fa-sun">', "no such text"),
+        (f"<p></p>{THEBE}", "<p></p>", "hebe"),
+        ('<script src="scripts/fontawesome.js?v=1"></script><p></p>', "<p></p>", "script"),
+        ("<script>DOCUMENTATION_OPTIONS.pagename = 'a';</script><p></p>", "<p></p>", "script"),
+        ('<script src="a.js"></script>', '<script defer="defer" src="a.js">', "no such text"),
+        ('<script src="searchtools.js"></script>', '<script src="searchtools.js">', "defer"),
+    ],
+)
+def test_each_mend(page, wanted, gone):
+    found = mended(page)
+    assert wanted in found and gone not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"<p>\(a &lt; b &amp; c\) — “é”</p><pre>\n  if a &lt; b:\n\n\tpass\n</pre>",
+        '<details class="hide"><summary>Answer</summary><p>An onclick="go()"</p></details>',
+        '<svg viewBox="0 0 9 9"><path d="M0 0"></path></svg><dl>\n<dd>A text.</dd>\n</dl>',
+        '<script type="application/json">{"a": "</p> &amp; <b>"}</script>',
+        '<p class="fabulous"></p><a href="a.png"></a><a href="https://a.example/_images/a.png"></a>',
+        '<img src="a.png" width="3" height="2"/>',
+        '<img src="data:image/png;base64,A"/>',
+    ],
+)
+def test_all_else_stays_as_it_is(text):
+    assert BeautifulSoup(mended(text), "html.parser") == BeautifulSoup(text, "html.parser")
+
+
+def test_pictures_have_their_size_and_all_but_the_first_wait(tmp_path):
+    (tmp_path / "_images").mkdir()
+    Image.new("RGB", (30, 20)).save(tmp_path / "_images/a b.webp")
+    (tmp_path / "c.svg").write_text('<svg viewBox="0 0 64.2 32"></svg>', encoding="utf-8")
+    page = (
+        '<img class="logo__image" src="c.svg"/><a href="_images/a%20b.png">'
+        '<img alt="A" src="_images/a%20b.png"/></a><img src="c.svg"/>'
+    )
+    assert mended(page, tmp_path) == (
+        '<img class="logo__image" height="32" src="c.svg" width="64"/><a href="_images/a%20b.webp">'
+        '<img alt="A" height="20" src="_images/a%20b.webp" width="30"/></a>'
+        '<img decoding="async" height="32" loading="lazy" src="c.svg" width="64"/>'
+    )
+    (tmp_path / "c.svg").write_text("<svg></svg>", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"c\.svg has no viewBox"):
+        mended(page, tmp_path)
+
+
+def test_pictures_become_lighter_and_stay_the_same(tmp_path):
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 9, (40, 60, 4), dtype=np.uint8) * 28, "RGBA")
+    picture.save(tmp_path / "a.png")
+    pictures.convert(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.webp"]
+    with Image.open(tmp_path / "a.webp") as light:
+        # what nobody sees, below a transparency of 0, may change
+        seen = np.asarray(picture)[..., 3] > 0
+        np.testing.assert_array_equal(np.asarray(light)[seen], np.asarray(picture)[seen])
+
+
+@pytest.mark.parametrize(
+    "script, allowed",
+    [
+        ("<script>a()</script>", {hashed("a()")}),
+        ('<script type="module">a() &amp;&amp; "é"\n</script>', {hashed('a() &amp;&amp; "é"\n')}),
+        ('<script src="a.js"></script>', set()),
+        ('<script type="application/json">{}</script>', set()),
+        ("<script>a()</script><script>b()</script>", {hashed("a()"), hashed("b()")}),
+    ],
+)
+def test_the_policy_of_a_page_allows_its_scripts_by_their_hash(script, allowed):
+    page = BeautifulSoup(mended(f"{HEAD}{script}"), "html.parser")
+    assert page.meta.find_next_sibling().attrs.keys() == {"http-equiv", "content"}
+    sources = page.find("meta", policy.META)["content"].split("script-src ")[1].split(";")[0]
+    assert set(sources.split()) == {"'self'", *allowed}
+
+
+@pytest.fixture
+def app(tmp_path):
+    """What Sphinx gives at the end of a build: a page, and what the theme brings."""
+    files = {
+        "a.html": f'{HEAD}<i class="fa-day"></i><script>a()</script></head>',
+        "_static/b.html": "<p onclick='go()'>",
+        "_static/styles/sphinx-book-theme.css": r'.fa-moon:before{content:"\f186"}.a{top:0}',
+        "_static/styles/pydata-sphinx-theme.css": r'.fa-sun:before,.fa-day:before{content:"\f185"}',
+        "_static/scripts/fontawesome.js": "",
     }
-    assert contents - {"intro"} == names
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return SimpleNamespace(
+        outdir=str(tmp_path), builder=SimpleNamespace(format="html", imagedir="_images")
+    )
 
 
-def test_the_opening_page_and_the_teachers_have_each_chapter_with_its_own_times():
-    said = {}
-    for path in CHAPTERS:
-        chapter = Chapter(path)
-        text = f"{chapter.opening.text}\n{chapter.section('What you will learn').text}"
-        times = TIME.search(" ".join(text.split()))
-        assert times, f"{path.name} does not say “**Time:** … minutes to read, … seconds to run”"
-        said[path.stem] = times.groups()
-    assert [(name, tuple(times)) for _, name, *times in MAP] == list(said.items())
-    reading = [(name, minutes) for _, name, minutes in SYLLABUS.findall(TEACHING)]
-    assert reading == [(name, minutes) for name, (minutes, _) in said.items()]
+def test_a_site_is_mended_once_and_keeps_the_icons_that_it_shows(app, tmp_path):
+    written = []
+    for _ in range(2):
+        pages.mend_site(app, None)
+        written.append(
+            {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+        )
+    assert written[0] == written[1]
+    styles = tmp_path / "_static/styles"
+    assert (styles / "sphinx-book-theme.css").read_text() == ".a{top:0}"
+    assert (styles / "pydata-sphinx-theme.css").read_text().startswith(".fa-sun:before,.fa-day:bef")
+    assert not (tmp_path / "_static/scripts/fontawesome.js").exists()
+    assert hashed("a()") in json.loads((tmp_path / policy.FILE).read_text("utf-8"))[""]
+    assert hashed("a()") in (tmp_path / "a.html").read_text("utf-8")
+    with pytest.raises(ValueError, match="no icon is left"):
+        icons.keep_shown(tmp_path / "_static", set())
 
 
-def test_a_reader_s_run_is_promised_to_be_short():
-    """30 seconds on one core, 45 for two chapters; benchmarks/chapters.py measures it."""
-    for _, name, _, seconds in MAP:
-        assert int(seconds) <= (45 if name.startswith(("01_", "07_")) else 30), name
+@pytest.mark.parametrize(
+    "element",
+    ['<p class="a"\n ONCLICK="go()">', "<img onload = 'go()'>", '<a href=" javascript:go()">'],
+)
+def test_code_in_an_attribute_ends_the_build(app, tmp_path, element):
+    (tmp_path / "b.html").write_text(element, encoding="utf-8")
+    with pytest.raises(ExtensionError, match=r"b\.html: code in an attribute"):
+        pages.mend_site(app, None)
 
 
-def test_every_chapter_is_in_every_list_of_the_teachers():
-    titles = [title for title, *_ in SYLLABUS.findall(TEACHING)]
-    sessions = TEACHING.partition("## A syllabus")[2].partition("## A short")[0]
-    assert sorted(re.findall(r"\(([A-Z][\w ]+)\)", sessions)) == sorted(titles)
-    misconceptions = TEACHING.partition("## Common")[2].partition("\n## ")[0]
-    assert re.findall(r"^### (.+)$", misconceptions, re.MULTILINE) == titles
+@pytest.mark.parametrize("server", policy.SERVERS)
+def test_the_settings_of_a_server_hold_both_policies(server, tmp_path, capsys):
+    policy.write(tmp_path, "lite/", "default-src 'none'")
+    policy.write(tmp_path, "", "default-src 'self'")
+    policy.main(server, str(tmp_path))
+    printed = capsys.readouterr().out
+    assert "\"default-src 'self'\"" in printed and "\"default-src 'none'\"" in printed
 
 
-def test_a_claim_is_called_by_its_id():
-    links = re.findall(r"\[(\w+)\]\(claims\.md#claim-(\w+)\)", TEACHING)
-    assert links and all(text == claim for text, claim in links)
+def test_an_unknown_server_is_one_clear_line():
+    with pytest.raises(SystemExit, match="SERVER must be nginx or apache, not 'iis'"):
+        policy.main("iis")

@@ -198,10 +198,12 @@ class Explorer(anywidget.AnyWidget):
             cls._css = "\n".join(s.read_text("utf-8") for s in styles if s.is_file())
 
     def __init__(self, **state: Any) -> None:
-        known = self.traits_with_controls()
+        known = self.described_controls()
         for name, value in state.items():
             if name not in known:
-                _checks.fail("state", f"of the controls {', '.join(known)}", name, TypeError)
+                raise TypeError(
+                    f"{type(self).__name__} has no control {name!r}: {', '.join(known)}"
+                )
             if value not in known[name]["values"]:
                 _checks.fail(name, f"one of {known[name]['values']}", value)
         super().__init__(
@@ -215,7 +217,7 @@ class Explorer(anywidget.AnyWidget):
         )
 
     @classmethod
-    def traits_with_controls(cls) -> dict[str, dict[str, Any]]:
+    def described_controls(cls) -> dict[str, dict[str, Any]]:
         """Return what each control is, by its name, in the order of the class."""
         return {
             name: trait.metadata["control"]
@@ -238,7 +240,7 @@ class Explorer(anywidget.AnyWidget):
     @classmethod
     def cases(cls) -> Iterator[tuple]:
         """Yield the arguments of `measure` for every case."""
-        known = cls.traits_with_controls()
+        known = cls.described_controls()
         yield from product(*(known[name]["values"] for name in cls.MEASURED))
 
     @classmethod
@@ -267,16 +269,21 @@ class Explorer(anywidget.AnyWidget):
         """Return the stored numbers, ``{"shared": {…}, "cases": {key: {…}}}``."""
         return json.loads(cls.stored())
 
+    def case_key(self) -> str:
+        """Return the name under which the numbers of the present case are stored."""
+        return key(*(getattr(self, name) for name in self.MEASURED))
+
     def case(self) -> dict[str, Any]:
         """Return the numbers of the present case."""
-        return self.load()["cases"][key(*(getattr(self, name) for name in self.MEASURED))]
+        return self.load()["cases"][self.case_key()]
 
     # --- without a kernel or a screen -----------------------------------------------------------
 
     def numbers(self) -> dict[str, np.ndarray]:
         """Return the columns of the table, as `COLUMNS` describes them."""
         texts = {name: key(value) for name, value in self.state.items()}
-        data = self.load() | {"case": self.case()}
+        data = self.load()
+        data["case"] = data["cases"][self.case_key()]
         found = {
             head.format(**texts): look_up(where, data, texts)
             for head, where in self.COLUMNS.items()

@@ -159,7 +159,7 @@ def assert_zeros(page, figure):
     """The line at the present step."""
     (chart, *_) = page.locator("svg[data-x]").evaluate_all(READ_CHARTS)
     units, now = points(chart["series"]["distinct units"]), points(chart["series"]["now"])
-    place = figure.traits_with_controls()["step"]["values"].index(figure.step)
+    place = figure.described_controls()["step"]["values"].index(figure.step)
     np.testing.assert_allclose(now[:, 0], units[place, 0], atol=0.2)
 
 
@@ -198,7 +198,7 @@ def test_an_address_names_a_state(site, page, kind):
     """The state at first, and for each control the one at its other end."""
     ends = [
         {name: about["values"][0 if about["start"] != about["values"][0] else -1]}
-        for name, about in kind.traits_with_controls().items()
+        for name, about in kind.described_controls().items()
     ]
     for state in ({}, *ends):
         open_figure(page, site, kind, **state)
@@ -225,7 +225,7 @@ def by_key(page, name, about, place):
 def test_every_control_moves_the_picture_by_key(site, page, kind):
     open_figure(page, site, kind)
     state = kind().state
-    for name, about in kind.traits_with_controls().items():
+    for name, about in kind.described_controls().items():
         place = by_key(page, name, about, about["values"].index(state[name]))
         state[name] = about["values"][place]
         assert_shows(page, kind(**state))
@@ -243,7 +243,7 @@ def test_a_slider_follows_its_drag(site, page):
     for share in (0.02, 0.3, 0.6, 0.9):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
         page.mouse.down()
-        sd = kind.traits_with_controls()["sd"]["values"][int(slider.input_value())]
+        sd = kind.described_controls()["sd"]["values"][int(slider.input_value())]
         assert_shows(page, kind(sd=sd))
         seen.add(sd)
     assert len(seen) == 4

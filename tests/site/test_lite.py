@@ -152,7 +152,7 @@ def assert_widget_lives(chapter, cells):
     assigned = re.search(r"^(\w+) = explorers\.(\w+)\(", cell["source"], re.MULTILINE)
     variable, kind = assigned.groups()
     (explorer,) = (one for one in EXPLORERS.values() if one.__name__ == kind)
-    known = explorer.traits_with_controls()
+    known = explorer.described_controls()
 
     figure = chapter.show(cell["id"]).locator(".initcore-explorer")
     figure.scroll_into_view_if_needed()

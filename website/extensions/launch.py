@@ -27,8 +27,6 @@ from sphinx.errors import ExtensionError
 from website.tools.repository import read_repository
 
 LITE = "lite/notebooks/index.html"
-# The core of Pyodide 0.27.7 and the packages that the chapters use are 34 MB of files. The
-# network compresses what it sends, to 24 MB; the site's own server may not.
 ROW = Path(__file__).with_name("launch.html.jinja")
 
 

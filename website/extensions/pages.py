@@ -19,8 +19,8 @@ from sphinx.errors import ExtensionError
 
 from website.extensions import icons, pictures, policy
 
-# Icons as a script, where the fonts are enough; sphinx-thebe's, which need a server; and a name of
-# its own on each page, for a menu of versions that there is not.
+# Not needed: Font Awesome as a script (the fonts are enough), sphinx-thebe (it needs a server), and
+# the theme's list of versions (there is one).
 UNUSED = re.compile(r"fontawesome\.js|thebe|THEBE|kernelName =|OPTIONS\.pagename")
 PNG = re.compile(r"^((?:[^:]*/)?_images/[^:]+)\.png$")
 DOES = {"window.print()": "print", "toggleFullScreen()": "full-screen"}
@@ -73,7 +73,7 @@ def spoken(tex: str) -> str:
 
 
 def keep_one_heading(page: BeautifulSoup) -> None:
-    """A page has one heading of the first level (1.3.1), and no second one for paper."""
+    """A page has one h1 (1.3.1): Jupyter Book's second one, made for printing, is dropped."""
     for copy in page("div", id="jb-print-docs-body"):
         copy.decompose()
 

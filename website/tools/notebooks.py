@@ -154,8 +154,8 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         said = [output.text for output in cell.outputs if output.get("name") == "stderr"]
         if said:
             raise NotebookError(f"code cell {number}: wrote to stderr: {''.join(said).strip()}")
-        if len(pictures(cell)) > 1:
-            raise NotebookError(f"code cell {number}: {len(pictures(cell))} figures, one a cell")
+        if (drawn := len(pictures(cell))) > 1:
+            raise NotebookError(f"code cell {number}: {drawn} figures, at most one is allowed")
     return normalise(notebook)
 
 
@@ -176,9 +176,9 @@ def run(path: Path, check: bool = False) -> tuple[bool, str]:
             new = path.with_suffix(".tmp")
             new.write_bytes(text.encode())
             new.replace(path)
-        good, outcome = True, "stored" if text != was else "as it was"
+        good, outcome = True, "stored" if text != was else "unchanged"
     except (NotebookError, OSError, ValueError) as error:
-        good, outcome = False, f"failed; the file is as it was\n{error}".replace("\n", "\n    ")
+        good, outcome = False, f"failed, file unchanged\n{error}".replace("\n", "\n    ")
     return good, f"{path}: {time.monotonic() - start:.1f} s, {outcome}"
 
 

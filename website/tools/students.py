@@ -4,7 +4,7 @@
 ``solution`` are left out; they go to ``_build/answer_key.md``, with the right option of each
 question under ``## Check yourself``. The same course gives the same bytes. Nothing is written, and
 one line says why, when an exercise has no solution, when a question has no right option or several,
-or when an answer, written as ```my_k = 3``` in the solution, is still in a file of the zip.
+or when an answer (`my_k = 3` in a solution) is still in a file of the zip.
 """
 
 import re
@@ -50,12 +50,17 @@ def is_solution(cell: NotebookNode) -> bool:
     return "solution" in cell.metadata.get("tags", ())
 
 
-def questions(notebook: NotebookNode) -> list[str]:
-    """Return the items of ``## Check yourself``, each with its right option and the feedback."""
+def question_texts(notebook: NotebookNode) -> list[str]:
+    """Return the items of ``## Check yourself`` as they stand there, without their numbers."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     section = text.partition("\n## Check yourself\n")[2].partition("\n## ")[0]
+    return re.split(r"^\d+\. +", section, flags=re.MULTILINE)[1:]
+
+
+def questions(notebook: NotebookNode) -> list[str]:
+    """Return the items of ``## Check yourself``, each with its right option and the feedback."""
     found = []
-    for number, item in enumerate(re.split(r"^\d+\. +", section, flags=re.MULTILINE)[1:], start=1):
+    for number, item in enumerate(question_texts(notebook), start=1):
         right = [fold for fold in FOLDED.findall(item) if fold[1].strip().startswith("Right.")]
         if len(right) != 1:
             raise ValueError(f"question {number} has {len(right)} options that are `Right.`, not 1")

@@ -1,0 +1,57 @@
+"""The pages around the chapters agree with them: contents, opening page, page for teachers."""
+
+import re
+
+from chapter import ROOT, Chapter
+from needed_cells import CHAPTERS
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+LINK = r"^\| \[([^]]+)\]\((?:\.\./)?chapters/(\w+)\.ipynb\)"
+OPENING = re.compile(LINK + r" \| .* \| (\d+)\smin \| (\d+)\ss \|$", re.MULTILINE)
+SYLLABUS = re.compile(LINK + r" \| (\d+) \| \d+ \| \d+ \|$", re.MULTILINE)
+TIME = re.compile(r"\*\*Time:\*\* (\d+) minutes to read, (\d+) seconds to run")
+MAP = OPENING.findall((ROOT / "intro.md").read_text("utf-8"))
+TEACHING = (ROOT / "pages/teaching.md").read_text("utf-8")
+
+
+def test_every_page_is_in_the_table_of_contents():
+    contents = set(parse_toc_yaml(str(ROOT / "_toc.yml"), encoding="utf-8"))
+    pages = [path for folder in ("chapters", "pages") for path in (ROOT / folder).rglob("*.*")]
+    names = {
+        path.relative_to(ROOT).with_suffix("").as_posix()
+        for path in pages
+        if path.suffix in (".ipynb", ".md") and ".ipynb_checkpoints" not in path.parts
+    }
+    assert contents - {"intro"} == names
+
+
+def test_the_opening_page_and_the_teachers_have_each_chapter_with_its_own_times():
+    said = {}
+    for path in CHAPTERS:
+        chapter = Chapter(path)
+        text = f"{chapter.opening.text}\n{chapter.section('What you will learn').text}"
+        times = TIME.search(" ".join(text.split()))
+        assert times, f"{path.name} does not say “**Time:** … minutes to read, … seconds to run”"
+        said[path.stem] = times.groups()
+    assert [(name, tuple(times)) for _, name, *times in MAP] == list(said.items())
+    reading = [(name, minutes) for _, name, minutes in SYLLABUS.findall(TEACHING)]
+    assert reading == [(name, minutes) for name, (minutes, _) in said.items()]
+
+
+def test_a_reader_s_run_is_promised_to_be_short():
+    """30 seconds on one core, 45 for two chapters; benchmarks/chapters.py measures it."""
+    for _, name, _, seconds in MAP:
+        assert int(seconds) <= (45 if name.startswith(("01_", "07_")) else 30), name
+
+
+def test_every_chapter_is_in_every_list_of_the_teachers():
+    titles = [title for title, *_ in SYLLABUS.findall(TEACHING)]
+    sessions = TEACHING.partition("## A syllabus")[2].partition("## A short")[0]
+    assert sorted(re.findall(r"\(([A-Z][\w ]+)\)", sessions)) == sorted(titles)
+    misconceptions = TEACHING.partition("## Common")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (.+)$", misconceptions, re.MULTILINE) == titles
+
+
+def test_a_claim_is_called_by_its_id():
+    links = re.findall(r"\[(\w+)\]\(claims\.md#claim-(\w+)\)", TEACHING)
+    assert links and all(text == claim for text, claim in links)
