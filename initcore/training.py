@@ -21,11 +21,13 @@ from initcore.network import MLP, ORDER, replica_generators
 from initcore.optimizers import SGD, Adam  # noqa: F401  (also found here: training.SGD)
 
 DIVERGED_ABOVE = 1e12
-CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 """A replica has diverged when its loss or the size of a parameter is not at most this."""
 
 PROGRESS_AFTER = 2.0
 """Seconds after which a run is long, and shows its progress bar."""
+
+CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+"""The curves of a `History`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -48,7 +48,7 @@ IMPORTS = set(
 # `except` for every exception or that only passes, an assertion of a tuple.
 REFUSED = {
     "is a marker of nbval": r"(?i)NBVAL\w*|PYTEST_VALIDATE\w*",
-    "has no seed": r"\b(default_rng|SeedSequence)\((None)?\)|\bseed=None\)(?!:)",
+    "has no seed": r"\b(default_rng|\w*Sequence|PCG64|RandomState)\((None)?\)|\bseed=None[,)](?!:)",
     "hides warnings or output": r"\b(errstate|seterr|clear_output|get_ipython)\b|\bOutput\(|file=",
     "replaces output that nbval would compare": r"\b(display_id|update_display)\b",
     "swallows errors": r"\binteract(ive|ive_output)?\(",

@@ -239,6 +239,9 @@ def test_ruff_refuses_what_the_rules_leave_to_it():
     command = [sys.executable, "-m", "ruff", "check", "--stdin-filename", "chapters/a.py", "-"]
     said = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True).stdout
     assert [code for code in ("NPY002", "F631", "BLE001", "S110") if code not in said] == []
+    source = "try:\n    int('a')\nexcept ValueError:\n    pass\n"
+    said = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True).stdout
+    assert "S110" in said
 
 
 # --- storing ------------------------------------------------------------------------------------

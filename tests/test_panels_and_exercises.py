@@ -43,14 +43,14 @@ def run(source, namespace):
     return out.getvalue().strip()
 
 
-def test_a_panel_answers_at_the_ends_of_its_controls(chapter):
-    """From where they start, each at its first and at its last value; and all at their last."""
+def test_a_panel_answers_at_each_value_of_its_controls(chapter):
+    """Each control at all of its values, the others where they start; and all at their last."""
     cells, namespace = chapter
     (name,) = (found for code in cells.code for found in PANEL.findall(code.source))
     panel = namespace[name]
     start, positions, answers = dict(panel.values), list(panel.positions()), [panel.text]
-    ends = [(key, end[key]) for end in (positions[0], positions[-1]) for key in end]
-    moved = [start | {key: value} for key, value in ends if value is not start[key]]
+    values = {key: list({id(p[key]): p[key] for p in positions}.values()) for key in positions[0]}
+    moved = [start | {k: v} for k, every in values.items() for v in every if v is not start[k]]
     with np.errstate(all="raise", under="ignore"):
         for position in [*moved, positions[-1]]:
             answers.append(panel.set(**position))

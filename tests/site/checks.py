@@ -172,11 +172,15 @@ def skip_link(page: Page) -> list[str]:
 
 
 # In a chapter's code and outputs thousands of words have the colours of a few classes: the first
-# word of each class stays, for axe-core to look at, and the others become plain text.
+# visible word of each class, in each kind of box, stays for axe-core to look at; the others become
+# plain text.
 ONE_OF_A_CLASS = """() => {
     const seen = new Set();
     for (const word of document.querySelectorAll("pre span[class]:not(:has(*))")) {
-        const key = `${word.className} in ${word.closest("div[class]")?.className}`;
+        if (!word.checkVisibility()) continue;
+        const box = word.closest(".cell_input, .cell_output, .admonition, details")?.className;
+        const language = word.closest("[class*=highlight-]")?.className;
+        const key = [word.className, box, language].join(" in ");
         if (seen.has(key)) word.replaceWith(word.textContent);
         seen.add(key);
     }

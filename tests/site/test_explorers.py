@@ -242,7 +242,8 @@ def test_a_slider_follows_its_drag(site, page):
     seen = set()
     for share in (0.02, 0.3, 0.6, 0.9):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
-        page.mouse.down()
+        if not seen:
+            page.mouse.down()  # and not up before the end
         sd = kind.described_controls()["sd"]["values"][int(slider.input_value())]
         assert_shows(page, kind(sd=sd))
         seen.add(sd)

@@ -47,8 +47,10 @@ METADATA = {  # without the version of Python: it is the reader's, not the noteb
 FOLDED = {"hide-input", setup_cell.TAG}
 ENVIRONMENT = {  # not that of the shell; one thread, or two kernels are three times slower
     "INITCORE_PROGRESS": "0",
+    "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not of the user
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     "PYTHONSTARTUP": "",
     "PYTHONWARNINGS": "",
 }
