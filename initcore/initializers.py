@@ -581,8 +581,8 @@ _KNOWN = {cls.__name__: cls for cls in _CLASSES} | _SNAKE_CASE | _ALIASES
 
 def __getattr__(name: str) -> type[Initializer]:
     """Return a class by Keras' other spelling: ``initializers.he_normal`` is `HeNormal`."""
-    if name in _SNAKE_CASE:
-        return _SNAKE_CASE[name]
+    if name in _KNOWN:
+        return _KNOWN[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
