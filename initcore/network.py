@@ -42,7 +42,8 @@ def replica_generators(
     replicas : int or None
         How many; None gives one, the same as replica 0.
     *stream : int
-        What for: nothing for the weights, otherwise one of `ORDER`, `INPUTS`, `SCALES`, `CHAINS`.
+        What for: nothing for the weights, otherwise one of `ORDER`, `INPUTS`, `SCALES`, `CHAINS`,
+        `BROKEN`.
 
     Raises
     ------

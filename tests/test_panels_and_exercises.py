@@ -10,6 +10,7 @@ from chapter import Chapter
 from needed_cells import CHAPTERS, PANEL, needed
 
 from initcore import widgets
+from website.tools import students
 
 # The chapters' cells run here, which coverage would only make slower.
 pytestmark = pytest.mark.no_cover
@@ -63,12 +64,14 @@ def test_a_panel_answers_at_each_value_of_its_controls(chapter):
 
 def test_an_exercise_refuses_the_first_guess_and_accepts_the_written_solution(chapter):
     cells, namespace = chapter
-    text = "\n".join(c.source for c in cells.notebook.cells if c.cell_type == "markdown")
-    exercises = [(code, ANSWER.search(code.source)) for code in cells.code]
-    exercises = [(code, answer[1]) for code, answer in exercises if answer]
+    code_of = {code.cell.id: code for code in cells.code}
+    exercises = students.exercises(cells.notebook).values()
     assert len(exercises) >= 3
-    for code, name in exercises:
+    for parts in exercises:
+        (code,) = (code_of[one.id] for one in parts if ANSWER.search(one.source))
+        name = ANSWER.search(code.source)[1]
         assert "not yet" in code.all_text  # nbval runs it with the first guess
+        text = "\n".join(one.source for one in parts if students.is_solution(one))
         (solution,) = re.findall(rf"`{name} = ([^`]+)`", text)
         solved = ANSWER.sub(lambda found, right=solution: f"{found[1]} = {right}", code.source)
         assert run(solved, dict(namespace)).endswith("right")

@@ -12,6 +12,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.transforms import SphinxTransform
 
 
 def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
@@ -28,6 +29,12 @@ def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
             found.append((page, anchor, term))
     for page, anchor, text in found:
         env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, text)
+
+
+def add_slugs(reading: SphinxTransform, slugs: dict[str, tuple]) -> None:
+    """Let links find places of the page that is being read, its own links and those of others."""
+    reading.document.__dict__.setdefault("myst_slugs", {}).update(slugs)
+    reading.env.metadata[reading.env.docname].setdefault("myst_slugs", {}).update(slugs)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

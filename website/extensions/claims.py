@@ -29,6 +29,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
+from website.extensions.anchors import add_slugs
+
 LEDGER = "claims.yml"
 BIBLIOGRAPHY = "references.bib"
 SCHEMA = Path(__file__).with_name("claims.schema.json")
@@ -140,9 +142,7 @@ class ClaimAnchors(SphinxTransform):
                 ids += decided
         if ids:
             title = self.document.next_node(nodes.title).astext()
-            slugs = {id_: (0, id_, title) for id_ in ids}
-            self.document.__dict__.setdefault("myst_slugs", {}).update(slugs)
-            self.env.metadata[self.env.docname].setdefault("myst_slugs", {}).update(slugs)
+            add_slugs(self, {id_: (0, id_, title) for id_ in ids})
 
 
 class ClaimsTable(SphinxDirective):

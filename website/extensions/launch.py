@@ -13,7 +13,6 @@ environment variable ``OFFLINE`` set to ``1``.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
+from website.tools.lite import offline
 from website.tools.repository import read_repository
 
 LITE = "lite/notebooks/index.html"
@@ -41,10 +41,8 @@ def add_row(app: Sphinx, pagename: str, templatename: str, context: dict, doctre
         others = repository.links(file, settings["hub"])
         links |= {f"Open on {name}": url for name, url in others.items()}
     links["Download the notebook"] = pathto(f"_sources/{context['sourcename']}", 1)
-    row = Template(ROW.read_text(encoding="utf-8"), autoescape=True).render(
-        links=links, offline=settings["offline"]
-    )
-    context["body"] = title + end + row + rest
+    row = Template(ROW.read_text(encoding="utf-8"), autoescape=True)
+    context["body"] = title + end + row.render(links=links, offline=settings["offline"]) + rest
 
 
 def read_settings(app: Sphinx, config: Config) -> None:
@@ -63,8 +61,7 @@ def read_settings(app: Sphinx, config: Config) -> None:
         repository = read_repository(url, branch)
     except ValueError as error:
         raise ExtensionError(f"_config.yml: {error}") from None
-    offline = os.environ.get("OFFLINE", "0") not in ("", "0")
-    config.launch = {"repository": repository, "hub": hub, "offline": offline}
+    config.launch = {"repository": repository, "hub": hub, "offline": offline()}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -23,6 +23,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+from website.extensions.anchors import add_slugs
+
 PREFIX = "cell-id="
 NUMBER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(%?)(?![\w]|\.\d)", re.IGNORECASE)
 # How a sentence writes what a cell prints as 1.8e-05 and 1437.
@@ -89,8 +91,7 @@ class CellAnchors(SphinxTransform):
                 name = ids[node["cell_index"]]
                 node["ids"].append(f"cell-{name}")
                 slugs[PREFIX + name] = (0, f"cell-{name}", f"cell {name}")
-        self.document.__dict__.setdefault("myst_slugs", {}).update(slugs)
-        self.env.metadata[self.env.docname].setdefault("myst_slugs", {}).update(slugs)
+        add_slugs(self, slugs)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

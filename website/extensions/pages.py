@@ -18,13 +18,13 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from website.extensions import icons, pictures, policy
+from website.tools.links import page_names
 
 # Not needed: Font Awesome as a script (the fonts are enough), sphinx-thebe (it needs a server), and
 # the theme's list of versions (there is one).
 UNUSED = re.compile(r"fontawesome\.js|thebe|THEBE|kernelName =|OPTIONS\.pagename")
 PNG = re.compile(r"^((?:[^:]*/)?_images/[^:]+)\.png$")
 DOES = {"window.print()": "print", "toggleFullScreen()": "full-screen"}
-OTHERS = {"_static", "lite"}  # folders of the theme's own files, and of the browser's kernel
 
 
 def drop_unused(page: BeautifulSoup) -> None:
@@ -139,9 +139,7 @@ def mend_site(app: Sphinx, exception: Exception | None) -> None:
     pictures.convert(site / app.builder.imagedir)
     shown: set[str] = set()
     scripts: set[str] = set()
-    for path in sorted(site.rglob("*.html")):
-        if OTHERS & set(path.relative_to(site).parts):
-            continue
+    for path in (site / name for name in page_names(site)):
         page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         if not page.find("meta", policy.META):
             try:
