@@ -309,9 +309,10 @@ def unmarked(tokens: list[Token]) -> Iterator[str]:
 
 
 def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:
-    """The first time that a chapter's text uses a word of the glossary, it links to it."""
+    """The first time that a chapter's text uses a term of the glossary, it links to it."""
     glossary = (chapter.root / "pages/glossary.md").read_text(encoding="utf-8")
-    terms = re.findall(r"^(?!#)\w.*(?=\n  )", glossary, re.MULTILINE)  # the definition is indented
+    explained = glossary.partition("\n## ")[0]  # the other list leads into the chapters
+    terms = re.findall(r"^(?!#)\w.*(?=\n  )", explained, re.MULTILINE)  # the meaning is indented
     found = [piece for tokens in chapter.markdown for piece in pieces(tokens, prose=True)]
     for term in terms:
         words = r"\s+".join(map(re.escape, term.split()))

@@ -10,6 +10,52 @@ from conftest import page_names, site_folder
 from snowballstemmer import stemmer
 
 CHAPTER = "chapters/03_small_random_weights.html"
+# What people type, and the page that comes first, or the two that do.
+QUERIES = {
+    "kaiming": ("glossary", "07_he"),
+    "xavier": ("glossary", "06_glorot"),
+    "xavier init": ("glossary", "06_glorot"),
+    "He initialization": ("glossary", "07_he"),
+    "Glorot initialization": ("glossary", "06_glorot"),
+    "xavier vs he": ("06_glorot", "07_he"),
+    "sigmoid glorot": ("06_glorot",),
+    "pytorch default init": ("06_glorot",),
+    "truncated normal": ("glossary", "06_glorot"),
+    "LeCun": ("glossary",),
+    "fan_in": ("glossary", "07_he"),
+    "why zeros": ("02_symmetry",),
+    "zero initialization": ("02_symmetry",),
+    "seed": ("glossary", "02_symmetry"),
+    "bias init": ("glossary",),
+    "imbalanced": ("glossary", "04_large_random_weights"),
+    "loss NaN": ("my_model_does_not_train",),
+    "loss not decreasing": ("my_model_does_not_train",),
+    "my model does not train": ("my_model_does_not_train",),
+    "first loss": ("04_large_random_weights", "09_normalisation_and_residuals"),
+    "vanishing gradient": ("glossary", "03_small_random_weights"),
+    "exploding gradient": ("glossary", "04_large_random_weights"),
+    "dying relu": ("glossary", "07_he"),
+    "dead relu": ("glossary", "07_he"),
+    "leaky relu": ("08_any_activation_any_layer",),
+    "selu": ("08_any_activation_any_layer",),
+    "gelu gain": ("08_any_activation_any_layer",),
+    "conv transpose": ("08_any_activation_any_layer",),
+    "batch norm": ("glossary", "09_normalisation_and_residuals"),
+    "layer norm": ("glossary", "09_normalisation_and_residuals"),
+    "resnet": ("glossary", "09_normalisation_and_residuals"),
+    "transformer init": ("glossary", "09_normalisation_and_residuals"),
+    "gpt-2 init": ("09_normalisation_and_residuals",),
+    "0.02": ("glossary",),
+    "orthogonal": ("glossary", "09_normalisation_and_residuals"),
+    "lstm": ("glossary",),
+    "RBM": ("glossary", "01_greedy_pretraining"),
+    "autoencoder pretraining": ("01_greedy_pretraining",),
+    "weight decay": ("glossary", "01_greedy_pretraining"),
+    "notation": ("notation",),
+    "VarianceScaling": ("initializers",),
+    "forward_gain": ("theory",),
+    "layer_statistics": ("probes",),
+}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
 
@@ -129,6 +175,51 @@ def test_search_finds_a_word_of_the_chapter(page, site, chapter, own_words):
         "links => links.map((link) => new URL(link.href).pathname.slice(1))"
     )
     assert found == [chapter], f"a search for {words[0]!r}"
+
+
+def test_search_leads_to_the_page_that_is_meant(page, site):
+    page.goto(f"{site}/search.html?q=nothing")
+    wait_until(page, "() => Search.hasIndex()")
+    ask = """query => {
+        history.replaceState(null, "", `?q=${encodeURIComponent(query)}`);
+        const results = Search._performSearch(...Search._parseQuery(query));
+        return results.reverse().map(([page]) => page.split("/").at(-1));
+    }"""
+    found = {query: page.evaluate(ask, query) for query in QUERIES}
+    wrong = {
+        query: found[query][:3]
+        for query, pages in QUERIES.items()
+        if {*found[query][: len(pages)]} != {*pages}
+    }
+    assert not wrong
+
+
+def test_search_on_a_phone_shows_sentences(browser, site):
+    """The dialog says what to do; a result shows what a term means, and neither code nor TeX."""
+    with browser.new_context(**PHONE) as context:
+        page = context.new_page()
+        page.goto(f"{site}/{CHAPTER}")
+        settle(page)
+        page.locator(".search-button__button:visible").tap()
+        field = page.locator("input[type=search]:focus")
+        assert "Enter" in field.get_attribute("placeholder")
+        field.press_sequentially("gain")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/search.html?q=gain")
+        summaries = page.locator("#search-results li a:not(:has(~ span)) ~ p.context")
+        wait_until(page, "() => document.querySelectorAll('#search-results .context').length > 9")
+        assert summaries.first.inner_text().startswith("A factor on weights of variance 1/n")
+        texts = summaries.all_inner_texts()
+        assert not [text for text in texts if re.search(r"\\|\$|import |np\.|Run in your", text)]
+
+
+def test_marks_of_a_search_can_be_taken_away(page, site):
+    watch = Watch(page, site)
+    page.goto(f"{site}/{CHAPTER}?highlight=gradient")
+    marks = page.locator("article .highlighted")
+    marks.first.wait_for()
+    page.get_by_role("link", name="Hide Search Matches").click()
+    assert marks.count() == 0 and watch.faults == []
 
 
 def test_the_theme_changes_and_stays(browser, site):

@@ -20,6 +20,13 @@
   for (const button of document.querySelectorAll("[data-does]"))
     button.addEventListener("click", does[button.dataset.does]);
 
+  // So does the button above a page that was searched for, which Sphinx adds with code in its link.
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest(".highlight-link a")) return;
+    event.preventDefault();
+    SphinxHighlight.hideSearchWords();
+  });
+
   // A menu that is closed gives the focus back to the button that opened it.
   for (const name of ["primary", "secondary"]) {
     const menu = document.getElementById(`pst-${name}-sidebar-modal`);

@@ -31,6 +31,12 @@ def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
         env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, text)
 
 
+def pages_with_terms(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> set[str]:
+    """Return the pages to be read in any case: Sphinx's search forgets the terms of all others."""
+    objects = env.get_domain("std").get_objects()
+    return {page for _, _, kind, page, _, _ in objects if kind == "term"}
+
+
 def add_slugs(reading: SphinxTransform, slugs: dict[str, tuple]) -> None:
     """Let links find places of the page that is being read, its own links and those of others."""
     reading.document.__dict__.setdefault("myst_slugs", {}).update(slugs)
@@ -38,6 +44,7 @@ def add_slugs(reading: SphinxTransform, slugs: dict[str, tuple]) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the hook, after sphinxcontrib-bibtex's own, which collects the citations."""
+    """Register the hooks, the first after sphinxcontrib-bibtex's own, which collects citations."""
     app.connect("env-updated", name_anchors, priority=900)
+    app.connect("env-get-outdated", pages_with_terms)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
