@@ -19,6 +19,9 @@ last line is the weights, and says what variance they have, in ``fan_in`` and ``
 The block is run as it is, and the variance of `W` is compared. It needs enough of them:
 `FEWEST` weights, so that the comparison can fail.
 
+The calls in the table of the page *Summary* draw weights, too, and `VARIANCES` has what they must
+have.
+
 How a name in a table is written
 --------------------------------
 As code, in a column (or a row) whose head names the library: a call (``HeNormal()``,
@@ -38,7 +41,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from chapter import Chapter, Section
+from chapter import ROOT, Chapter, Section
 
 SECTION = "What practitioners do today"
 FEWEST = 100_000
@@ -184,6 +187,66 @@ def check(snippet: Snippet) -> None:
         f"variance {weights.var():.4g}, not {expected:.4g}:\n{snippet.source}"
     )
     assert abs(weights.mean()) <= 7 * (expected / weights.size) ** 0.5
+
+
+# --- the calls of the summary -------------------------------------------------------------------
+
+LETTERS = {"n": 500, "g": 1.5, "L": 12}  # what they stand for when a call is run
+VARIANCES = {  # by the first word of a row: of a weight with `n` inputs and 400 outputs
+    "LeCun": 1 / 500,
+    "Glorot": 2 / (500 + 400),
+    "He": 2 / 500,
+    "leaky": 2 / (1.04 * 500),
+    "any": 1.5**2 / 500,
+    "orthogonal": 1 / 500,
+    "GPT-1's": 0.02**2,
+    "the": 0.02**2 / 24,
+}
+DEPTHWISE = 2 / 7**2  # of a kernel of 7 × 7 on one channel
+
+
+def calls_of_the_summary() -> list[Name]:
+    """Return the calls of the summary's table; what a chapter is to others is here a row."""
+    page = (ROOT / "pages/summary.md").read_text(encoding="utf-8").partition("## The calls")[2]
+    rows = re.findall(r"^\| (.+?) \| (Keras: .+) \|$", page, re.MULTILINE)
+    return [
+        Name(row, library, call)
+        for row, calls in rows
+        for library, call in re.findall(r"(\w+): `(.+?)`", calls)
+    ]
+
+
+def first_word(call: Name) -> str:
+    """Return the first word of a call's row."""
+    return re.split(r"[, ]", call.chapter)[0]
+
+
+def is_drawn(call: Name) -> bool:
+    """Return whether a call of the summary draws random weights."""
+    return first_word(call) in VARIANCES
+
+
+def check_call(call: Name) -> None:
+    """Fail where what a call of the summary draws does not have the variance of its row."""
+    depthwise = "depthwise" in call.chapter
+    shape = (7, 7, 4096, 1) if depthwise else (500, 400)
+    expected = DEPTHWISE if depthwise else VARIANCES[first_word(call)]
+    if call.library == "PyTorch":
+        torch = importlib.import_module("torch")
+        torch.manual_seed(0)
+        w = torch.empty((4096, 1, 7, 7) if depthwise else shape[::-1])
+        weights = eval(call.text, {**vars(torch.nn.init), **LETTERS, "w": w})
+    elif call.library == "Keras":
+        keras = importlib.import_module("keras")
+        keras.utils.set_random_seed(0)
+        weights = eval(call.text, {**vars(keras.initializers), **LETTERS})(shape)
+    else:
+        jax = importlib.import_module("jax")
+        shape = (7, 7, 1, 4096) if depthwise else shape
+        draw = eval(call.text, {**vars(jax.nn.initializers), **LETTERS})
+        weights = draw(jax.random.key(0), shape)
+    variance = np.asarray(weights, dtype=np.float64).var()
+    assert abs(variance - expected) <= TOLERANCE * expected, f"{variance:.4g}, not {expected:.4g}"
 
 
 # --- names --------------------------------------------------------------------------------------

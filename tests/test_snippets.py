@@ -17,6 +17,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 CHAPTERS = [Chapter(path) for path in sorted((ROOT / "chapters").glob("*.ipynb"))]
 SNIPPETS = [snippet for chapter in CHAPTERS for snippet in snippets.snippets(chapter)]
 NAMES = sorted({name for chapter in CHAPTERS for name in snippets.names(chapter)})
+CALLS = snippets.calls_of_the_summary()
 OTHERS = ("Keras", "JAX", "Flax")
 
 
@@ -53,9 +54,21 @@ def test_snippet(snippet):
     snippets.check(snippet)
 
 
-@pytest.mark.parametrize("name", cases(NAMES, OTHERS))
+@pytest.mark.parametrize("name", cases(NAMES + CALLS, OTHERS))
 def test_name(name):
     assert list(snippets.problems(name)) == []
+
+
+@pytest.mark.parametrize("call", cases(filter(snippets.is_drawn, CALLS), OTHERS))
+def test_a_call_of_the_summary_has_the_variance_of_its_row(call):
+    snippets.check_call(call)
+
+
+def test_every_row_of_the_summary_that_draws_has_a_call_of_each_library():
+    rows = list(dict.fromkeys(call.chapter for call in CALLS if snippets.is_drawn(call)))
+    assert {snippets.first_word(call) for call in CALLS} >= set(snippets.VARIANCES)
+    drawn = [(call.chapter, call.library) for call in CALLS if snippets.is_drawn(call)]
+    assert drawn == [(row, library) for row in rows for library in ("Keras", "PyTorch", "JAX")]
 
 
 @pytest.mark.parametrize("snippet", cases(SNIPPETS, ("PyTorch",)))

@@ -1,10 +1,14 @@
 """The pages around the chapters agree with them: contents, opening page, page for teachers."""
 
+import json
 import re
 
+import pytest
 from chapter import ROOT, Chapter
 from needed_cells import CHAPTERS
 from sphinx_external_toc.parsing import parse_toc_yaml
+
+from website.extensions import screens
 
 LINK = r"^\| \[([^]]+)\]\((?:\.\./)?chapters/(\w+)\.ipynb\)"
 OPENING = re.compile(LINK + r" \| .* \| (\d+)\smin \| (\d+)\ss \|$", re.MULTILINE)
@@ -55,3 +59,43 @@ def test_every_chapter_is_in_every_list_of_the_teachers():
 def test_a_claim_is_called_by_its_id():
     links = re.findall(r"\[(\w+)\]\(claims\.md#claim-(\w+)\)", TEACHING)
     assert links and all(text == claim for text, claim in links)
+
+
+def test_the_course_in_ten_minutes_has_each_question_with_its_answer():
+    page = (ROOT / "pages/ten_minutes.md").read_text("utf-8")
+    part = r"^## (.+)\n\n(?:(?!## ).*\n)+?```\{in-one-screen\} chapters/(\w+)\n```$"
+    shown = re.findall(part, page, re.MULTILINE)
+    assert shown == [(Chapter(path).title, path.stem) for path in CHAPTERS]
+    words = sum(len(text.split()) for text in [page, *map(screens.screen, CHAPTERS)])
+    assert words < 2500  # ten minutes
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_an_answer_can_do_without_its_figure(path):
+    answer = screens.screen(path)
+    assert len(answer.split()) > 60
+    assert not re.search(r"\b(figure|map|table|(?<!layer )below|above)\b", answer)
+
+
+def test_links_of_an_answer_are_rebased_and_its_figure_is_left_out(tmp_path):
+    text = (
+        "# A?\n\n## In one screen\n\nYes: [1](#cell-id=a), [b](02_b.ipynb), [c](../pages/c.md).\n\n"
+    )
+    text += "So.\n\nThe figure shows it.\n\n## What you will learn\n\nMuch."
+    path = tmp_path / "chapters/01_a.ipynb"
+    path.parent.mkdir()
+    cells = [{"cell_type": "markdown", "source": text.splitlines(keepends=True)}]
+    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    links = "[1](../chapters/01_a.ipynb#cell-id=a), [b](../chapters/02_b.ipynb), [c](../pages/c.md)"
+    assert screens.screen(path) == f"Yes: {links}.\n\nSo."
+    path.write_text(json.dumps({"cells": []}), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"01_a\.ipynb has nothing under '## In one screen'"):
+        screens.screen(path)
+
+
+def test_the_opening_page_answers_five_readers_before_its_figure():
+    opening = (ROOT / "intro.md").read_text("utf-8").partition("```{explorer}")[0]
+    links = re.findall(
+        r"^- I .+: \[[^]]+\]\((pages/\w+\.md)(?:#[\w-]+)?\)\.$", opening, re.MULTILINE
+    )
+    assert len(links) == 5 and all((ROOT / link).is_file() for link in links)

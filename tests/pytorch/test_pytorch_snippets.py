@@ -11,6 +11,7 @@ from snippets import Name, Snippet
 CHAPTERS = [Chapter(path) for path in sorted((ROOT / "chapters").glob("*.ipynb"))]
 SNIPPETS = [snippet for chapter in CHAPTERS for snippet in snippets.snippets(chapter)]
 NAMES = sorted({name for chapter in CHAPTERS for name in snippets.names(chapter)})
+CALLS = snippets.calls_of_the_summary()
 
 
 def cases(found):
@@ -26,7 +27,12 @@ def test_snippet(snippet):
     snippets.check(snippet)
 
 
-@pytest.mark.parametrize("name", cases(NAMES))
+@pytest.mark.parametrize("call", cases(filter(snippets.is_drawn, CALLS)))
+def test_a_call_of_the_summary_has_the_variance_of_its_row(call):
+    snippets.check_call(call)
+
+
+@pytest.mark.parametrize("name", cases(NAMES + CALLS))
 def test_name(name):
     assert list(snippets.problems(name)) == []
 

@@ -1,0 +1,198 @@
+"""The page *My model does not train*: its code runs, and its bounds tell healthy nets from ill.
+
+The blocks of the page are run as they stand there, on the nets and seeds that it names. Of two
+thousand other nets of these kinds (a thousand of them of thirty ReLU layers of 64 units) none was
+called ill.
+"""
+
+import os
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+from chapter import ROOT
+
+from initcore import experiments, losses
+from initcore.blocks import BatchNormMLP
+from initcore.initializers import Constant, RandomNormal
+from initcore.network import MLP
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+PAGE = (ROOT / "pages/my_model_does_not_train.md").read_text("utf-8")
+BLOCKS = {
+    re.match(r"# (\w+)", code)[1]: code
+    for code in re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+}
+LOOKS = [name for name in BLOCKS if name[0].isdigit()]
+SEEDS = range(20)
+
+
+@cache
+def batch():
+    """Return two hundred digits and their labels."""
+    digits = experiments.split_digits().train
+    return digits.x[:200], digits.y[:200]
+
+
+def run(name, here):
+    """Run a block of the page with these variables, and return all that there are then."""
+    exec(compile(BLOCKS[name], f"<{name}>", "exec"), here)
+    return here
+
+
+def collected(net):
+    """Return what the block for the package collects of a net that is given."""
+    x, labels = batch()
+    code = re.sub(r"^net = .*\n", "", BLOCKS["initcore"], flags=re.MULTILINE)
+    here = {"x": x, "labels": labels, "net": net}
+    exec(code, here)
+    return here
+
+
+def ill(net, *looks):
+    """Return which of these looks call a net ill; a net of zeros divides by zero in them."""
+    here = collected(net)
+    with np.errstate(all="ignore"):
+        return [look for look in looks if not run(look, here)["healthy"]]
+
+
+def looks_at(activation):
+    """Return the looks that the page takes at a net with this activation."""
+    others = {"tanh": {"6b"}, "relu": {"6a"}, "sigmoid": {"4", "6a", "6b"}}
+    return [look for look in LOOKS if look not in others.get(activation, {"6a", "6b"})]
+
+
+def widths(depth, units):
+    return (64, *[units] * depth, 10)
+
+
+def test_the_page_has_all_looks():
+    assert LOOKS == ["1", "2", "3", "4", "5", "6a", "6b", "7"]
+
+
+@pytest.mark.parametrize("units", [64, 128])
+@pytest.mark.parametrize("depth", [2, 10, 30])
+@pytest.mark.parametrize(
+    ("activation", "weights"), [("relu", "he_normal"), ("tanh", "glorot_normal")]
+)
+def test_no_healthy_net_is_called_ill(activation, weights, depth, units):
+    for seed in SEEDS:
+        net = MLP(widths(depth, units), activation, weights=weights, seed=seed)
+        assert ill(net, *looks_at(activation)) == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize(
+    ("activation", "weights", "depth"),
+    [("gelu", "he_normal", 10), ("selu", "lecun_normal", 30), ("sigmoid", "glorot_normal", 3)],
+)
+def test_nor_are_the_others_that_the_summary_recommends(activation, weights, depth):
+    for seed in SEEDS:
+        net = MLP(widths(depth, 64), activation, weights=weights, seed=seed)
+        assert ill(net, *looks_at(activation)) == [], f"seed {seed}"
+
+
+def of_chapter_4(activation, sd):
+    return lambda seed: MLP(widths(5, 50), activation, weights=RandomNormal(stddev=sd), seed=seed)
+
+
+def deep(depth, weights, **settings):
+    return lambda seed: MLP(widths(depth, 64), "relu", weights=weights, seed=seed, **settings)
+
+
+def with_output_of(sd):
+    laws = ["he_normal"] * 4 + [RandomNormal(stddev=sd)]
+    return lambda seed: MLP(widths(4, 32), "relu", weights=laws, seed=seed)
+
+
+def sigmoids(seed):
+    return MLP(widths(10, 64), "sigmoid", weights="glorot_normal", seed=seed)
+
+
+def under_biases(seed):
+    laws = {"weights": RandomNormal(stddev=0.01), "biases": RandomNormal(stddev=1.0)}
+    return MLP(widths(3, 64), "tanh", seed=seed, **laws)
+
+
+def normalised(seed):
+    return BatchNormMLP(widths(30, 32), "relu", weights="he_normal", seed=seed)
+
+
+def with_a_twin(seed):
+    net = MLP(widths(3, 64), "relu", weights="he_normal", seed=seed)
+    net.weights[1][:, 5] = net.weights[1][:, 9]
+    return net
+
+
+BROKEN = {
+    "output layer of 3": ("1", with_output_of(3)),
+    "output layer of 10": ("1", with_output_of(10)),
+    "ReLU, 0.4": ("2", of_chapter_4("relu", 0.4)),
+    "ReLU, 0.05": ("2", of_chapter_4("relu", 0.05)),
+    "tanh, 0.03": ("2", of_chapter_4("tanh", 0.03)),
+    "tanh, 0.01": ("3", of_chapter_4("tanh", 0.01)),
+    "thirty ReLU layers without the 2": ("2", deep(30, "lecun_normal")),
+    "its gradients": ("5", deep(30, "lecun_normal")),
+    "ten sigmoids": ("3", sigmoids),
+    "weights small beside their biases": ("4", under_biases),
+    "thirty normalised layers": ("5", normalised),
+    "tanh, 1, its gradients": ("5", of_chapter_4("tanh", 1.0)),
+    "tanh, 1": ("6a", of_chapter_4("tanh", 1.0)),
+    "tanh, 0.5": ("6a", of_chapter_4("tanh", 0.5)),
+    "dead units": ("6b", deep(3, "he_normal", biases=Constant(-10.0))),
+    "all weights equal": ("7", deep(3, Constant(0.05))),
+    "all weights zero": ("7", deep(3, "zeros")),
+    "one unit twice": ("7", with_a_twin),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_net_is_caught(name):
+    look, make = BROKEN[name]
+    for seed in SEEDS:
+        assert ill(make(seed), look) == [look], f"seed {seed}"
+
+
+def test_a_hundred_layers_are_called_ill_more_often_than_not():
+    found = [ill(deep(100, "he_normal")(seed), "4") for seed in SEEDS]
+    assert found.count(["4"]) > 10
+
+
+def test_a_loss_that_is_added_up_is_told_from_a_large_output_layer():
+    bound = 5 * np.log(10)
+    summed = collected(MLP(widths(3, 64), "relu", weights="he_normal", seed=0))
+    summed["loss"] = 200 * summed["loss"]
+    assert not run("1", summed)["healthy"] and summed["expected"] < bound
+    large = run("1", collected(with_output_of(10)(0)))
+    assert not large["healthy"] and large["expected"] > bound
+
+
+def test_the_blocks_for_jax_and_for_the_package_collect_the_same():
+    import jax.numpy as jnp
+
+    net = MLP(widths(3, 20), "relu", weights="he_normal", biases="random_normal", seed=0)
+    x, labels = batch()
+    parameters = [(jnp.asarray(W), jnp.asarray(b)) for W, b in zip(net.weights, net.biases)]
+    theirs = run("JAX", {"x": jnp.asarray(x), "labels": labels, "parameters": parameters})
+    same(collected(net), theirs)
+
+
+def same(ours, theirs):
+    """Compare what two blocks collected, in single precision."""
+    for name in ("logits", "loss"):
+        np.testing.assert_allclose(theirs[name], ours[name], rtol=1e-4, atol=1e-5)
+    for name in ("activations", "deltas", "weights"):
+        assert len(theirs[name]) == len(ours[name]) == 3
+        for one, other in zip(theirs[name], ours[name]):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_the_last_block_prints_every_statistic(capsys):
+    x, labels = batch()
+    here = run("initcore", {"x": x, "labels": labels})
+    run("all", here)
+    printed = capsys.readouterr().out
+    for column in ("std across inputs", "cosine", "dead", "delta median", "distinct units"):
+        assert column in printed
+    assert losses.softmax_cross_entropy(here["trace"].output, labels)[0].shape == (20,)
