@@ -181,8 +181,9 @@ def read(path: Path) -> NotebookNode | None:
 
 def main(folder: str = "", root: Path = ROOT) -> None:
     """Print the tables, and write them to ``grades.csv`` in the folder."""
-    paths = sorted(p for p in Path(folder).rglob("*.ipynb") if "checkpoints" not in p.parent.name)
-    if not folder or not paths:
+    found = Path(folder).rglob("*.ipynb") if folder else ()
+    paths = sorted(path for path in found if path.parent.name != ".ipynb_checkpoints")
+    if not paths:
         sys.exit(f"FOLDER must hold returned notebooks, not {folder or 'nothing'!r}")
     files = sorted(root.glob("chapters/*.ipynb"))
     chapters = {file: notebooks.read(file.read_text(encoding="utf-8")) for file in files}
