@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
-	notebooks explorers students zip lint format clean
+	notebooks explorers students grade zip lint format clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -81,9 +81,16 @@ explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="
 students: $(COURSE) ## write the course without solutions, and an answer key, into _build
 	@$(BIN)/python -m website.tools.students
 
-zip: ## write the offline site with a server of its own, to be run from a stick, into _build
-	@$(MAKE) --no-print-directory book OFFLINE=1
-	@$(BIN)/python -m website.tools.course_zip _build/offline/_build/html
+grade: $(COURSE) ## check the answers in a folder of returned notebooks (ARGS=FOLDER)
+	@$(BIN)/python -m website.tools.grade $(ARGS)
+
+# The site without solutions is built in a copy of the course, by the .venv of this one.
+COPY := $(if $(STUDENTS),_build/students)
+zip: $(COURSE) ## write the offline site with a server of its own, to be run from a stick (STUDENTS=1: no solutions)
+	@$(BIN)/python -m website.tools.javascript
+	@$(if $(COPY),$(BIN)/python -m website.tools.students $(COPY))
+	@$(MAKE) --no-print-directory $(if $(COPY),-C $(COPY) BIN="$(CURDIR)/$(BIN)" COURSE=) book OFFLINE=1
+	@$(BIN)/python -m website.tools.course_zip $(if $(COPY),$(COPY)/)_build/offline/_build/html
 
 lint: $(TESTS) ## check style and spelling only
 	@$(BIN)/python -m pytest -q tests/test_lint.py

@@ -1,5 +1,6 @@
 """The rules for notebooks and ``website/tools/notebooks.py``: each sees what is wrong."""
 
+import re
 import subprocess
 import sys
 
@@ -305,7 +306,7 @@ def test_two_runs_leave_the_same_bytes_and_a_check_sees_a_difference(tmp_path, m
         "tables.Table({'layer': [1, 2]})",
     )
     good, report = notebooks.run(path)
-    assert good and report.endswith(" s, stored"), report
+    assert good and " s, stored\n" in report and "\n    +layer" in report, report
     stored = path.read_text(encoding="utf-8")
     good, report = notebooks.run(path)
     assert good and report.endswith(" s, unchanged"), report
@@ -327,8 +328,10 @@ def test_two_runs_leave_the_same_bytes_and_a_check_sees_a_difference(tmp_path, m
     path.write_text(changed, encoding="utf-8")
     good, report = notebooks.run(path, check=True)
     assert not good and path.read_text(encoding="utf-8") == changed
-    assert "cell 2 " in report and " 1 True" in report and " 0 True" in report
-    assert "cell 3 " in report and '"image/png"' in report and "cell 4 " not in report
+    told = [line.strip() for line in report.splitlines()[2:]]
+    assert told[0].startswith("cell 2 ") and told[1] == f"-{sys.executable} 1 True"
+    assert told[2] == f"+{sys.executable} 0 True" and told[3].startswith("cell 3 ")
+    assert re.fullmatch(r"-image/png (\w{8})\n\+image/png (?!\1)\w{8}", "\n".join(told[4:]))
 
 
 def test_a_failing_notebook_stays_as_it_was(tmp_path, capfd):
@@ -348,7 +351,8 @@ def test_a_failing_notebook_stays_as_it_was(tmp_path, capfd):
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     assert paths[-1].read_bytes() != good
     said, errors = capfd.readouterr()
-    assert said.startswith(f"{paths[-1]}: ") and said.endswith(" s, stored\n")
+    assert said.startswith(f"{paths[-1]}: ") and " s, stored\n    cell 1 " in said
+    assert said.endswith("\n    +2\n")
     for words in (
         "code cell 2: ValueError: too large",
         "code cell 1: wrote to stderr: ",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import small_site
 
 from website.tools import students
 
@@ -19,6 +20,7 @@ SMALL = "03_small_random_weights.ipynb"
 
 def copy(folder, chapters):
     """Copy what the tool reads into a folder, with these chapters only."""
+    folder.mkdir(exist_ok=True)
     for name in (*students.COPIED, "requirements.txt", "references.bib"):
         shutil.copy(ROOT / name, folder)
     for name in ("initcore", "pages"):
@@ -48,12 +50,18 @@ def test_a_chapter_is_whole_but_for_its_solutions(made, path):
     solutions = re.findall(r"<summary>Solution \d</summary>\s*(.*?)\s*</details>", text, re.S)
     assert len(solutions) >= 3
     for title, solution in zip(re.findall(r"^### (\d\. .+)", text, re.M), solutions, strict=True):
-        assert f"\n#### {title}\n\n{solution}\n\n" in key
-        assert solution not in everything and f"### {title}\n" in everything
-    right = re.findall(r"<summary>([^<]*)</summary>\s*(Right\..*?)\s*</details>", text, re.DOTALL)
-    assert len(right) >= 3
-    for option, feedback in right:
-        assert f"\n\n   **{option}**\n\n   {feedback}\n" in key and feedback in everything
+        asked, _, solved = key.partition(f"\n#### {title}\n\n")[2].partition("**Solution.**\n\n")
+        assert solved.startswith(f"{solution}\n\n") and solution not in everything
+        assert f"### {title}\n\n{asked.partition('```python')[0].strip()}" in everything
+        assert re.search(r"^my_\w+ = .*# your answer$", asked, re.MULTILINE)
+    options = re.findall(
+        r"<summary>([^<]*)</summary>\s*((?:Right|No)\..*?)\s*</details>", text, re.S
+    )
+    assert sum(feedback.startswith("Right") for _, feedback in options) >= 3
+    for option, feedback in options:
+        marked = f"\n   - **{option}** ✓ {feedback}\n"
+        assert (marked if feedback.startswith("Right") else f"\n   - {option}\n") in key
+        assert feedback in everything
 
 
 def test_no_answer_is_in_any_file(made):
@@ -62,7 +70,40 @@ def test_no_answer_is_in_any_file(made):
     assert len(answers) >= 3 * len(CHAPTERS)
     everything = b"\n".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     for answer in answers:
-        assert not re.search(re.escape(answer.encode()) + rb"(?![\w.])", everything)
+        assert not re.search(re.escape(answer.encode()) + rb"(?!\w|\.\d)", everything)
+
+
+SITE = """
+extensions = ["myst_nb"]
+nb_execution_mode = "off"
+myst_enable_extensions = ["dollarmath"]
+suppress_warnings = ["myst.xref_missing", "myst.header"]
+exclude_patterns = ["_build", "initcore", "out", "pages"]
+"""
+
+
+@pytest.mark.parametrize("students_only", [True, False])
+def test_a_site_of_the_students_chapters_has_no_answer(tmp_path, students_only):
+    """Not in its pages, its sources or its index; and the check finds those of the other site."""
+    root = copy(tmp_path / "course", [ROOT / "chapters" / SMALL])
+    (root / "website").mkdir()
+    chapter = root / "chapters" / SMALL
+    text = chapter.read_text(encoding="utf-8")
+    chapter.write_text(text.replace("Solution 1", "Xylophone"), encoding="utf-8")
+    students.write_course(root / "_build/students", root)
+    folder = root / "_build/students" if students_only else root
+    (folder / "index.md").write_text("# Course\n\n```{toctree}\n:glob:\nchapters/*\n```\n")
+    small_site.build(folder, SITE)
+    index = (folder / "out/searchindex.js").read_text(encoding="utf-8")
+    assert ("xylophon" in index) != students_only and "layer" in index
+    _, key = students.read_course(root)
+    for pattern in ("*.html", "*.ipynb*"):
+        files = [(p.name, p.read_bytes()) for p in (folder / "out").rglob(pattern)]
+        if students_only:
+            students.check(files, key)
+        else:
+            with pytest.raises(SystemExit, match="03_small_random_weights.*: has `my_sd = 0.0577`"):
+                students.check(files, key)
 
 
 def test_files_and_links_lead_to_what_is_in_the_zip(made):

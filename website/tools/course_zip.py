@@ -1,14 +1,19 @@
 """Pack the site, its server and a README into ``_build/course-offline.zip``: ``make zip``.
 
-It is for machines without a network: the site must carry Python for the browser.
+It is for machines without a network: the site must carry Python for the browser. With the
+environment variable ``STUDENTS`` set to ``1`` the zip is ``course-offline-students.zip``, and no
+answer to an exercise may stand in any of the site's files.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+from website.tools import students
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED_BY = (
@@ -18,17 +23,24 @@ STARTED_BY = (
 NEEDED = ("index.html", "lite/static/pyodide/pyodide.js")
 
 
-def main(site: str | Path, target: str | Path = ROOT / "_build/course-offline.zip") -> None:
-    """Pack a site that has all that is needed; its hidden files are left out."""
+def main(site: str | Path, folder: str | Path = ROOT / "_build") -> None:
+    """Pack a site that has all that is needed into a folder; its hidden files are left out."""
     if missing := [name for name in NEEDED if not Path(site, name).is_file()]:
         sys.exit(f"{site} has no {missing[0]}: run `make book OFFLINE=1` first")
+    target = Path(folder, "course-offline.zip")
+    if os.environ.get("STUDENTS", "0") not in ("", "0"):
+        target = target.with_stem("course-offline-students")
+        files = (path for path in sorted(Path(site).rglob("*")) if path.is_file())
+        students.check(
+            ((str(path), path.read_bytes()) for path in files), students.read_course()[1]
+        )
     with tempfile.TemporaryDirectory() as work:
         course = Path(work, "weight-initialization")
         shutil.copytree(site, course / "site", ignore=shutil.ignore_patterns(".*"))
         for name in STARTED_BY:
             shutil.copy(ROOT / name, course)
-        shutil.make_archive(str(target).removesuffix(".zip"), "zip", work, course.name)
-    print(f"{target}: {Path(target).stat().st_size / 1e6:.0f} MB")
+        shutil.make_archive(str(target.with_suffix("")), "zip", work, course.name)
+    print(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 
 ``python -m website.tools.notebooks [--check] [NOTEBOOK ...]`` runs each in a new kernel, in its own
 folder. The file is replaced only when every cell ran, wrote nothing to stderr and drew at most one
-figure; otherwise it stays as it was. With ``--check`` nothing is written: the outputs are compared
-with the stored ones, pictures too. Running the command twice leaves the files byte-identical.
+figure; otherwise it stays as it was. The lines that have changed are printed, a picture as one
+line. With ``--check`` nothing is written: the outputs are compared with the stored ones, pictures
+too. Running the command twice leaves the files byte-identical.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import hashlib
 import json
 import multiprocessing
 import os
@@ -178,22 +180,35 @@ def run(path: Path, check: bool = False) -> tuple[bool, str]:
             new = path.with_suffix(".tmp")
             new.write_bytes(text.encode())
             new.replace(path)
-        good, outcome = True, "stored" if text != was else "unchanged"
+        outcome = f"stored\n{differences(was, text)}" if text != was else "unchanged"
+        good = True
     except (NotebookError, OSError, ValueError) as error:
-        good, outcome = False, f"failed, file unchanged\n{error}".replace("\n", "\n    ")
+        good, outcome = False, f"failed, file unchanged\n{error}"
+    outcome = outcome.replace("\n", "\n    ")
     return good, f"{path}: {time.monotonic() - start:.1f} s, {outcome}"
 
 
 def differences(stored: str, new: str) -> str:
-    """Say in a few lines how a stored notebook differs from one that was just executed."""
-    lines = []
-    for number, pair in enumerate(zip(read(stored).cells, read(new).cells, strict=False), start=1):
-        if pair[0] != pair[1]:
-            texts = [json.dumps(cell, indent=1, sort_keys=True).splitlines() for cell in pair]
-            changed = list(difflib.unified_diff(*texts, lineterm="", n=0))[2:]
-            shown = [line[:100] for line in changed if not line.startswith("@@")]
-            lines += [f"cell {number} ({pair[1].id}) is not what is stored", *shown[:12]]
-    return "\n".join(lines[:40]) or "the number of cells or the metadata is not what is stored"
+    """Say, cell by cell, which lines of a stored notebook have changed; a picture is one line."""
+    before = {cell.get("id"): lines_of(cell) for cell in read(stored).cells}
+    found = []
+    for number, cell in enumerate(read(new).cells, start=1):
+        texts = before.get(cell.get("id"), []), lines_of(cell)
+        changed = list(difflib.unified_diff(*texts, lineterm="", n=0))[2:]
+        shown = [line[:100] for line in changed if not line.startswith("@@")]
+        found += [f"cell {number} ({cell.get('id')})", *shown] if shown else []
+    return "\n".join(found) or "the cells, their numbers or the metadata are not what is stored"
+
+
+def lines_of(cell: NotebookNode) -> list[str]:
+    """Return what a cell holds as lines that can be read."""
+    lines = [*cell.source.splitlines(), str(dict(cell.metadata))]
+    for output in cell.get("outputs", []):
+        lines.append(str(dict(output.get("metadata", {}))))
+        for kind, content in output.get("data", {"text": output.get("text", "")}).items():
+            data = f"{kind} {hashlib.sha256(str(content).encode()).hexdigest()[:8]}"
+            lines += content.splitlines() if kind.startswith("text") else [data]
+    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,15 +1,21 @@
 """Make the students' copy of the course and the teachers' answer key (``make students``).
 
 ``_build/students.zip`` holds what is needed to read and run the chapters. Their cells with the tag
-``solution`` are left out; they go to ``_build/answer_key.md``, with the right option of each
-question under ``## Check yourself``. The same course gives the same bytes. Nothing is written, and
+``solution`` are left out; they go to ``_build/answer_key.md``, with the exercises, and with the
+questions under ``## Check yourself``. The same course gives the same bytes. Nothing is written, and
 one line says why, when an exercise has no solution, when a question has no right option or several,
 or when an answer (`my_k = 3` in a solution) is still in a file of the zip.
+
+``python -m website.tools.students FOLDER`` writes another copy: all that the site is built from,
+without solutions. `make zip STUDENTS=1` builds the students' site there.
 """
 
+import html
 import re
+import shutil
 import sys
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -50,22 +56,30 @@ def is_solution(cell: NotebookNode) -> bool:
     return "solution" in cell.metadata.get("tags", ())
 
 
+def section(notebook: NotebookNode, title: str) -> str:
+    """Return the text of a chapter below ``## Title``, without solutions."""
+    cells = [c for c in notebook.cells if c.cell_type == "markdown" and not is_solution(c)]
+    text = "\n\n".join(cell.source for cell in cells)
+    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
 def question_texts(notebook: NotebookNode) -> list[str]:
     """Return the items of ``## Check yourself`` as they stand there, without their numbers."""
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    section = text.partition("\n## Check yourself\n")[2].partition("\n## ")[0]
-    return re.split(r"^\d+\. +", section, flags=re.MULTILINE)[1:]
+    return re.split(r"^\d+\. +", section(notebook, "Check yourself"), flags=re.MULTILINE)[1:]
 
 
 def questions(notebook: NotebookNode) -> list[str]:
-    """Return the items of ``## Check yourself``, each with its right option and the feedback."""
+    """Return the items of ``## Check yourself`` with their options, the right one marked."""
     found = []
     for number, item in enumerate(question_texts(notebook), start=1):
-        right = [fold for fold in FOLDED.findall(item) if fold[1].strip().startswith("Right.")]
-        if len(right) != 1:
-            raise ValueError(f"question {number} has {len(right)} options that are `Right.`, not 1")
-        parts = [item.partition("<details")[0], f"**{right[0][0]}**", right[0][1]]
-        found.append(f"{number}. " + "\n\n   ".join(part.strip() for part in parts))
+        parts, rights = [f"{number}. {item.partition('<details')[0].strip()}"], 0
+        for option, feedback in FOLDED.findall(item):
+            right = feedback.strip().startswith("Right.")
+            rights += right
+            parts.append(f"- **{option}** ✓ {feedback.strip()}" if right else f"- {option}")
+        if rights != 1:
+            raise ValueError(f"question {number} has {rights} options that are `Right.`, not 1")
+        found.append("\n\n   ".join(parts))
     return found
 
 
@@ -73,12 +87,20 @@ def answers(name: str, notebook: NotebookNode) -> str:
     """Return a chapter's part of the answer key."""
     title = notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
     parts = [f"## {title}", f"`{name}`", "### Exercises"]
-    for exercise, cells in exercises(notebook).items():
+    texts = re.split(r"^### +.+$", section(notebook, "Exercises"), flags=re.MULTILINE)[1:]
+    for (exercise, cells), text in zip(exercises(notebook).items(), texts, strict=True):
         solutions = [FOLDED.sub(r"\2", cell.source).strip() for cell in cells if is_solution(cell)]
         if not any(solutions):
             raise ValueError(f"the exercise “{exercise}” has no solution")
-        parts += [f"#### {exercise}", *solutions]
+        code = [f"```python\n{c.source}\n```" for c in cells if c.cell_type == "code"]
+        parts += [f"#### {exercise}", text.strip(), *code, "**Solution.**", *solutions]
     return "\n\n".join([*parts, "### Check yourself", *questions(notebook)])
+
+
+def drop_solutions(notebook: NotebookNode) -> NotebookNode:
+    """Return a notebook without the cells that students do not get."""
+    notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
+    return notebook
 
 
 def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, bytes]:
@@ -92,8 +114,7 @@ def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, b
             files[path.relative_to(root).as_posix()] = path.read_bytes()
     files |= {name: plain_page(root, name).encode() for name in PAGES}
     for name, notebook in chapters.items():
-        notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
-        for cell in notebook.cells:
+        for cell in drop_solutions(notebook).cells:
             if cell.cell_type == "markdown":
                 cell.source = DEAD_LINK.sub(r"\1", cell.source)
         files[name] = notebooks.to_text(notebook).encode()
@@ -114,8 +135,8 @@ def plain_page(root: Path, name: str) -> str:
     return re.sub(r"^```\{(\w+)\}\n(.*?)^```\n", content, text, flags=re.MULTILINE | re.DOTALL)
 
 
-def main(root: Path = ROOT) -> None:
-    """Write both files to ``_build``."""
+def read_course(root: Path = ROOT) -> tuple[dict[str, NotebookNode], str]:
+    """Return the chapters by their names, and the answer key."""
     chapters, key = {}, "# Answer key\n\nFor teachers, made from the notebooks by `make students`."
     for path in sorted(root.glob("chapters/*.ipynb")):
         name = path.relative_to(root).as_posix()
@@ -124,11 +145,46 @@ def main(root: Path = ROOT) -> None:
             key += f"\n\n{answers(name, chapters[name])}"
         except (ValueError, notebooks.NotebookError) as error:
             sys.exit(f"The students' copy cannot be made: {name}: {error}")
+    return chapters, key
+
+
+def check(files: Iterable[tuple[str, bytes]], key: str) -> None:
+    """End with one line if an answer of the key is in a file."""
+    found = re.findall(r"`(my_\w+) *= *([^`]+)`", key)
+    patterns = [
+        (f"{name} = {answer}", re.compile(rf"{name}\s*=\s*{re.escape(answer)}(?!\w|\.\d)".encode()))
+        for name, answer in found
+    ]
+    for file, content in files:
+        if file.endswith(".html"):  # where each word of code may be an element
+            content = html.unescape(re.sub(r"<[^>]*>", "", content.decode())).encode()
+        for answer, pattern in patterns:
+            if pattern.search(content):
+                sys.exit(f"The students' copy cannot be made: {file}: has `{answer}`")
+
+
+def write_course(folder: Path, root: Path = ROOT) -> None:
+    """Write all that the site is built from to a new folder, the chapters without solutions.
+
+    What was installed or fetched for the course is used there too.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    left_out = shutil.ignore_patterns(".*", "_build", "__pycache__", "node_modules", "tests")
+    shutil.copytree(root, folder, ignore=left_out)
+    for path in folder.glob("chapters/*.ipynb"):
+        notebook = drop_solutions(notebooks.read(path.read_text(encoding="utf-8")))
+        path.write_text(notebooks.to_text(notebook), encoding="utf-8")
+    for name in ("_build/pyodide", "website/node_modules"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).symlink_to(root / name)
+
+
+def main(root: Path = ROOT) -> None:
+    """Write the zip and the answer key to ``_build``."""
+    chapters, key = read_course(root)
     files = students_files(root, chapters)
-    for variable, answer in re.findall(r"`(my_\w+) *= *([^`]+)`", key):
-        pattern = re.compile(rf"{variable}\s*=\s*{re.escape(answer)}(?![\w.])".encode())
-        if found := [name for name in files if pattern.search(files[name])]:
-            sys.exit(f"The students' copy cannot be made: {found[0]}: has `{variable} = {answer}`")
+    check(files.items(), key)
     build = root / "_build"
     build.mkdir(exist_ok=True)
     with zipfile.ZipFile(build / "students.zip", "w") as archive:
@@ -141,4 +197,4 @@ def main(root: Path = ROOT) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    write_course(Path(sys.argv[1])) if sys.argv[1:] else main()
