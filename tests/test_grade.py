@@ -136,6 +136,8 @@ def test_ten_returned_notebooks_are_a_table(course, capsys, tmp_path):
 
 def test_a_check_that_fails_hangs_or_dies_spoils_no_other(course, capsys, monkeypatch):
     monkeypatch.setattr(grade, "LIMIT", 2)
+    course[1].cells[1].source += "\nimport time\ntime.sleep(2.5)"  # the chapter may take longer
+    nbformat.write(course[1], course[0] / "chapters/02_three.ipynb")
     answers = {"a": "13", "b": "17", "c": "19", "d": "3"}
     returned = {f"{name}.ipynb": (ALL | {"my_k": k},) for name, k in answers.items()}
     rows = graded(course, returned, capsys)
@@ -144,6 +146,13 @@ def test_a_check_that_fails_hangs_or_dies_spoils_no_other(course, capsys, monkey
         "right",
     ]
     assert {row[3] for row in rows.values()} == {"right"}
+
+
+def test_a_chapter_that_fails_itself_is_one_line(course, capsys):
+    course[1].cells[1].source += "\n1 / 0"
+    nbformat.write(course[1], course[0] / "chapters/02_three.ipynb")
+    with pytest.raises(SystemExit, match="own chapter fails: ZeroDivisionError: division by zero$"):
+        graded(course, {"one.ipynb": (ALL,)}, capsys)
 
 
 @pytest.mark.parametrize(
