@@ -108,6 +108,7 @@ def test_ten_returned_notebooks_are_a_table(course, capsys, tmp_path):
             "formula.ipynb": (ALL | {"my_k": "(\n    1.5 * 2\n)", "my_second": "two()"},),
             "text.ipynb": (ALL | {"my_k": "'3'"},),
             "shell.ipynb": (ALL | {"my_k": f"__import__('os').system('touch {trap}')"},),
+            "no ids.ipynb": re.sub(r' *"id": .*\n', "", nbformat.writes(filled(course[1], ALL))),
             "damaged.ipynb": '{"cells": [',
             "foreign.ipynb": nbformat.writes(new_notebook(cells=[new_code_cell("2")])),
         },
@@ -127,6 +128,7 @@ def test_ten_returned_notebooks_are_a_table(course, capsys, tmp_path):
         "as it was.ipynb": ["missing", "not yet"],
         "formula.ipynb": ["right", "error: two() is not a value"],
         "text.ipynb": ["error: UFuncTypeError", "right"],
+        "no ids.ipynb": ["right", "right"],
         "damaged.ipynb": [],
         "foreign.ipynb": [],
     }

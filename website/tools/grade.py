@@ -19,6 +19,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -180,7 +181,8 @@ def grade(
 def read(path: Path) -> NotebookNode | None:
     """Return a returned notebook, of any version, or None if it is none."""
     try:
-        notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
+        with warnings.catch_warnings(action="ignore"):  # of cells without an id
+            notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
         return notebook if [cell.source for cell in notebook.cells] else None
     except (ValueError, LookupError, TypeError, AttributeError, nbformat.ValidationError):
         return None
