@@ -108,6 +108,7 @@ def test_ten_returned_notebooks_are_a_table(course, capsys, tmp_path):
             "formula.ipynb": (ALL | {"my_k": "(\n    1.5 * 2\n)", "my_second": "two()"},),
             "text.ipynb": (ALL | {"my_k": "'3'"},),
             "shell.ipynb": (ALL | {"my_k": f"__import__('os').system('touch {trap}')"},),
+            "no ids.ipynb": re.sub(r' *"id": .*\n', "", nbformat.writes(filled(course[1], ALL))),
             "damaged.ipynb": '{"cells": [',
             "foreign.ipynb": nbformat.writes(new_notebook(cells=[new_code_cell("2")])),
         },
@@ -127,6 +128,7 @@ def test_ten_returned_notebooks_are_a_table(course, capsys, tmp_path):
         "as it was.ipynb": ["missing", "not yet"],
         "formula.ipynb": ["right", "error: two() is not a value"],
         "text.ipynb": ["error: UFuncTypeError", "right"],
+        "no ids.ipynb": ["right", "right"],
         "damaged.ipynb": [],
         "foreign.ipynb": [],
     }
@@ -136,6 +138,8 @@ def test_ten_returned_notebooks_are_a_table(course, capsys, tmp_path):
 
 def test_a_check_that_fails_hangs_or_dies_spoils_no_other(course, capsys, monkeypatch):
     monkeypatch.setattr(grade, "LIMIT", 2)
+    course[1].cells[1].source += "\nimport time\ntime.sleep(2.5)"  # the chapter may take longer
+    nbformat.write(course[1], course[0] / "chapters/02_three.ipynb")
     answers = {"a": "13", "b": "17", "c": "19", "d": "3"}
     returned = {f"{name}.ipynb": (ALL | {"my_k": k},) for name, k in answers.items()}
     rows = graded(course, returned, capsys)
@@ -144,6 +148,13 @@ def test_a_check_that_fails_hangs_or_dies_spoils_no_other(course, capsys, monkey
         "right",
     ]
     assert {row[3] for row in rows.values()} == {"right"}
+
+
+def test_a_chapter_that_fails_itself_is_one_line(course, capsys):
+    course[1].cells[1].source += "\n1 / 0"
+    nbformat.write(course[1], course[0] / "chapters/02_three.ipynb")
+    with pytest.raises(SystemExit, match="own chapter fails: ZeroDivisionError: division by zero$"):
+        graded(course, {"one.ipynb": (ALL,)}, capsys)
 
 
 @pytest.mark.parametrize(

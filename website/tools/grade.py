@@ -19,12 +19,13 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import DeadKernelError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
@@ -109,6 +110,11 @@ def verdict(cell: NotebookNode) -> str:
     return "right" if printed.endswith("right") else f"error: it printed {printed[-40:]!r}"
 
 
+def is_check(cell: NotebookNode) -> bool:
+    """Tell whether a cell checks a returned answer, and so may fail."""
+    return "raises-exception" in cell.metadata.get("tags", ())
+
+
 def execute(cells: list[NotebookNode], folder: Path) -> None:
     """Run cells in one kernel; an error is kept where a tag allows it.
 
@@ -119,7 +125,7 @@ def execute(cells: list[NotebookNode], folder: Path) -> None:
         new_notebook(cells=cells),
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
-        timeout_func=lambda cell: LIMIT if cell.metadata else notebooks.CELL_TIMEOUT,
+        timeout_func=lambda cell: LIMIT if is_check(cell) else notebooks.CELL_TIMEOUT,
         interrupt_on_timeout=True,
         iopub_timeout=notebooks.CELL_TIMEOUT,
         on_cell_execute=lambda cell, cell_index: running.append(cell),
@@ -129,10 +135,12 @@ def execute(cells: list[NotebookNode], folder: Path) -> None:
     try:
         client.execute(env=environment, stderr=subprocess.DEVNULL, cleanup_kc=True)
     except DeadKernelError:
-        if not running[-1].metadata:
-            raise
+        if not is_check(running[-1]):
+            sys.exit("The course's own chapter ends the kernel")
         execute([cell for cell in cells if cell is not running[-1]], folder)
         running[-1].outputs = [new_output("error", ename="the kernel died")]
+    except CellExecutionError as error:
+        sys.exit(f"The course's own chapter fails: {error.ename}: {error.evalue}")
 
 
 def grade(
@@ -162,7 +170,7 @@ def grade(
                 said = checks.setdefault(source, check)  # one for all who gave this answer
             found[titles[cell.id]].append((said, "; ".join(answers.values())))
         cells += [*checks.values(), new_code_cell(cell.source)]
-    if any(cell.metadata for cell in cells):
+    if any(map(is_check, cells)):
         execute(cells, folder)
     return {
         title: [(said if isinstance(said, str) else verdict(said), answer) for said, answer in row]
@@ -173,7 +181,8 @@ def grade(
 def read(path: Path) -> NotebookNode | None:
     """Return a returned notebook, of any version, or None if it is none."""
     try:
-        notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
+        with warnings.catch_warnings(action="ignore"):  # of cells without an id
+            notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
         return notebook if [cell.source for cell in notebook.cells] else None
     except (ValueError, LookupError, TypeError, AttributeError, nbformat.ValidationError):
         return None
