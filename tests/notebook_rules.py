@@ -192,6 +192,7 @@ def stores_live_figures_as_they_are(chapter: Chapter) -> Iterator[str]:
         now = EXPLORERS[state["name"]]
         traits = {"_esm": now._esm, "_css": now._css, "data": now.stored()}
         traits |= {"measured": list(now.MEASURED), "columns": list(map(list, now.COLUMNS.items()))}
+        traits |= {"formats": now.FORMATS}
         for trait, fresh in traits.items():
             if state[trait] != fresh:
                 yield f"the figure {now.__name__} has another {trait}: run `make notebooks`"

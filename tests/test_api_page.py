@@ -111,6 +111,14 @@ def test_the_pages_stand_in_the_order_of_the_levels():
     assert sorted(page.stem for page in (ROOT / "pages/api").glob("*")) == sorted(order)
 
 
+def test_the_index_of_tasks_leads_to_entries_of_every_module(inventory):
+    text = (ROOT / "pages/api.md").read_text(encoding="utf-8")
+    found = re.findall(r"\[`([\w.]+)`\]\(api/(\w+)\.md#([\w.]+)\)", text)
+    for shown, page, name in found:
+        assert name.endswith(f".{shown}") and inventory.get(name) == page, shown
+    assert {page for _, page, _ in found} == set(initcore.__all__)
+
+
 def test_names_are_links_where_they_can_be(site):
     page = (site[0] / "out/page.html").read_text(encoding="utf-8")
     assert re.search(r'href="#example\.Pair"[^>]*><code[^>]*><span class="pre">Pair<', page)

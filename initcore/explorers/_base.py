@@ -188,6 +188,7 @@ class Explorer(anywidget.AnyWidget):
     controls = traitlets.List().tag(sync=True)
     measured = traitlets.List().tag(sync=True)
     columns = traitlets.List().tag(sync=True)
+    formats = traitlets.Dict().tag(sync=True)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -213,6 +214,7 @@ class Explorer(anywidget.AnyWidget):
             controls=[{"key": name, **about} for name, about in known.items()],
             measured=list(self.MEASURED),
             columns=[list(column) for column in self.COLUMNS.items()],
+            formats=dict(self.FORMATS),
             **state,
         )
 

@@ -11,7 +11,8 @@
 //                          numbers of its case. Returns { says: "a sentence" }, and in `more` the
 //                          columns of the table that are not in the data.
 //
-// The table is drawn from the columns that the class in Python describes. `note` says how to read
+// The table is drawn from the columns that the class in Python describes; what a notebook printed of
+// it below the figure follows the figure, too. `note` says how to read
 // the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -326,6 +327,59 @@ function makeTable(title) {
   return [details, write];
 }
 
+/** A number as Python prints it in a table: 0.0707, 1.2e-05, and 0.10 by the format ".2f". */
+function printed(value, format = "") {
+  if (typeof value !== "number") return value === null ? "nan" : String(value);
+  const toEven = (text, places) => {
+    // without the 5 of a tie, after an even digit: JavaScript would round up
+    const tie = RegExp(`(\\.\\d{${places - 1}}[02468])50*(e|$)`);
+    return Number(text.replace(tie, "$1$2"));
+  };
+  const places = format.match(/^\.(\d)f$/)?.[1];
+  if (places) return toEven(value.toFixed(40), places).toFixed(places);
+  const rounded = toEven(value.toExponential(40), 2).toExponential(2);
+  const [digits, power] = rounded.split("e").map(Number);
+  if (!value || (power >= -4 && power < 3)) return String(Number(rounded));
+  return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+}
+
+/**
+ * Let the text follow that the same cell printed below the figure, if it has columns of the table:
+ * return a function that takes the table's lines, and one that ends it. On a page (`model.share`)
+ * paper shows the still picture of the start, and so the text as it was.
+ */
+function makeFollower(model, root) {
+  const read = (key) => model.get(key);
+  const heads = read("columns").map(([head]) => head);
+  const paper = matchMedia("print");
+  let box = null; // what holds the text: in JupyterLab it comes after the figure
+  let [start, now, chosen] = ["", "", []];
+  const find = () => {
+    box = root.closest(".cell_output, .jp-OutputArea")?.querySelector("pre");
+    start = box?.textContent ?? "";
+    const named = (name) => (head) => RegExp(`^${head.replace(/\{\w+\}/, ".+")}$`).test(name);
+    const names = start.split("\n")[0].trim().split(/ {2,}/);
+    chosen = names.map((name) => (heads.includes(name) ? name : heads.find(named(name))));
+    if (chosen.includes(undefined)) box = null;
+  };
+  const show = () => box && (box.textContent = paper.matches && model.share ? start : now);
+  const follow = (lines) => {
+    if (!box?.isConnected) find();
+    if (!box) return;
+    const columns = chosen.filter((head) => lines[0].includes(fill(head, read))).map((head) => {
+      const place = lines[0].indexOf(fill(head, read));
+      const format = read("formats")[head];
+      const cells = lines.map((line, row) => (row ? printed(line[place], format) : line[place]));
+      const width = Math.max(...cells.map((cell) => cell.length));
+      return cells.map((cell) => cell.padStart(width));
+    });
+    now = lines.map((_, row) => `${columns.map((cells) => cells[row]).join("  ")}\n`).join("");
+    show();
+  };
+  paper.addEventListener("change", show);
+  return [follow, () => paper.removeEventListener("change", show)];
+}
+
 /** Call `use(width)` now and whenever the width of a box changes; return how to end that. */
 function watchWidth(box, use) {
   let width = 0;
@@ -366,6 +420,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     const endings = [];
     const data = JSON.parse(model.get("data"));
     const read = (key) => model.get(key);
+    const opened = controls.map(({ key }) => [key, read(key)]); // a chapter's own state, not the class's
     const ui = {
       model,
       figure,
@@ -380,6 +435,8 @@ function explorer({ build, update, note, room = [3, 3] }) {
       onRemove: (end) => endings.push(end),
     };
     build(ui);
+    const [follow, unfollow] = makeFollower(model, root);
+    ui.onRemove(unfollow);
     if (note) root.insertBefore(element("p", { class: "ie-note" }, note), says);
 
     let timer = 0;
@@ -389,7 +446,9 @@ function explorer({ build, update, note, room = [3, 3] }) {
       const one = data.cases[model.get("measured").map(read).join(" ")];
       const { says: sentence, more } = update(ui, read, one);
       says.textContent = sentence;
-      writeNumbers(makeLines(model.get("columns"), { ...data, case: one }, read, more));
+      const all = [model.get("columns"), { ...data, case: one }, read];
+      writeNumbers(makeLines(...all, more));
+      follow(makeLines(...all));
       clearTimeout(timer);
       // not again what was said already: some figures move by themselves
       const speak = () => aloud.textContent === sentence || (aloud.textContent = sentence);
@@ -400,7 +459,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
 
     const reset = element("button", { type: "button" }, "Reset");
     reset.addEventListener("click", () => {
-      for (const { key, start } of controls) model.set(key, start);
+      for (const [key, value] of opened) model.set(key, value);
       model.save_changes();
     });
     buttons.append(reset);

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -206,6 +207,51 @@ def accessibility(page: Page, rules: list[str] | None = None) -> list[str]:
         for violation in result["violations"]
         for node in violation["nodes"]
     ]
+
+
+# What may look otherwise under the pointer or with the focus, and what shows something then: one of
+# each kind is marked. And how those look.
+ONE_OF_A_KIND = """() => {
+    const all = "a, button, summary, label, input, select, [tabindex], h1, h2, h3, dt, .highlight";
+    const around = "table, aside, dialog, nav, header, footer, article, details, .admonition";
+    const seen = new Set();
+    for (const one of document.querySelectorAll(all)) {
+        const boxes = [one, one.parentElement, one.parentElement.closest(around)];
+        const key = boxes.map((box) => [box?.tagName, box?.className].join()).join(" in ");
+        if (one.checkVisibility() && !seen.has(key)) one.dataset.kind = seen.size;
+        if (one.checkVisibility()) seen.add(key);
+    }
+}"""
+KINDS = "[data-kind]"
+LOOKS_OF_KINDS = """all => all.map((one) => {
+    const look = getComputedStyle(one);
+    return [look.color, look.backgroundColor, look.textDecoration, look.outline, look.boxShadow];
+})"""
+
+
+@contextmanager
+def touched(page: Page) -> Iterator[None]:
+    """Show one of each kind of things as if the pointer were on it and it had the focus.
+
+    The browser's inspector forces the state: a pointer can be in one place only.
+    """
+    page.evaluate(ONE_OF_A_KIND)
+    kinds = page.locator(KINDS)
+    before = kinds.evaluate_all(LOOKS_OF_KINDS)
+    inspector = page.context.new_cdp_session(page)
+    for domain in ("DOM", "CSS"):
+        inspector.send(f"{domain}.enable")
+    root = inspector.send("DOM.getDocument")["root"]["nodeId"]
+    found = inspector.send("DOM.querySelectorAll", {"nodeId": root, "selector": KINDS})
+    forced = {"forcedPseudoClasses": ["hover", "focus", "focus-visible"]}
+    for node in found["nodeIds"]:
+        inspector.send("CSS.forcePseudoState", {"nodeId": node, **forced})
+    settle(page)
+    after = kinds.evaluate_all(LOOKS_OF_KINDS)
+    changed = sum(old != new for old, new in zip(before, after, strict=True))
+    assert changed > len(before) / 2, f"{changed} of {len(before)} look otherwise"
+    yield
+    inspector.detach()
 
 
 def move_controls(panel: Locator) -> None:

@@ -7,11 +7,13 @@ import re
 import numpy as np
 import pytest
 from checks import Watch, settle, wait_until
+from playwright.sync_api import expect
 
 from initcore.explorers import EXPLORERS
 from initcore.explorers._base import FILES
 from initcore.explorers._digits import to_image
 from initcore.tables import fmt
+from website.tools.notebooks import ROOT, WIDGET_STATE
 
 kinds = pytest.mark.parametrize("kind", EXPLORERS.values(), ids=EXPLORERS)
 LIVE = ".explorer.is-live .ie-says:not(:empty)"
@@ -51,6 +53,17 @@ def test_numbers_are_written_as_in_python(page):
     texts = page.evaluate(code, [kit, [None, "RBM", 1.125, 0.0707, 1.2e-5, 3200], 3])
     assert texts == ["–", "RBM", "1.13", "0.0707", "1.20e−5", "3200"]
     assert fmt(1.125, ".3g") == "1.12"
+
+
+def test_a_printed_table_is_written_as_by_python(page):
+    """To the letter, ties too."""
+    values = [0.0, 1.0, -0.07068, 9.99e-5, 1e-4, 9.996, 999.4, 999.6, 123456.0, 5e-324, 1.8447e19]
+    values += [1.125, 1.135, 1.145, 1.375, 0.125, 0.375, 0.05, 0.15, 0.25, 0.75, 2.5, 112.5, 1025.0]
+    code = "([kit, ...rest]) => Function('values', 'format', kit)(...rest)"
+    kit = FILES.joinpath("kit.js").read_text("utf-8")
+    kit += "\nreturn values.map((value) => printed(value, format));"
+    for spec in (".3g", ".1f", ".2f"):
+        assert page.evaluate(code, [kit, values, spec]) == [fmt(v, spec) for v in values], spec
 
 
 def number_in(text):
@@ -207,8 +220,8 @@ def test_an_address_names_a_state(site, page, kind):
 
 def by_key(page, name, about, place):
     """Move a control by one key to the next value, or back from the last; return its place."""
-    place += 1 if place + 1 < len(about["values"]) else -1
-    onward = place > about["values"].index(about["start"])
+    onward = place + 1 < len(about["values"])
+    place += 1 if onward else -1
     selector, back, forth = {
         "check": (f"input[name={name}]", "Space", "Space"),
         "radio": (f"input[data-key={name}]:checked", "ArrowUp", "ArrowDown"),
@@ -397,6 +410,48 @@ def assert_comes_to_life(page, address):
         assert figure.locator("img").first.is_visible()
         assert not figure.locator(".explorer-live").is_visible()
     assert watch.faults == []
+
+
+def stored_state(chapter, name):
+    """Return the state in which a chapter shows a figure."""
+    path = (ROOT / chapter).with_suffix(".ipynb")
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    models = notebook["metadata"]["widgets"][WIDGET_STATE]["state"].values()
+    (state,) = (one["state"] for one in models if one["state"].get("name") == name)
+    return {control["key"]: state[control["key"]] for control in state["controls"]}
+
+
+def test_the_table_that_is_printed_below_a_figure_follows_it(site, page, chapter):
+    """To the letter what Python would print; on paper, with the still picture, what it printed."""
+    page.goto(f"{site}/{chapter}")
+    settle(page)
+    place = page.locator(".explorer")
+    place.scroll_into_view_if_needed()
+    place.locator(".ie-says:not(:empty)").wait_for()
+    kind = EXPLORERS[place.get_attribute("data-name")]
+    state = stored_state(chapter, kind.NAME)
+    table = page.locator(".cell_output:has(> .explorer) pre")
+    printed = table.text_content()
+    names = re.split(" {2,}", printed.partition("\n")[0].strip())
+
+    def expected():
+        """Return what the cell would print of this state, the columns by their names at first."""
+        reading = kind(**state).reading()
+        first = [head.format(**stored_state(chapter, kind.NAME)) for head in kind.COLUMNS]
+        heads = [list(kind.COLUMNS)[first.index(name)].format(**state) for name in names]
+        return f"{reading.select(*(head for head in heads if head in reading.columns))}\n"
+
+    assert printed == expected()
+    for name, about in kind.described_controls().items():
+        number = by_key(page, name, about, about["values"].index(state[name]))
+        state[name] = about["values"][number]
+        assert table.text_content() == expected(), state
+    page.emulate_media(media="print")
+    expect(table).to_have_text(printed)
+    assert printed == table.text_content() != expected()
+    page.emulate_media(media="screen")
+    place.get_by_role("button", name="Reset").click()
+    assert table.text_content() == printed
 
 
 def test_the_figures_of_a_chapter_come_to_life(site, page, chapter):

@@ -14,6 +14,8 @@ import nbformat
 import pytest
 from checks import move_controls
 
+from initcore.explorers import Scale
+
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from chapter import Chapter  # noqa: E402
 from needed_cells import CHAPTERS, PANEL, needed  # noqa: E402
@@ -21,7 +23,13 @@ from needed_cells import CHAPTERS, PANEL, needed  # noqa: E402
 # Sliders and lists of choices. The other chapters' panels are moved in the browser's kernel, or
 # without a page by test_panels_and_exercises.py: what is tested here is JupyterLab.
 SHOWN = ("02", "07")
-FIGURE = ["from initcore import explorers\nexplorers.Scale(sd=0.1).show()", "1 + 1"]
+FIGURE = """\
+from initcore import explorers
+
+figure = explorers.Scale(sd=0.1)
+figure.show()
+print(figure.reading().select("layer", "pooled spread"))
+"""
 
 
 def panels():
@@ -39,7 +47,7 @@ def lab(tmp_path_factory):
     """The address of a JupyterLab with a live figure's notebook, and one of each panel."""
     tmp_path = tmp_path_factory.mktemp("lab")
     (tmp_path / "notebooks").mkdir()
-    for name, cells in {"figure": FIGURE, **panels()}.items():
+    for name, cells in {"figure": [FIGURE, "1 + 1"], **panels()}.items():
         code = [nbformat.v4.new_code_cell(cell) for cell in cells]
         notebook = nbformat.v4.new_notebook(cells=code)
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
@@ -98,6 +106,8 @@ def test_a_panel_runs_the_function_of_its_chapter(page, lab, panel_of):
 def test_keys_are_the_controls_own(page, lab):
     run_all(page, lab, "figure")
     figure = page.locator(".initcore-explorer")
+    table = page.locator(".jp-OutputArea pre").first
+    printed = table.text_content()
     slider = figure.locator("input[name=sd]")
     slider.focus()
     for key, spoken in {
@@ -111,6 +121,8 @@ def test_keys_are_the_controls_own(page, lab):
         page.keyboard.press(key)
         assert slider.get_attribute("aria-valuetext") == spoken, key
     assert "standard deviation 3:" in figure.locator(".ie-says").text_content()
+    reading = Scale(sd=3.0).reading().select("layer", "pooled spread")
+    assert table.text_content().strip() == str(reading) != printed.strip()
     figure.locator("input[data-key=activation]:checked").focus()
     page.keyboard.press("ArrowDown")
     assert figure.locator("input[data-key=activation]:checked").get_attribute("value") == "1"
@@ -118,4 +130,5 @@ def test_keys_are_the_controls_own(page, lab):
     assert "sigmoid" in figure.locator(".ie-says").text_content()
     figure.get_by_role("button", name="Reset").focus()
     page.keyboard.press("Enter")
-    assert "tanh, standard deviation 0.14:" in figure.locator(".ie-says").text_content()
+    assert "tanh, standard deviation 0.1:" in figure.locator(".ie-says").text_content()
+    assert table.text_content().strip() == printed.strip()

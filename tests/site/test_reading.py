@@ -158,6 +158,29 @@ def own_words(pytestconfig):
     }
 
 
+def test_chapters_are_numbered_in_the_sidebar(page, site):
+    """As their files are, and no other page is."""
+    page.goto(f"{site}/search.html")
+    links = page.locator(".bd-sidebar-primary nav a").evaluate_all(
+        "links => links.map((link) => [link.getAttribute('href'), link.textContent.trim()])"
+    )
+    numbers = {target: re.match(r"(\d+)\. ", text) for target, text in links}
+    shown = {target: int(match[1]) for target, match in numbers.items() if match}
+    files = {name: int(name[9:11]) for name in numbers if name.startswith("chapters/")}
+    assert shown == files and files
+
+
+@pytest.mark.parametrize("first", ["search.html", "pages/notation.html"])
+def test_the_magnifier_covers_no_letter(page, site, first):
+    """On the page of the search, and in the dialog that opens on the others."""
+    page.goto(f"{site}/{first}")
+    settle(page)
+    page.keyboard.press("Control+k")
+    form = page.locator("form.bd-search:visible")
+    icon, field = form.locator("i").bounding_box(), form.locator("input").bounding_box()
+    assert icon["x"] + icon["width"] <= field["x"]
+
+
 def test_search_finds_a_word_of_the_chapter(page, site, chapter, own_words):
     words = own_words[chapter]
     assert words, "no word is this chapter's own"

@@ -1,9 +1,11 @@
-"""Sphinx extension: sources and terms can be linked to from any page or notebook.
+"""Sphinx extension: sources, terms and the package's names can be linked to from any page.
 
 - A source on the references page by its key:
   ``[Glorot and Bengio (2010)](../pages/references.md#glorot2010)``.
 - A term of the glossary, with hyphens for spaces:
   ``[saturated](../pages/glossary.md#term-saturated)``.
+- A name of the package:
+  ``[HeNormal](../pages/api/initializers.md#initcore.initializers.HeNormal)``.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from sphinx.transforms import SphinxTransform
 
 
 def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
-    """Add the ids of sources (made from ``bibtex_cite_id``) and terms to what MyST links can find.
+    """Add the ids of sources (made from ``bibtex_cite_id``), terms and names to those of headings.
 
-    MyST knows a page's headings by their slugs: (line, id, text).
+    MyST's links find a page's headings by their slugs: (line, id, text).
     """
     found = [
         (source.bibliography_key.docname, source.citation_id, source.formatted_entry.label)
@@ -27,6 +29,8 @@ def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
     for term, _, kind, page, anchor, _ in env.get_domain("std").get_objects():
         if kind == "term":
             found.append((page, anchor, term))
+    for name, _, _, page, anchor, _ in env.get_domain("py").get_objects():
+        found.append((page, anchor, name))
     for page, anchor, text in found:
         env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, text)
 
