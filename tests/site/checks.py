@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +11,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+from PIL import Image
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Response, expect
 
 AXE = Path(__file__).resolve().parent / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # The rules that look at colours, which are all that changes between light and dark.
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
+SCROLLING = "article :is(pre, .pst-scrollable-table-container, mjx-container[display='true'])"
+LEAST_CONTRAST = 1.4  # of a shadow
 SHORTEST_ALT = 15  # letters: what a figure shows cannot be said in fewer
 
 
@@ -111,6 +115,65 @@ def sideways(page: Page) -> list[str]:
     )
 
 
+def hidden_edges(page: Page) -> list[str]:
+    """Return what is cut off at the right, and no shadow shows it, or no key can scroll to it.
+
+    The shadow is looked for where of each kind, text, table or formula, least and most is cut off.
+    """
+    faults = []
+    cut: dict[str, list[tuple[int, int]]] = {}
+    boxes = page.locator(SCROLLING)
+    seen = boxes.evaluate_all(
+        """boxes => boxes.map((box) =>
+            [box.tagName, box.scrollWidth - box.clientWidth, box.tabIndex, box.textContent])"""
+    )
+    for number, (kind, pixels, stop, text) in enumerate(seen):
+        if pixels > 1:
+            cut.setdefault(kind, []).append((pixels, number))
+            if stop != 0:
+                faults.append(f"not reached by keyboard: {text[:60]!r}")
+    for number in {number for found in cut.values() for _, number in (min(found), max(found))}:
+        box = boxes.nth(number)
+        for at, shows in (("0", True), ("box.scrollWidth", False)):
+            box.evaluate(f"box => {{ box.scrollLeft = {at} }}")
+            if shadow_at_the_right(box) != shows:
+                faults.append(f"scrolled to {at}, shadow {not shows}: {box.text_content()[:60]!r}")
+    return faults
+
+
+def shadow_at_the_right(box: Locator) -> bool:
+    """Tell whether the right edge of a box has another colour than most of it."""
+    with Image.open(io.BytesIO(box.screenshot())) as picture:
+        grey = np.asarray(picture.convert("L")) / 255
+    edge = box.evaluate("box => box.clientLeft + box.clientWidth") - 3
+    light, dark = sorted([np.median(grey), np.median(grey[:, edge])], reverse=True)
+    return (light**2.2 + 0.05) / (dark**2.2 + 0.05) > LEAST_CONTRAST
+
+
+def faults_of_paper(page: Page) -> list[str]:
+    """Return what is wider than its place on paper, has a scroll bar, or leaves a page empty."""
+    return page.evaluate(
+        """(scrolling) => {
+            const faults = [];
+            for (const box of document.querySelectorAll(`${scrolling}, article table, mjx-math`)) {
+                if (!box.checkVisibility() || box.closest(".explorer-live")) continue;
+                const say = (fault) => faults.push(`${fault}: ${box.textContent.slice(0, 60)}`);
+                const place = box.closest("section").getBoundingClientRect();
+                if (box.getBoundingClientRect().right > place.right + 1) say("beyond the text");
+                if (box.scrollWidth > box.clientWidth + 1 && box.matches("pre"))
+                    say(`${box.scrollWidth} px in a box of ${box.clientWidth}`);
+                if (box.matches(scrolling) && getComputedStyle(box).overflowX !== "visible")
+                    say("it scrolls");
+                // What is not broken between pages leaves one of them empty, with its frame around.
+                for (let part = box; box.matches("pre") && part; part = part.parentElement)
+                    if (getComputedStyle(part).breakInside !== "auto") say("kept on one page");
+            }
+            return faults;
+        }""",
+        SCROLLING,
+    )
+
+
 def faults_of_maths(page: Page) -> list[str]:
     """Return the formulas that are not rendered."""
     return page.evaluate(
@@ -198,9 +261,12 @@ def accessibility(page: Page, rules: list[str] | None = None) -> list[str]:
         before, after = page.evaluate(ONE_OF_A_CLASS)
         assert before == after, "a class of code that a reader sees is hidden from axe-core"
     only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
+    # It does not judge what stands on a shadow, as all does in a box that may scroll.
+    no_shadows = page.add_style_tag(content=f"{SCROLLING} {{ background-image: none !important }}")
     result = page.evaluate(
         """(runOnly) => axe.run(document, {runOnly, resultTypes: ["violations"]})""", only
     )
+    no_shadows.evaluate("style => style.remove()")
     return [
         f"axe: {violation['id']}: {violation['help']}: {node['target'][0]}: "
         f"{' '.join(node['failureSummary'].split()[:40])}"

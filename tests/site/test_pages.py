@@ -14,6 +14,7 @@ from checks import (
     accessibility,
     faults_of_images,
     faults_of_maths,
+    hidden_edges,
     settle,
     sideways,
     skip_link,
@@ -60,6 +61,8 @@ def test_page(browser, site, name, record_property):
             wait_until(page, "c => document.documentElement.dataset.theme === c", colours)
             settle(page)
             faults += [f"{look}: {fault}" for fault in sideways(page)]
+            if not rules:
+                faults += [f"{look}: {fault}" for fault in hidden_edges(page)]
             violations += [f"{look}: {violation}" for violation in accessibility(page, rules)]
         faults += violations + watch.faults
         record_property("elsewhere", len(watch.elsewhere))

@@ -5,7 +5,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from checks import Watch, settle, wait_until
+from checks import Watch, faults_of_paper, hidden_edges, settle, wait_until
 from conftest import page_names, site_folder
 from snowballstemmer import stemmer
 
@@ -56,6 +56,7 @@ QUERIES = {
     "forward_gain": ("theory",),
     "layer_statistics": ("probes",),
 }
+PAPER = {"width": 718, "height": 1046}  # A4 with a margin of a centimetre, narrower than Letter
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 
 
@@ -265,7 +266,7 @@ def test_the_theme_changes_and_stays(browser, site):
 
 def test_a_chapter_on_paper(browser, site, chapter):
     """In ink on white, whatever the screen's colours; pictures too that no one has scrolled to."""
-    with browser.new_context(viewport={"width": 794, "height": 1123}) as context:
+    with browser.new_context(viewport=PAPER) as context:
         page = context.new_page()
         page.goto(f"{site}/{chapter}")
         loaded = "[...document.images].filter(image => image.complete && image.naturalWidth).length"
@@ -285,6 +286,7 @@ def test_a_chapter_on_paper(browser, site, chapter):
             )
             assert not shown, f"printed, and of no use on paper: {shown}"
             assert page.locator("h1").is_visible()
+            assert faults_of_paper(page) == []
             check_pictures(page)
             inks = page.locator("article p, article pre, article pre span").evaluate_all(
                 """parts => [...new Set(parts.map((part) => getComputedStyle(part).color))]"""
@@ -292,6 +294,15 @@ def test_a_chapter_on_paper(browser, site, chapter):
             assert inks
             pale = [ink for ink in inks if min(map(int, re.findall(r"\d+", ink)[:3])) > 140]
             assert not pale, f"too pale for white paper, {colours}"
+
+
+def test_a_cut_edge_in_colours_of_the_reader(browser, site):
+    """Where the reader's colours are forced upon a page, such as those of high contrast."""
+    with browser.new_context(**PHONE, forced_colors="active") as context:
+        page = context.new_page()
+        page.goto(f"{site}/{CHAPTER}")
+        settle(page)
+        assert hidden_edges(page) == []
 
 
 def check_pictures(page):

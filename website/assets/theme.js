@@ -33,4 +33,17 @@
     const button = document.querySelector(`button.${name}-toggle`);
     menu?.addEventListener("close", () => button?.focus());
   }
+
+  // The width of a formula on a line of its own, from which course.css sets it smaller where it is
+  // wider than its place.
+  addEventListener("load", async () => {
+    await window.MathJax?.startup?.promise;
+    for (const formula of window.MathJax?.startup?.document?.math ?? []) {
+      if (!formula.display) continue;
+      const { w } = MathJax.startup.output.getBBox(formula, MathJax.startup.document);
+      const { style } = formula.typesetRoot;
+      style.setProperty("--size", style.fontSize);
+      style.setProperty("--ems", w);
+    }
+  });
 }

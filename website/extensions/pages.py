@@ -23,6 +23,7 @@ from website.tools.links import page_names
 # Not needed: Font Awesome as a script (the fonts are enough), sphinx-thebe (it needs a server), and
 # the theme's list of versions (there is one).
 UNUSED = re.compile(r"fontawesome\.js|thebe|THEBE|kernelName =|OPTIONS\.pagename")
+JOINT = re.compile(r"(?<=[._(=,])(?=[^\W\d]|[\"'])")
 PNG = re.compile(r"^((?:[^:]*/)?_images/[^:]+)\.png$")
 DOES = {"window.print()": "print", "toggleFullScreen()": "full-screen"}
 
@@ -105,6 +106,21 @@ def hide_icons(page: BeautifulSoup) -> None:
         icon["aria-hidden"] = "true"
 
 
+def count_columns(page: BeautifulSoup) -> None:
+    """A text in columns, as a printed table, tells their number: ``course.css`` makes it fit."""
+    for text in page("pre"):
+        text["style"] = f"--columns: {max(map(len, text.get_text().splitlines()), default=0)}"
+
+
+def break_names(page: BeautifulSoup) -> None:
+    """Code in a cell of a table goes on in the next line, where one of its names is joined."""
+    for code in page.select("table:not(.autosummary) code .pre"):
+        first, *others = JOINT.split(code.get_text())
+        code.string = first
+        for part in others:
+            code.extend([page.new_tag("wbr"), part])
+
+
 def show_pictures(page: BeautifulSoup, folder: Path) -> None:
     """A picture is light, keeps its place while it loads, and all but the first load when near."""
     for link in page("a", href=PNG):
@@ -127,6 +143,8 @@ def mend(page: BeautifulSoup, folder: Path) -> None:
     unlist_signatures(page)
     move_code(page)
     hide_icons(page)
+    count_columns(page)
+    break_names(page)
     show_pictures(page, folder)
     policy.harden(page)
 
