@@ -112,7 +112,7 @@ def check_with(
     wanted : tuple of float
         From where to where the measured number is right.
     falls : bool
-        Whether the measured number falls where the answer rises.
+        Whether the measured number falls where the answer rises. What is said is of the answer.
     whole, slips
         As for `check`.
     between : tuple of float
@@ -149,6 +149,8 @@ def check_with(
         return -found if falls else found
 
     reason = _reason(answer, side, between, whole, slips or {})
+    if falls and reason.startswith("too "):
+        reason = f"the answer is {reason}"  # and what was measured is not
     if (number := _number(answer)) in measured:
         name = experiment.__name__.replace("_", " ")
         print(f"{name}: {fmt(measured[number], spec)} (wanted: {fmt(low)} to {fmt(high)})")

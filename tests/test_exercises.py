@@ -139,7 +139,8 @@ def test_an_experiment_runs_once_and_says_what_it_measured(lines):
 
 def test_what_falls_with_the_answer_is_too_large_where_the_answer_is_too_small(lines):
     options = {"wanted": (0.9, 1.1), "falls": True}
-    said = {0.5: "not yet: too small", 1: "right", 2: "not yet: too large"}
+    said = {0.5: "not yet: the answer is too small", 1: "right"}
+    said |= {2: "not yet: the answer is too large", -2: "not yet: the sign is wrong"}
     for answer, verdict in said.items():
         assert lines(check_with, answer, lambda x: 1 / x, **options)[-1] == verdict
 

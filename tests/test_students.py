@@ -50,6 +50,7 @@ def test_a_chapter_is_whole_but_for_its_solutions(made, path):
     for title, solution in zip(re.findall(r"^### (\d\. .+)", text, re.M), solutions, strict=True):
         assert f"\n#### {title}\n\n{solution}\n\n" in key
         assert solution not in everything and f"### {title}\n" in everything
+    assert everything.count("<summary>Hint</summary>") == len(solutions)
     right = re.findall(r"<summary>([^<]*)</summary>\s*(Right\..*?)\s*</details>", text, re.DOTALL)
     assert len(right) >= 3
     for option, feedback in right:
