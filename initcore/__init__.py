@@ -1,10 +1,10 @@
 """Initialization, by experiment: the package that the course's notebooks import.
 
 The levels, bottom up; a module imports only from those before it:
-``_checks, tables`` → ``activations, initializers, datasets`` → ``theory, network, blocks``
-→ ``probes`` → ``training`` → ``pretraining`` → ``experiments`` → ``plots`` → ``explorers``. Only
-the last two need more than NumPy: Matplotlib, and anywidget. The modules are imported when they are
-first used, so ``import initcore`` costs next to nothing.
+``_checks, tables, exercises`` → ``activations, initializers, datasets`` → ``theory, network,
+blocks`` → ``probes`` → ``training`` → ``pretraining`` → ``experiments`` → ``plots`` →
+``explorers``. Only the last two need more than NumPy: Matplotlib, and anywidget. The modules are
+imported when they are first used, so ``import initcore`` costs next to nothing.
 
 Examples
 --------
@@ -25,6 +25,7 @@ __all__ = [
     "activations",
     "blocks",
     "datasets",
+    "exercises",
     "experiments",
     "explorers",
     "initializers",

@@ -56,6 +56,7 @@ Keras: Glorot uniform. PyTorch: uniform. JAX (Flax): LeCun normal.
 ## Exercises
 """
 SOLUTION = "<details><summary>Solution</summary>\n\nThe factor.\n\n</details>"
+HINT = "<details><summary>Hint</summary>\n\nLook at the spread.\n\n</details>"
 OPTIONS = """?
    <details><summary>The spread</summary>Right. The mean stays.</details>
    <details><summary>The mean</summary>No. It was zero before.</details>
@@ -114,7 +115,7 @@ def notebook():
         new_markdown_cell(PRACTICE),
     ]
     for number in (1, 2, 3):
-        cells.append(new_markdown_cell(f"### {number}. Larger\nWhat changes?"))
+        cells.append(new_markdown_cell(f"### {number}. Larger\nWhat changes?\n\n{HINT}"))
         cells.append(new_markdown_cell(SOLUTION, metadata={"tags": ["solution"]}))
     cells.append(new_markdown_cell(END))
     count = 0

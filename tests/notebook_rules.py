@@ -373,6 +373,23 @@ def has_exercises_with_solutions(chapter: Chapter) -> Iterator[str]:
             yield f"the exercise “{title}” has no solution with that tag and in <details>"
 
 
+def gives_one_hint_an_exercise(chapter: Chapter) -> Iterator[str]:
+    """The text of an exercise, which students get, folds one hint; the answer is not in it."""
+    cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "markdown"]
+    text = "\n".join(cell.source for cell in cells if not students.is_solution(cell))
+    section = f"\n{text}".partition("\n## Exercises\n")[2].partition("\n## ")[0]
+    for title, own in students.exercises(chapter.notebook).items():
+        part = section.partition(f"\n### {title}\n")[2].partition("\n### ")[0]
+        hints = re.findall(r"<details>\s*<summary>Hint</summary>\s*(\S.*?)</details>", part, re.S)
+        if len(hints) != 1:
+            yield f"the text of the exercise “{title}” has {len(hints)} hints, not one"
+        solution = "\n".join(cell.source for cell in own if students.is_solution(cell))
+        for answer in re.findall(r"`my_\w+ = ([^`]+)`", solution):
+            given = {*re.findall(r"[\d.]*\d", answer)} & {*re.findall(r"[\d.]*\d", " ".join(hints))}
+            if given:
+                yield f"the hint of the exercise “{title}” gives the answer {given}"
+
+
 def asks_what_was_learnt(chapter: Chapter) -> Iterator[str]:
     """Three to five questions to be answered from memory, each option with its feedback."""
     questions = students.question_texts(chapter.notebook)
@@ -411,5 +428,6 @@ RULES: tuple[Callable[[Chapter], Iterator[str]], ...] = (
     has_the_sections_of_a_chapter,
     keeps_the_promises_of_its_sections,
     has_exercises_with_solutions,
+    gives_one_hint_an_exercise,
     asks_what_was_learnt,
 )

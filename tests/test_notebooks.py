@@ -7,7 +7,7 @@ import sys
 import notebook_rules as rules
 import pytest
 from chapter import ROOT, WIDGET
-from example_chapter import ALT, make_chapter, notebook
+from example_chapter import ALT, HINT, make_chapter, notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
 
 from initcore.explorers import Scale
@@ -60,6 +60,12 @@ def insert(number, cell):
 
 def take_out(number):
     return lambda chapter: chapter.cells.pop(number)
+
+
+def answer_in_the_hint(chapter):
+    """Let a hint hold the number of its solution."""
+    change(SOLUTION, "The factor.", "So `my_sd = 0.58`.")(chapter)
+    change(EXERCISE, "the spread.", "the spread at 0.58.")(chapter)
 
 
 def show_an_old_figure(chapter):
@@ -190,6 +196,12 @@ BAD = {
         (take_out(SOLUTION), "“1. Larger” has no solution"),
         (put(SOLUTION, metadata={}), "“1. Larger” has no solution"),
         (put(SOLUTION, source="The factor."), "in <details>"),
+    ],
+    rules.gives_one_hint_an_exercise: [
+        (change(EXERCISE, "<summary>Hint", "<summary>Idea"), "“1. Larger” has 0 hints"),
+        (change(EXERCISE, "Look at the spread.", ""), "“1. Larger” has 0 hints"),
+        (add(EXERCISE, HINT), "“1. Larger” has 2 hints"),
+        (answer_in_the_hint, "gives the answer {'0.58'}"),
     ],
     rules.asks_what_was_learnt: [
         (change(END, "1. What shrinks", "What shrinks"), "2 questions"),

@@ -54,6 +54,7 @@ def test_a_chapter_is_whole_but_for_its_solutions(made, path):
         assert solved.startswith(f"{solution}\n\n") and solution not in everything
         assert f"### {title}\n\n{asked.partition('```python')[0].strip()}" in everything
         assert re.search(r"^my_\w+ = .*# your answer$", asked, re.MULTILINE)
+    assert everything.count("<summary>Hint</summary>") == len(solutions)
     options = re.findall(
         r"<summary>([^<]*)</summary>\s*((?:Right|No)\..*?)\s*</details>", text, re.S
     )
