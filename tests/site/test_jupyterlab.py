@@ -1,8 +1,9 @@
-"""A live figure in JupyterLab itself, whose shortcuts must leave the keys to the controls."""
+"""JupyterLab itself: its shortcuts leave the keys to a live figure, and links lead somewhere."""
 
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,14 +14,17 @@ from urllib.request import urlopen
 import nbformat
 import pytest
 from checks import move_controls
+from playwright.sync_api import expect
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from chapter import Chapter  # noqa: E402
+from chapter import ROOT, Chapter  # noqa: E402
 from needed_cells import CHAPTERS, PANEL, needed  # noqa: E402
+from notebook_rules import MYST  # noqa: E402
 
 # Sliders and lists of choices. The other chapters' panels are moved in the browser's kernel, or
 # without a page by test_panels_and_exercises.py: what is tested here is JupyterLab.
 SHOWN = ("02", "07")
+CHAPTER = "03_small_random_weights.ipynb"
 FIGURE = ["from initcore import explorers\nexplorers.Scale(sd=0.1).show()", "1 + 1"]
 
 
@@ -36,9 +40,11 @@ def panels():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab with a live figure's notebook, and one of each panel."""
+    """The address of a JupyterLab with notebooks for the live figure and the panels, and the course."""
     tmp_path = tmp_path_factory.mktemp("lab")
     (tmp_path / "notebooks").mkdir()
+    for name in ("chapters", "pages"):
+        shutil.copytree(ROOT / name, tmp_path / "notebooks" / name)
     for name, cells in {"figure": FIGURE, **panels()}.items():
         code = [nbformat.v4.new_code_cell(cell) for cell in cells]
         notebook = nbformat.v4.new_notebook(cells=code)
@@ -119,3 +125,59 @@ def test_keys_are_the_controls_own(page, lab):
     figure.get_by_role("button", name="Reset").focus()
     page.keyboard.press("Enter")
     assert "tanh, standard deviation 0.14:" in figure.locator(".ie-says").text_content()
+
+
+def follow(page, place, path, fragment):
+    """Click on a link to a file's fragment in a part of JupyterLab."""
+    # It asks for the file with a token of its own, between the name and the fragment.
+    link = place.locator(f'a[href*="{path}"][href$="{fragment}"]').first
+    rendered = place.locator(".jp-WindowedPanel-outer")  # the cells near the window, no others
+    while not link.count() and not rendered.evaluate(AT_THE_END):
+        rendered.evaluate("panel => panel.scrollBy(0, 500)")
+        page.wait_for_timeout(100)
+    link.click()
+
+
+AT_THE_END = "panel => panel.scrollTop + panel.clientHeight >= panel.scrollHeight - 1"
+# What is read, without formulas that are set and code.
+TEXT = """page => {
+  const copy = page.cloneNode(true);
+  for (const element of copy.querySelectorAll("mjx-container, code")) element.remove();
+  return copy.textContent;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("name", "fragment", "words"),
+    [
+        ("pages/references.md", "#he2015", "Delving deep into rectifiers"),
+        ("pages/glossary.md", "#term-pre-activation", "What a unit computes before its activation"),
+        ("pages/claims.md", "", "As it is usually told"),
+        ("pages/notation.md", "", "A layer computes"),
+    ],
+)
+def test_a_link_of_a_chapter_leads_to_its_entry_in_plain_words(page, lab, name, fragment, words):
+    page.set_default_timeout(60_000)
+    page.goto(f"{lab}/lab/tree/chapters/{CHAPTER}?reset")
+    follow(page, page.locator(".jp-NotebookPanel"), name, fragment)
+    shown = page.locator(".jp-MarkdownViewer .jp-RenderedMarkdown")
+    shown.get_by_text(words).first.wait_for()
+    if fragment:
+        entry = shown.locator(f':has(> [data-jupyter-id="{fragment[1:]}"])')
+        expect(entry).to_contain_text(words)
+        expect(entry).to_be_in_viewport()
+    text = shown.evaluate(TEXT)
+    assert not MYST.search(text) and "$" not in text and ":all:" not in text
+
+
+def test_a_claim_leads_to_the_cell_that_decides_it_and_back(page, lab):
+    page.set_default_timeout(60_000)
+    page.goto(f"{lab}/lab/tree/chapters/{CHAPTER}?reset")
+    chapter = page.locator(".jp-NotebookPanel")
+    verdict = chapter.get_by_text('Claim S1: "')
+    follow(page, chapter, "", "#cell-id=s1-decided")
+    expect(verdict).to_be_in_viewport()
+    follow(page, chapter, "pages/claims.md", "")
+    row = page.locator('.jp-MarkdownViewer tr[data-jupyter-id="claim-S1"]')
+    follow(page, row, CHAPTER, "#cell-id=s1-decided")
+    expect(verdict).to_be_in_viewport()
