@@ -151,7 +151,7 @@ def test_a_link_to_no_claim_source_or_term_fails_the_build(tmp_path):
         ("imprecise", "unclear", "claims.yml, claim S1, $.verdict: 'unclear' is not one of"),
         ("S1", "S3", f"{NAME} has no cell that decides S3"),
         (NAME, "chapters/04_large.ipynb", "chapters/04_large.ipynb"),
-        ("glorot2010", "he2015", "no attribute 'he2015'"),
+        ("glorot2010", "he2015", "S1 names the source he2015, not in references.bib"),
     ],
 )
 def test_a_wrong_ledger_is_one_clear_line_and_nothing_is_written(tmp_path, old, new, words):

@@ -40,11 +40,15 @@ def panels():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab with notebooks for the live figure and the panels, and the course."""
+    """The address of a JupyterLab with a live figure, one of each panel, and the course."""
     tmp_path = tmp_path_factory.mktemp("lab")
     (tmp_path / "notebooks").mkdir()
     for name in ("chapters", "pages"):
         shutil.copytree(ROOT / name, tmp_path / "notebooks" / name)
+    # All cells of a notebook are on the page at once, for a test to find what is in them.
+    settings = tmp_path / "JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
     for name, cells in {"figure": FIGURE, **panels()}.items():
         code = [nbformat.v4.new_code_cell(cell) for cell in cells]
         notebook = nbformat.v4.new_notebook(cells=code)
@@ -127,18 +131,12 @@ def test_keys_are_the_controls_own(page, lab):
     assert "tanh, standard deviation 0.14:" in figure.locator(".ie-says").text_content()
 
 
-def follow(page, place, path, fragment):
+def follow(place, path, fragment):
     """Click on a link to a file's fragment in a part of JupyterLab."""
-    # It asks for the file with a token of its own, between the name and the fragment.
-    link = place.locator(f'a[href*="{path}"][href$="{fragment}"]').first
-    rendered = place.locator(".jp-WindowedPanel-outer")  # the cells near the window, no others
-    while not link.count() and not rendered.evaluate(AT_THE_END):
-        rendered.evaluate("panel => panel.scrollBy(0, 500)")
-        page.wait_for_timeout(100)
-    link.click()
+    # JupyterLab writes a token of its own between the name and the fragment.
+    place.locator(f'a[href*="{path}"][href$="{fragment}"]').first.click()
 
 
-AT_THE_END = "panel => panel.scrollTop + panel.clientHeight >= panel.scrollHeight - 1"
 # What is read, without formulas that are set and code.
 TEXT = """page => {
   const copy = page.cloneNode(true);
@@ -148,7 +146,7 @@ TEXT = """page => {
 
 
 @pytest.mark.parametrize(
-    ("name", "fragment", "words"),
+    ("file", "fragment", "words"),
     [
         ("pages/references.md", "#he2015", "Delving deep into rectifiers"),
         ("pages/glossary.md", "#term-pre-activation", "What a unit computes before its activation"),
@@ -156,10 +154,10 @@ TEXT = """page => {
         ("pages/notation.md", "", "A layer computes"),
     ],
 )
-def test_a_link_of_a_chapter_leads_to_its_entry_in_plain_words(page, lab, name, fragment, words):
+def test_a_link_of_a_chapter_leads_to_its_entry_in_plain_words(page, lab, file, fragment, words):
     page.set_default_timeout(60_000)
     page.goto(f"{lab}/lab/tree/chapters/{CHAPTER}?reset")
-    follow(page, page.locator(".jp-NotebookPanel"), name, fragment)
+    follow(page.locator(".jp-NotebookPanel"), file, fragment)
     shown = page.locator(".jp-MarkdownViewer .jp-RenderedMarkdown")
     shown.get_by_text(words).first.wait_for()
     if fragment:
@@ -175,9 +173,9 @@ def test_a_claim_leads_to_the_cell_that_decides_it_and_back(page, lab):
     page.goto(f"{lab}/lab/tree/chapters/{CHAPTER}?reset")
     chapter = page.locator(".jp-NotebookPanel")
     verdict = chapter.get_by_text('Claim S1: "')
-    follow(page, chapter, "", "#cell-id=s1-decided")
+    follow(chapter, "", "#cell-id=s1-decided")
     expect(verdict).to_be_in_viewport()
-    follow(page, chapter, "pages/claims.md", "")
+    follow(chapter, "pages/claims.md", "")
     row = page.locator('.jp-MarkdownViewer tr[data-jupyter-id="claim-S1"]')
-    follow(page, row, CHAPTER, "#cell-id=s1-decided")
+    follow(row, CHAPTER, "#cell-id=s1-decided")
     expect(verdict).to_be_in_viewport()

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+import yaml
+from jinja2 import Template
 from pybtex import PybtexEngine
 from pybtex.database import parse_file
 from pybtex.richtext import Text
@@ -22,6 +23,7 @@ from website.tools.claims import LEDGER, Claim, deciding_calls, load_claims
 
 ROOT = Path(__file__).resolve().parents[2]
 BIBLIOGRAPHY = "references.bib"
+TEMPLATE = Path(__file__).with_name("claims.md.jinja")
 SIGNS = {"true": "✓", "imprecise": "≈", "wrong": "✗"}  # said in words too, never by sign alone
 REFERENCES = """\
 # References
@@ -64,12 +66,13 @@ def deciding_cells(claim: Claim, root: Path) -> Iterator[str]:
 
 def claims_page(root: Path) -> str:
     """Return the page that shows the ledger as a table."""
-    claims = load_claims(root / LEDGER)
-    folder = FileSystemLoader(Path(__file__).parent)
-    template = Environment(loader=folder, undefined=StrictUndefined, keep_trailing_newline=True)
-    return template.get_template("claims.md.jinja").render(
+    claims, sources = load_claims(root / LEDGER), names_of_sources(root / BIBLIOGRAPHY)
+    for claim in claims:
+        if unknown := [key for key in claim.source if key not in sources]:
+            raise ValueError(f"{claim.id} names the source {unknown[0]}, not in {BIBLIOGRAPHY}")
+    return Template(TEMPLATE.read_text(encoding="utf-8"), keep_trailing_newline=True).render(
         claims=[(claim, ", ".join(deciding_cells(claim, root))) for claim in claims],
-        sources=names_of_sources(root / BIBLIOGRAPHY),
+        sources=sources,
         signs=SIGNS,
     )
 
@@ -94,7 +97,7 @@ def main(root: Path = ROOT) -> None:
     """Write both pages; end with one line where a list is wrong."""
     try:
         written = {name: page(root) for name, page in PAGES.items()}
-    except (OSError, ValueError, TemplateError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         sys.exit(f"The lists cannot be made: {error}")
     for name, text in written.items():
         (root / name).write_text(text, encoding="utf-8")
