@@ -46,7 +46,7 @@ def lab(tmp_path_factory):
     for name in ("chapters", "pages"):
         shutil.copytree(ROOT / name, tmp_path / "notebooks" / name)
     # All cells of a notebook are on the page at once, for a test to find what is in them.
-    settings = tmp_path / "JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/notebook-extension"
+    settings = tmp_path / "JUPYTERLAB_SETTINGS_DIR/@jupyterlab/notebook-extension"
     settings.mkdir(parents=True)
     (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
     for name, cells in {"figure": FIGURE, **panels()}.items():
@@ -61,7 +61,8 @@ def lab(tmp_path_factory):
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
     }
     command += [f"--{name}={value}" for name, value in settings.items()]
-    folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    folders = [f"JUPYTER_{name}_DIR" for name in ("CONFIG", "DATA", "RUNTIME")]
+    folders += ["JUPYTERLAB_SETTINGS_DIR", "IPYTHONDIR"]
     own = {name: str(tmp_path / name) for name in folders}
     environment = {**os.environ, **own, "JUPYTER_PREFER_ENV_PATH": "1"}
     log = tmp_path / "log"
@@ -131,10 +132,11 @@ def test_keys_are_the_controls_own(page, lab):
     assert "tanh, standard deviation 0.14:" in figure.locator(".ie-says").text_content()
 
 
-def follow(place, path, fragment):
-    """Click on a link to a file's fragment in a part of JupyterLab."""
-    # JupyterLab writes a token of its own between the name and the fragment.
-    place.locator(f'a[href*="{path}"][href$="{fragment}"]').first.click()
+def follow(place, path="", fragment=""):
+    """Click on the first link to a file, to a fragment, or both, in a part of JupyterLab."""
+    # JupyterLab writes a token of its own between the two.
+    end = f'[href$="{fragment}"]' if fragment else ""
+    place.locator(f'a[href*="{path or "#"}"]{end}').first.click()
 
 
 # What is read, without formulas that are set and code.
@@ -173,9 +175,9 @@ def test_a_claim_leads_to_the_cell_that_decides_it_and_back(page, lab):
     page.goto(f"{lab}/lab/tree/chapters/{CHAPTER}?reset")
     chapter = page.locator(".jp-NotebookPanel")
     verdict = chapter.get_by_text('Claim S1: "')
-    follow(chapter, "", "#cell-id=s1-decided")
+    follow(chapter, fragment="#cell-id=s1-decided")
     expect(verdict).to_be_in_viewport()
-    follow(chapter, "pages/claims.md", "")
+    follow(chapter, "pages/claims.md")
     row = page.locator('.jp-MarkdownViewer tr[data-jupyter-id="claim-S1"]')
     follow(row, CHAPTER, "#cell-id=s1-decided")
     expect(verdict).to_be_in_viewport()
