@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
-	notebooks explorers students grade zip lint format clean
+	notebooks explorers lists students grade zip lint format clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -77,6 +77,9 @@ notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapter
 
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)
+
+lists: $(COURSE) ## write the pages of claims and sources from claims.yml and references.bib
+	@$(BIN)/python -m website.tools.lists
 
 students: $(COURSE) ## write the course without solutions, and an answer key, into _build
 	@$(BIN)/python -m website.tools.students

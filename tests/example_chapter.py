@@ -68,7 +68,7 @@ END = f"""\
 3. (From the chapter on symmetry.) Why{OPTIONS}
 
 ## Claims decided here
-- [S1](#claim-S1), imprecise: the spread shrinks by $\\sigma\\sqrt{{n}}$ a layer.
+- [S1](#cell-id=cell-5), imprecise: the spread shrinks by $\\sigma\\sqrt{{n}}$ a layer.
 ## References
 - [Glorot and Bengio (2010)](../pages/references.md#glorot2010), on the scale of weights.
 """
@@ -82,14 +82,15 @@ LEDGER = f"""\
 """
 CONTENTS = "format: jb-book\nroot: intro\nchapters:\n  - file: "
 SOURCE = "@misc{glorot2010, author={Glorot, X and Bengio, Y}, title={Difficulty}, year={2010}}\n"
+TERM = '- <a id="term-scatter"></a>**scatter**\n  From net to net.'
 FILES = {
     "claims.yml": LEDGER,
     "references.bib": SOURCE,
     "_toc.yml": CONTENTS + "\n  - file: ".join(["chapters/03_small", "pages/claims"]) + "\n",
     "intro.md": "# The course\n\n[The claim](pages/claims.md#claim-S1).\n",
-    "pages/claims.md": f"# The claims\n\n```{{claims}}\n```\n\n[S1](../{NAME}#claim-S1)\n",
-    "pages/glossary.md": "# Glossary\n\n```{glossary}\nscatter\n  From net to net.\n```\n",
-    "pages/references.md": "# References\n\n```{bibliography}\n:all:\n:list: bullet\n```\n",
+    "pages/claims.md": f'# The claims\n\n- <a id="claim-S1"></a>[S1](../{NAME}#cell-id=cell-5)\n',
+    "pages/glossary.md": f"# Glossary\n\n{TERM}\n",
+    "pages/references.md": '# References\n\n- <a id="glorot2010"></a>Glorot and Bengio. 2010.\n',
 }
 
 

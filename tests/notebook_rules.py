@@ -19,7 +19,7 @@ from chapter import NOT_COMPARED, Chapter, inline, is_constant
 from markdown_it.token import Token
 
 from initcore.explorers import EXPLORERS
-from website.extensions import marks
+from website.extensions import anchors, marks
 from website.tools import notebooks, setup_cell, students
 
 SECTIONS = """\
@@ -288,8 +288,8 @@ def problems_of_marks(tokens: list[Token], path: Path) -> Iterator[str]:
         there = outputs_by_id((path.parent / name).resolve() if name else path)
         if cell not in there:
             yield f"the mark [{text}]({href}) names no code cell"
-        elif not marks.numerals(text):
-            yield f"the mark [{text}]({href}) holds no number"
+        elif not marks.numerals(text) and f"Claim {text}:" not in there[cell]:
+            yield f"the mark [{text}]({href}) holds no number, and no claim that its cell decides"
         for numeral in marks.numerals(text):
             if not marks.is_printed(numeral, there.get(cell, "")):
                 yield f"the cell of [{text}]({href}) does not print {numeral}"
@@ -313,12 +313,11 @@ def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:
     """The first time that a chapter's text uses a term of the glossary, it links to it."""
     glossary = (chapter.root / "pages/glossary.md").read_text(encoding="utf-8")
     explained = glossary.partition("\n## ")[0]  # the other list leads into the chapters
-    terms = re.findall(r"^(?!#)\w.*(?=\n  )", explained, re.MULTILINE)  # the meaning is indented
     found = [piece for tokens in chapter.markdown for piece in pieces(tokens, prose=True)]
-    for term in terms:
+    for anchor, term in anchors.TERM.findall(explained):
         words = r"\s+".join(map(re.escape, term.split()))
         word = re.compile(rf"(?<![\w-]){words}(?:e?s)?(?![\w-])", re.IGNORECASE)
-        target = "glossary.md#term-" + re.sub(r"\W+", "-", term)
+        target = f"glossary.md#{anchor}"
         uses = (href for text, href in found if word.search(SYMBOLS.sub("\0", text)))
         if not next((href for href in uses if not href or href.endswith(target)), target):
             yield f"the first use of “{term}” is no link to the glossary"

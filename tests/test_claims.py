@@ -1,9 +1,8 @@
 """Every claim of ``claims.yml`` is decided, by a cell that could decide otherwise.
 
 A claim has one deciding cell in each of its chapters, with the ledger's statement and verdict, and
-a chapter lists the claims that it decides. `problems` finds what is wrong in a course, and the
-tests show that it finds it. That links lead to deciding cells and to sources is for the build:
-tests/test_claims_page.py.
+a chapter lists the claims that it decides, each linked to its cell. `problems` finds what is wrong
+in a course, and the tests show that it finds it. The page of the claims: tests/test_lists.py.
 """
 
 import ast
@@ -15,7 +14,7 @@ from example_chapter import DECIDE, LEDGER, NAME, make_chapter, make_course
 from nbformat.v4 import new_notebook
 from small_site import ROOT
 
-from website.extensions import claims
+from website.tools import claims
 
 OTHER = "chapters/05_other.ipynb"
 
@@ -83,8 +82,10 @@ def wrong_checks(call, tree):
 def wrong_list(chapter, expected):
     """Yield which of its claims a chapter does not list, or lists with another verdict."""
     items = chapter.section("Claims decided here").items()
+    calls = [(code, call) for code in chapter.code for call in claims.deciding_calls(code.source)]
+    cells = {call.claim: code.cell.id for code, call in calls}
     for claim in expected:
-        link = f"[{claim.id}](#claim-{claim.id})"
+        link = f"[{claim.id}](#cell-id={cells.get(claim.id)})"
         if not any(link in item and claim.verdict in item.lower() for item in items):
             yield f"its list does not say that {link} is {claim.verdict}"
 
@@ -126,6 +127,7 @@ def test_a_wrong_ledger_is_seen(tmp_path, old, new, message):
 
 
 CHECK = '(spread[0], "<", 1)'
+LISTED = "[S1](#cell-id=cell-5)"
 CHECKS = f'{{"it shrinks": {CHECK}}}'
 NAMED = f"checks = {CHECKS}\n{DECIDE.replace(CHECKS, 'checks')}"
 
@@ -152,8 +154,9 @@ def changed(folder, old, new):
         (DECIDE, NAMED.replace("(spread[0],", "(0.5,"), "hangs on nothing"),
         (CHECK, '(0.5, "<", 1)', "hangs on nothing"),
         (CHECK, "bool(1)", "`bool(1)` hangs on nothing"),
-        ("[S1](#claim-S1)", "[here](#claim-S1)", "does not say that [S1](#claim-S1) is imprecise"),
-        ("imprecise: the", "true: the", "does not say that [S1](#claim-S1) is imprecise"),
+        (LISTED, "[here](#cell-id=cell-5)", f"does not say that {LISTED} is imprecise"),
+        (LISTED, "[S1](#cell-id=cell-4)", f"does not say that {LISTED} is imprecise"),
+        ("imprecise: the", "true: the", f"does not say that {LISTED} is imprecise"),
     ],
 )
 def test_a_wrong_deciding_cell_is_seen(tmp_path, old, new, message):

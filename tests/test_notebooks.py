@@ -167,6 +167,7 @@ BAD = {
     rules.marks_measured_numbers: [
         (change(TEXT, "[0.32]", "[0.33]"), "does not print 0.33"),
         (change(TEXT, "[0.32]", "[a third]"), "holds no number"),
+        (change(END, "[S1]", "[S2]"), "[S2](#cell-id=cell-5) holds no number, and no claim"),
         (change(TEXT, "id=cell-4", "id=cell-99"), "names no code cell"),
         (change(TEXT, MARK, "0.316"), "no mark"),
     ],

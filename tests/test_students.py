@@ -21,7 +21,7 @@ SMALL = "03_small_random_weights.ipynb"
 def copy(folder, chapters):
     """Copy what the tool reads into a folder, with these chapters only."""
     folder.mkdir(exist_ok=True)
-    for name in (*students.COPIED, "requirements.txt", "references.bib"):
+    for name in (*students.COPIED, "requirements.txt"):
         shutil.copy(ROOT / name, folder)
     for name in ("initcore", "pages"):
         shutil.copytree(ROOT / name, folder / name)
@@ -116,16 +116,7 @@ def test_files_and_links_lead_to_what_is_in_the_zip(made):
                 assert (path.parent / name).is_file(), f"{path.name}: {name}"
     readme = (folder / "README.md").read_text(encoding="utf-8")
     names = re.findall(r"`((?:pages|initcore)/[\w./]+|LICENSE[\w.-]*)`", readme)
-    assert len(names) == 6 and all((folder / name).exists() for name in names)
-
-
-def test_the_pages_are_plain_markdown(made):
-    texts = {path.stem: path.read_text("utf-8") for path in made[0].glob("pages/*.md")}
-    assert set(texts) == {"notation", "glossary", "references"}
-    assert not re.search(r"```\{|\{\w+\}`", "".join(texts.values()))
-    assert "\n**fan-in**\n  The number of inputs of a unit" in texts["glossary"]
-    count = (ROOT / "references.bib").read_text(encoding="utf-8").count("\n@")
-    assert texts["references"].count("\n- ") == count > texts["references"].count("He,") > 0
+    assert len(names) == 7 and all((folder / name).exists() for name in names)
 
 
 def test_the_copy_brings_its_package_and_the_requirements_of_the_notebooks(made):

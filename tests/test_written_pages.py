@@ -6,6 +6,7 @@ import re
 import pytest
 from chapter import ROOT, Chapter
 from needed_cells import CHAPTERS
+from notebook_rules import MYST
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from website.extensions import screens
@@ -54,6 +55,14 @@ def test_every_chapter_is_in_every_list_of_the_teachers():
     assert sorted(re.findall(r"\(([A-Z][\w ]+)\)", sessions)) == sorted(titles)
     misconceptions = TEACHING.partition("## Common")[2].partition("\n## ")[0]
     assert re.findall(r"^### (.+)$", misconceptions, re.MULTILINE) == titles
+
+
+def test_the_pages_are_plain_markdown():
+    """JupyterLab and the students' copy show them as they are; the API reference is the site's."""
+    texts = {path.name: path.read_text("utf-8") for path in ROOT.glob("pages/*.md")}
+    assert {"claims.md", "glossary.md", "references.md", "notation.md"} < set(texts)
+    raw = {name: MYST.search(text) for name, text in texts.items()}
+    assert not any(raw.values()), raw
 
 
 def test_a_claim_is_called_by_its_id():

@@ -1,8 +1,9 @@
-"""A live figure in JupyterLab itself, whose shortcuts must leave the keys to the controls."""
+"""JupyterLab itself: its shortcuts leave the keys to a live figure, and links lead somewhere."""
 
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,16 +14,19 @@ from urllib.request import urlopen
 import nbformat
 import pytest
 from checks import move_controls
+from playwright.sync_api import expect
 
 from initcore.explorers import Scale
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from chapter import Chapter  # noqa: E402
+from chapter import ROOT, Chapter  # noqa: E402
 from needed_cells import CHAPTERS, PANEL, needed  # noqa: E402
+from notebook_rules import MYST  # noqa: E402
 
 # Sliders and lists of choices. The other chapters' panels are moved in the browser's kernel, or
 # without a page by test_panels_and_exercises.py: what is tested here is JupyterLab.
 SHOWN = ("02", "07")
+CHAPTER = "03_small_random_weights.ipynb"
 FIGURE = """\
 from initcore import explorers
 
@@ -44,9 +48,15 @@ def panels():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab with a live figure's notebook, and one of each panel."""
+    """The address of a JupyterLab with a live figure, one of each panel, and the course."""
     tmp_path = tmp_path_factory.mktemp("lab")
     (tmp_path / "notebooks").mkdir()
+    for name in ("chapters", "pages"):
+        shutil.copytree(ROOT / name, tmp_path / "notebooks" / name)
+    # All cells of a notebook are on the page at once, for a test to find what is in them.
+    settings = tmp_path / "JUPYTERLAB_SETTINGS_DIR/@jupyterlab/notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
     for name, cells in {"figure": [FIGURE, "1 + 1"], **panels()}.items():
         code = [nbformat.v4.new_code_cell(cell) for cell in cells]
         notebook = nbformat.v4.new_notebook(cells=code)
@@ -59,7 +69,8 @@ def lab(tmp_path_factory):
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
     }
     command += [f"--{name}={value}" for name, value in settings.items()]
-    folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    folders = [f"JUPYTER_{name}_DIR" for name in ("CONFIG", "DATA", "RUNTIME")]
+    folders += ["JUPYTERLAB_SETTINGS_DIR", "IPYTHONDIR"]
     own = {name: str(tmp_path / name) for name in folders}
     environment = {**os.environ, **own, "JUPYTER_PREFER_ENV_PATH": "1"}
     log = tmp_path / "log"
@@ -132,3 +143,54 @@ def test_keys_are_the_controls_own(page, lab):
     page.keyboard.press("Enter")
     assert "tanh, standard deviation 0.1:" in figure.locator(".ie-says").text_content()
     assert table.text_content().strip() == printed.strip()
+
+
+def follow(place, path="", fragment=""):
+    """Click on the first link to a file, to a fragment, or both, in a part of JupyterLab."""
+    # JupyterLab writes a token of its own between the two.
+    end = f'[href$="{fragment}"]' if fragment else ""
+    place.locator(f'a[href*="{path or "#"}"]{end}').first.click()
+
+
+# What is read, without formulas that are set and code.
+TEXT = """page => {
+  const copy = page.cloneNode(true);
+  for (const element of copy.querySelectorAll("mjx-container, code")) element.remove();
+  return copy.textContent;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("file", "fragment", "words"),
+    [
+        ("pages/references.md", "#he2015", "Delving deep into rectifiers"),
+        ("pages/glossary.md", "#term-pre-activation", "What a unit computes before its activation"),
+        ("pages/claims.md", "", "As it is usually told"),
+        ("pages/notation.md", "", "A layer computes"),
+    ],
+)
+def test_a_link_of_a_chapter_leads_to_its_entry_in_plain_words(page, lab, file, fragment, words):
+    page.set_default_timeout(60_000)
+    page.goto(f"{lab}/lab/tree/chapters/{CHAPTER}?reset")
+    follow(page.locator(".jp-NotebookPanel"), file, fragment)
+    shown = page.locator(".jp-MarkdownViewer .jp-RenderedMarkdown")
+    shown.get_by_text(words).first.wait_for()
+    if fragment:
+        entry = shown.locator(f':has(> [data-jupyter-id="{fragment[1:]}"])')
+        expect(entry).to_contain_text(words)
+        expect(entry).to_be_in_viewport()
+    text = shown.evaluate(TEXT)
+    assert not MYST.search(text) and "$" not in text and ":all:" not in text
+
+
+def test_a_claim_leads_to_the_cell_that_decides_it_and_back(page, lab):
+    page.set_default_timeout(60_000)
+    page.goto(f"{lab}/lab/tree/chapters/{CHAPTER}?reset")
+    chapter = page.locator(".jp-NotebookPanel")
+    verdict = chapter.get_by_text('Claim S1: "')
+    follow(chapter, fragment="#cell-id=s1-decided")
+    expect(verdict).to_be_in_viewport()
+    follow(chapter, "pages/claims.md")
+    row = page.locator('.jp-MarkdownViewer tr[data-jupyter-id="claim-S1"]')
+    follow(row, CHAPTER, "#cell-id=s1-decided")
+    expect(verdict).to_be_in_viewport()

@@ -19,13 +19,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nbformat import NotebookNode
-from pybtex import PybtexEngine
 
 from website.tools import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("LICENSE", "LICENSE-CC-BY-4.0", "pyproject.toml")
-PAGES = ("pages/notation.md", "pages/glossary.md", "pages/references.md")
+PAGES = ("pages/notation.md", "pages/glossary.md", "pages/claims.md", "pages/references.md")
 
 FOLDED = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 # A chapter's link to a file of the course that is not in the zip.
@@ -105,34 +104,19 @@ def drop_solutions(notebook: NotebookNode) -> NotebookNode:
 
 def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, bytes]:
     """Return the files of the students' copy by their names."""
-    files = {name: (root / name).read_bytes() for name in COPIED}
+    files = {name: (root / name).read_bytes() for name in (*COPIED, *PAGES)}
     files["README.md"] = (ROOT / "website/students.md").read_bytes()
     pins = (root / "requirements.txt").read_text(encoding="utf-8").split("# The notebooks\n")[1]
     files["requirements.txt"] = (pins.split("\n\n")[0] + "\n-e .\n").encode()
     for path in root.glob("initcore/**/*"):
         if path.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & {*path.parts}:
             files[path.relative_to(root).as_posix()] = path.read_bytes()
-    files |= {name: plain_page(root, name).encode() for name in PAGES}
     for name, notebook in chapters.items():
         for cell in drop_solutions(notebook).cells:
             if cell.cell_type == "markdown":
                 cell.source = DEAD_LINK.sub(r"\1", cell.source)
         files[name] = notebooks.to_text(notebook).encode()
     return files
-
-
-def plain_page(root: Path, name: str) -> str:
-    """Return a page without MyST's roles and directives, which JupyterLab would show raw."""
-
-    def content(directive: re.Match) -> str:
-        if directive[1] == "glossary":
-            return re.sub(r"^(\S.*)$", r"**\1**", directive[2], flags=re.MULTILINE)
-        file = str(root / "references.bib")
-        text = PybtexEngine().format_from_file(file, "unsrt", output_backend="markdown")
-        return re.sub(r"^\[\d+\] ", "- ", text, flags=re.MULTILINE)
-
-    text = re.sub(r"\{\w+\}`([^`]+)`", r"\1", (root / name).read_text(encoding="utf-8"))
-    return re.sub(r"^```\{(\w+)\}\n(.*?)^```\n", content, text, flags=re.MULTILINE | re.DOTALL)
 
 
 def read_course(root: Path = ROOT) -> tuple[dict[str, NotebookNode], str]:

@@ -1,0 +1,108 @@
+"""Write the pages of the claims and of the sources from their lists (``make lists``).
+
+``claims.yml`` and the cells that decide give ``pages/claims.md``, ``references.bib`` gives
+``pages/references.md``. Both are plain Markdown, as all pages are that a chapter links to: the
+site, JupyterLab and a repository's host show them. A link leads to an element with its id.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from jinja2 import Template
+from pybtex import PybtexEngine
+from pybtex.database import parse_file
+from pybtex.richtext import Text
+
+from website.tools.claims import LEDGER, Claim, deciding_calls, load_claims
+
+ROOT = Path(__file__).resolve().parents[2]
+BIBLIOGRAPHY = "references.bib"
+TEMPLATE = Path(__file__).with_name("claims.md.jinja")
+SIGNS = {"true": "✓", "imprecise": "≈", "wrong": "✗"}  # said in words too, never by sign alone
+REFERENCES = """\
+# References
+
+The sources of the course and of the docstrings of its package, in the order of their year.
+
+"""
+
+
+def names_of_sources(path: Path) -> dict[str, str]:
+    """Return what to call each source of a BibTeX file, by its key: ``He et al. (2015)``."""
+    names = {}
+    for key, entry in parse_file(str(path)).entries.items():
+        people = [
+            str(Text.from_latex(" ".join([*person.prelast_names, *person.last_names])))
+            for person in entry.persons.get("author", [])
+        ]
+        who = f"{people[0]} et al." if len(people) > 2 else " and ".join(people)
+        names[key] = f"{who} ({entry.fields['year']})" if "year" in entry.fields else who
+    return names
+
+
+def deciding_cells(claim: Claim, root: Path) -> Iterator[str]:
+    """Yield links to the cells that decide a claim, each with the title of its chapter.
+
+    Raises
+    ------
+    ValueError
+        A chapter has no such cell.
+    """
+    for name in claim.chapter:
+        cells = json.loads((root / name).read_text(encoding="utf-8"))["cells"]
+        title = "".join(cells[0]["source"]).partition("\n")[0].removeprefix("# ")
+        code = [(cell["id"], "".join(cell["source"])) for cell in cells if "outputs" in cell]
+        decide = (id_ for id_, s in code if claim.id in [c.claim for c in deciding_calls(s)])
+        if not (cell := next(decide, "")):
+            raise ValueError(f"{name} has no cell that decides {claim.id}")
+        yield f"[{title}](../{name}#cell-id={cell})"
+
+
+def claims_page(root: Path) -> str:
+    """Return the page that shows the ledger as a table."""
+    claims, sources = load_claims(root / LEDGER), names_of_sources(root / BIBLIOGRAPHY)
+    for claim in claims:
+        if unknown := [key for key in claim.source if key not in sources]:
+            raise ValueError(f"{claim.id} names the source {unknown[0]}, not in {BIBLIOGRAPHY}")
+    return Template(TEMPLATE.read_text(encoding="utf-8"), keep_trailing_newline=True).render(
+        claims=[(claim, ", ".join(deciding_cells(claim, root))) for claim in claims],
+        sources=sources,
+        signs=SIGNS,
+    )
+
+
+def references_page(root: Path) -> str:
+    """Return the page that lists the sources, in the order of their file."""
+    file = str(root / BIBLIOGRAPHY)
+    text = PybtexEngine().format_from_file(file, "unsrt", output_backend="markdown")
+    entries = re.split(r"^\[\d+\] ", text.replace("  \n", "\n"), flags=re.MULTILINE)[1:]
+    items = [
+        f'- <a id="{key}"></a>' + entry.strip().replace("\n", "\n  ")
+        for key, entry in zip(parse_file(file).entries, entries, strict=True)
+    ]
+    # pybtex escapes every sign that could mean something in Markdown. These do not here.
+    return REFERENCES + re.sub(r"\\(?=[-.()])", "", "\n".join(items)) + "\n"
+
+
+PAGES = {"pages/claims.md": claims_page, "pages/references.md": references_page}
+
+
+def main(root: Path = ROOT) -> None:
+    """Write both pages; end with one line where a list is wrong."""
+    try:
+        written = {name: page(root) for name, page in PAGES.items()}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        sys.exit(f"The lists cannot be made: {error}")
+    for name, text in written.items():
+        (root / name).write_text(text, encoding="utf-8")
+    print(f"{', '.join(PAGES)}: written")
+
+
+if __name__ == "__main__":
+    main()
