@@ -11,8 +11,8 @@
 //                          numbers of its case. Returns { says: "a sentence" }, and in `more` the
 //                          columns of the table that are not in the data.
 //
-// The table is drawn from the columns that the class in Python describes; what a notebook printed of
-// it below the figure follows the figure, too. `note` says how to read
+// The table is drawn from the columns that the class in Python describes. What the notebook printed
+// of it below the figure follows the figure, too. `note` says how to read
 // the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -420,7 +420,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     const endings = [];
     const data = JSON.parse(model.get("data"));
     const read = (key) => model.get(key);
-    const opened = controls.map(({ key }) => [key, read(key)]); // a chapter's own state, not the class's
+    const opened = controls.map(({ key }) => [key, read(key)]); // what a chapter shows at first
     const ui = {
       model,
       figure,
