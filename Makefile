@@ -78,7 +78,7 @@ notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapter
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)
 
-lists: $(COURSE) ## write the pages of claims and sources from claims.yml and references.bib
+lists: $(COURSE) ## write the pages of the claims, the sources and the ten minutes from what they repeat
 	@$(BIN)/python -m website.tools.lists
 
 students: $(COURSE) ## write the course without solutions, and an answer key, into _build

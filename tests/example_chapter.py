@@ -90,6 +90,7 @@ FILES = {
     "intro.md": "# The course\n\n[The claim](pages/claims.md#claim-S1).\n",
     "pages/claims.md": f'# The claims\n\n- <a id="claim-S1"></a>[S1](../{NAME}#cell-id=cell-5)\n',
     "pages/glossary.md": f"# Glossary\n\n{TERM}\n",
+    "pages/ten_minutes.md": f"# Ten minutes\n\n<!-- In one screen: {NAME} -->\n\n<!-- end -->\n",
     "pages/references.md": '# References\n\n- <a id="glorot2010"></a>Glorot and Bengio. 2010.\n',
 }
 

@@ -22,7 +22,7 @@ extensions = ["myst_nb", "website.extensions.anchors", "website.extensions.marks
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["out", "intro.md"]
+exclude_patterns = ["out", "jupyter_execute", "intro.md"]
 """
 INDEX = """\
 # Other

@@ -9,7 +9,7 @@ from needed_cells import CHAPTERS
 from notebook_rules import MYST
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from website.extensions import screens
+from website.tools import lists
 
 LINK = r"^\| \[([^]]+)\]\((?:\.\./)?chapters/(\w+)\.ipynb\)"
 OPENING = re.compile(LINK + r" \| .* \| (\d+)\smin \| (\d+)\ss \|$", re.MULTILINE)
@@ -72,16 +72,15 @@ def test_a_claim_is_called_by_its_id():
 
 def test_the_course_in_ten_minutes_has_each_question_with_its_answer():
     page = (ROOT / "pages/ten_minutes.md").read_text("utf-8")
-    part = r"^## (.+)\n\n(?:(?!## ).*\n)+?```\{in-one-screen\} chapters/(\w+)\n```$"
+    part = r"^## (.+)\n\n(?:(?!## ).*\n)+?<!-- In one screen: chapters/(\w+).ipynb -->$"
     shown = re.findall(part, page, re.MULTILINE)
     assert shown == [(Chapter(path).title, path.stem) for path in CHAPTERS]
-    words = sum(len(text.split()) for text in [page, *map(screens.screen, CHAPTERS)])
-    assert words < 2500  # ten minutes
+    assert len(page.split()) < 2500  # ten minutes
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_an_answer_can_do_without_its_figure(path):
-    answer = screens.screen(path)
+    answer = lists.in_one_screen(path)
     assert len(answer.split()) > 60
     assert not re.search(r"\b(figure|map|table|(?<!layer )below|above)\b", answer)
 
@@ -96,10 +95,10 @@ def test_links_of_an_answer_are_rebased_and_its_figure_is_left_out(tmp_path):
     cells = [{"cell_type": "markdown", "source": text.splitlines(keepends=True)}]
     path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
     links = "[1](../chapters/01_a.ipynb#cell-id=a), [b](../chapters/02_b.ipynb), [c](../pages/c.md)"
-    assert screens.screen(path) == f"Yes: {links}.\n\nSo."
+    assert lists.in_one_screen(path) == f"Yes: {links}.\n\nSo."
     path.write_text(json.dumps({"cells": []}), encoding="utf-8")
     with pytest.raises(ValueError, match=r"01_a\.ipynb has nothing under '## In one screen'"):
-        screens.screen(path)
+        lists.in_one_screen(path)
 
 
 def test_the_opening_page_answers_five_readers_before_its_figure():

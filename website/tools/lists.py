@@ -1,7 +1,8 @@
-"""Write the pages of the claims and of the sources from their lists (``make lists``).
+"""Write the pages that repeat what stands elsewhere (``make lists``).
 
 ``claims.yml`` and the cells that decide give ``pages/claims.md``, ``references.bib`` gives
-``pages/references.md``. Both are plain Markdown, as all pages are that a chapter links to: the
+``pages/references.md``. What each chapter says under *In one screen*, but for the paragraph about
+its figure, is put into ``pages/ten_minutes.md``, between two comments. All are plain Markdown: the
 site, JupyterLab and a repository's host show them. A link leads to an element with its id.
 """
 
@@ -25,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BIBLIOGRAPHY = "references.bib"
 TEMPLATE = Path(__file__).with_name("claims.md.jinja")
 SIGNS = {"true": "✓", "imprecise": "≈", "wrong": "✗"}  # said in words too, never by sign alone
+HEADING = "## In one screen\n"
+SCREEN = re.compile(r"(<!-- In one screen: (\S+) -->).*?<!-- end -->", re.DOTALL)
 REFERENCES = """\
 # References
 
@@ -90,11 +93,44 @@ def references_page(root: Path) -> str:
     return REFERENCES + re.sub(r"\\(?=[-.()])", "", "\n".join(items)) + "\n"
 
 
-PAGES = {"pages/claims.md": claims_page, "pages/references.md": references_page}
+def in_one_screen(chapter: Path) -> str:
+    """Return the answer of a chapter, its links as seen from a folder beside it.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
+    texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
+    text = next((text.partition(HEADING)[2] for text in texts if HEADING in text), "")
+    paragraphs = [part.strip() for part in text.partition("\n## ")[0].split("\n\n")]
+    kept = [part for part in paragraphs if part and "figure" not in part]
+    if not kept:
+        raise ValueError(f"{chapter.name} has nothing under {HEADING.strip()!r}")
+    folder = f"../{chapter.parent.name}/"
+    answer = re.sub(r"\]\((?=\w+\.ipynb)", f"]({folder}", "\n\n".join(kept))
+    return answer.replace("](#", f"]({folder}{chapter.name}#")
+
+
+def ten_minutes_page(root: Path) -> str:
+    """Return the page of all answers, as it stands, with the answers of today."""
+
+    def answer(part: re.Match) -> str:
+        return f"{part[1]}\n\n{in_one_screen(root / part[2])}\n\n<!-- end -->"
+
+    return SCREEN.sub(answer, (root / "pages/ten_minutes.md").read_text(encoding="utf-8"))
+
+
+PAGES = {
+    "pages/claims.md": claims_page,
+    "pages/references.md": references_page,
+    "pages/ten_minutes.md": ten_minutes_page,
+}
 
 
 def main(root: Path = ROOT) -> None:
-    """Write both pages; end with one line where a list is wrong."""
+    """Write all pages; end with one line where what they are made of is wrong."""
     try:
         written = {name: page(root) for name, page in PAGES.items()}
     except (OSError, ValueError, yaml.YAMLError) as error:

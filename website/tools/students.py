@@ -11,6 +11,7 @@ without solutions. `make zip STUDENTS=1` builds the students' site there.
 """
 
 import html
+import posixpath
 import re
 import shutil
 import sys
@@ -24,11 +25,16 @@ from website.tools import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("LICENSE", "LICENSE-CC-BY-4.0", "pyproject.toml")
-PAGES = ("pages/notation.md", "pages/glossary.md", "pages/claims.md", "pages/references.md")
+PAGES = tuple(
+    f"pages/{name}.md"
+    for name in (
+        *("ten_minutes", "summary", "my_model_does_not_train", "claims"),
+        *("notation", "glossary", "references"),
+    )
+)
 
 FOLDED = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
-# A chapter's link to a file of the course that is not in the zip.
-DEAD_LINK = re.compile(rf"\[([^\[\]]*)\]\(\.\./(?!{'|'.join(PAGES)})[^()\s]+\)")
+LINK = re.compile(r"\[([^\[\]]*)\]\(([\w./]+)(?:#[^()\s]*)?\)")  # to a file of the course
 
 
 def exercises(notebook: NotebookNode) -> dict[str, list[NotebookNode]]:
@@ -104,17 +110,29 @@ def drop_solutions(notebook: NotebookNode) -> NotebookNode:
 
 def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, bytes]:
     """Return the files of the students' copy by their names."""
-    files = {name: (root / name).read_bytes() for name in (*COPIED, *PAGES)}
+
+    def plain(text: str, folder: str) -> str:
+        """Turn links to what is not in the zip into plain words."""
+
+        def shown(link: re.Match) -> str:
+            is_there = posixpath.normpath(f"{folder}/{link[2]}") in {*PAGES, *chapters}
+            return link[0] if is_there else link[1]
+
+        return LINK.sub(shown, text)
+
+    files = {name: (root / name).read_bytes() for name in COPIED}
     files["README.md"] = (ROOT / "website/students.md").read_bytes()
     pins = (root / "requirements.txt").read_text(encoding="utf-8").split("# The notebooks\n")[1]
     files["requirements.txt"] = (pins.split("\n\n")[0] + "\n-e .\n").encode()
     for path in root.glob("initcore/**/*"):
         if path.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & {*path.parts}:
             files[path.relative_to(root).as_posix()] = path.read_bytes()
+    for name in PAGES:
+        files[name] = plain((root / name).read_text(encoding="utf-8"), "pages").encode()
     for name, notebook in chapters.items():
         for cell in drop_solutions(notebook).cells:
             if cell.cell_type == "markdown":
-                cell.source = DEAD_LINK.sub(r"\1", cell.source)
+                cell.source = plain(cell.source, "chapters")
         files[name] = notebooks.to_text(notebook).encode()
     return files
 
