@@ -36,7 +36,7 @@ book: $(COURSE) ## build the site, warnings being errors, and check its links (O
 	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) .
 	@$(BIN)/python -m website.tools.lite $(SITE)
 	@$(BIN)/python -m website.tools.links $(SITE)
-	@echo "The course is built. Open it: make serve$(if $(OFFLINE), OFFLINE=$(OFFLINE)), or $(CURDIR)/$(SITE)/index.html"
+	@$(if $(COURSE),,exit;) echo "The course is built. Open it: make serve$(if $(OFFLINE), OFFLINE=$(OFFLINE)), or $(CURDIR)/$(SITE)/index.html"
 
 serve: book ## build the site and serve it on this machine (PORT=8000)
 	@$(BIN)/python -m website.tools.serve $(SITE) $(PORT)

@@ -138,7 +138,9 @@ def check_with(
     >>> check_with(-0.05, factor_of_a_layer, wanted=(0.9, 1.1))
     not yet: the sign is wrong
     """
-    low, high = wanted
+    low, high = (_checks.number("wanted", bound) for bound in wanted)
+    if low > high:
+        _checks.fail("wanted", "a pair that rises", wanted)
     measured: dict[float, float] = {}
 
     def side(number: float) -> int:
@@ -211,6 +213,8 @@ def _number(answer: Any) -> float | str:
         number = float(answer)
     except OverflowError:
         return "an integer too large for a float"
+    except TypeError:  # a length of time
+        return _kind(answer)
     if math.isfinite(number):
         return number
     return "nan" if math.isnan(number) else "infinite"
@@ -231,7 +235,7 @@ KINDS: dict[Any, str] = {
     numbers.Complex: "a complex number",
     (str, bytes): "a text",
     list: "a list",
-    tuple: "a tuple",
+    tuple: "a tuple, such as a decimal comma makes",
     np.ndarray: "an array",
     Callable: "a function",
 }

@@ -316,11 +316,17 @@ def distinct_units(W: np.ndarray, b: np.ndarray | None = None, tolerance: float 
 
 def _count_columns(parameters: np.ndarray, tolerance: float) -> int:
     """Count columns that differ from every earlier one kept by more than the tolerance."""
-    left, count = parameters, 0
     limit = tolerance * np.abs(parameters).max()
-    while left.shape[1]:
-        differs = np.abs(left - left[:, :1]).max(axis=0) > limit
-        left, count = left[:, differs], count + 1
+    # Sorted by the row that differs most, columns that may be equal stand side by side.
+    row = np.ptp(parameters, axis=1).argmax()
+    left = parameters.T[parameters[row].argsort()]
+    is_left, count = np.ones(len(left), dtype=bool), 0
+    ends = left[:, row].searchsorted(left[:, row] + limit, side="right")
+    for first, end in enumerate(ends):
+        if is_left[first]:
+            alike = np.abs(left[first:end] - left[first]).max(axis=1) <= limit
+            is_left[first:end] &= ~alike
+            count += 1
     return count
 
 

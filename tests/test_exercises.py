@@ -36,7 +36,13 @@ def test_any_real_number_is_taken(lines, answer):
     ("answer", "kind"),
     [
         *(("8", "a text"), (b"8", "a text"), (np.str_("8"), "a text"), (np.array("8"), "a text")),
-        *((None, "None"), (True, "True"), (np.False_, "False"), ([8], "a list"), ((8,), "a tuple")),
+        *(
+            (None, "None"),
+            (True, "True"),
+            (np.False_, "False"),
+            ([8], "a list"),
+            ((8,), "a tuple, such as a decimal comma makes"),
+        ),
         *((np.array([8]), "an array"), (np.zeros((0, 2)), "an array"), (abs, "a function")),
         *((8 + 0j, "a complex number"), (np.complex64(8), "a complex number")),
         *((math.nan, "nan"), (np.float32("nan"), "nan"), (math.inf, "infinite")),

@@ -7,7 +7,7 @@ import re
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from needed_cells import CHAPTERS
 
 from website.tools import grade, students
@@ -110,6 +110,13 @@ def test_ten_returned_notebooks_are_a_table(course, capsys, tmp_path):
             "shell.ipynb": (ALL | {"my_k": f"__import__('os').system('touch {trap}')"},),
             "no ids.ipynb": re.sub(r' *"id": .*\n', "", nbformat.writes(filled(course[1], ALL))),
             "damaged.ipynb": '{"cells": [',
+            "sum.ipynb": (ALL | {"my_k": "=1+1", "my_second": "-1"},),
+            "twice.ipynb": (
+                ALL | {"my_k": "2"},
+                lambda c: c[3].update(source=f"{c[3].source}\nmy_k = 3"),
+            ),
+            "capital.IPYNB": nbformat.writes(filled(course[1], ALL)),
+            "packed.zip": "",
             "foreign.ipynb": nbformat.writes(new_notebook(cells=[new_code_cell("2")])),
         },
         capsys,
@@ -129,10 +136,17 @@ def test_ten_returned_notebooks_are_a_table(course, capsys, tmp_path):
         "formula.ipynb": ["right", "error: two() is not a value"],
         "text.ipynb": ["error: UFuncTypeError", "right"],
         "no ids.ipynb": ["right", "right"],
+        "sum.ipynb": ["error: =1+1 is not a value", "not yet"],
+        "twice.ipynb": ["right", "right"],
+        "capital.IPYNB": ["right", "right"],
+        "packed.zip": [],
         "damaged.ipynb": [],
         "foreign.ipynb": [],
     }
-    assert rows["foreign.ipynb"] == ["error: no chapter of the course"] == rows["damaged.ipynb"]
+    assert rows["foreign.ipynb"] == ["error: no chapter of the course"]
+    assert rows["damaged.ipynb"] == ["error: cannot be read"]
+    assert rows["packed.zip"] == ["error: no notebook"]
+    assert rows["sum.ipynb"][2::2] == ["'=1+1", "2; -1"]  # a spreadsheet would compute the first
     assert rows["formula.ipynb"][:3] == ["02_three", "right", "1.5 * 2"]
 
 
@@ -181,6 +195,14 @@ def test_each_solution_of_the_course_can_be_put_into_its_cell(path):
         assert all(map(grade.is_value, solutions.values()))
         code = grade.with_answers(source, solutions)
         assert all(f"\n{name} = {value}\n" in code for name, value in solutions.items())
+
+
+def test_a_chapter_that_is_answered_is_not_graded_with(course, capsys):
+    cell = course[1].cells[3]
+    cell.outputs = [new_output("stream", text="k: 3\nright\n")]
+    nbformat.write(course[1], course[0] / "chapters/02_three.ipynb")
+    with pytest.raises(SystemExit, match="must be as it is handed out.*git restore chapters/02_th"):
+        graded(course, {"one.ipynb": (ALL,)}, capsys)
 
 
 @pytest.mark.parametrize("folder", ["", "empty"])

@@ -60,8 +60,8 @@ def ill(net, *looks):
 
 def looks_at(activation):
     """Return the looks that the page takes at a net with this activation."""
-    others = {"tanh": {"6b"}, "relu": {"6a"}, "sigmoid": {"4", "6a", "6b"}}
-    return [look for look in LOOKS if look not in others.get(activation, {"6a", "6b"})]
+    others = {"tanh": {"6b"}, "relu": {"5b", "6a"}, "sigmoid": {"4", "6a", "6b"}}
+    return [look for look in LOOKS if look not in others.get(activation, {"5b", "6a", "6b"})]
 
 
 def widths(depth, units):
@@ -69,7 +69,7 @@ def widths(depth, units):
 
 
 def test_the_page_has_all_looks():
-    assert LOOKS == ["1", "2", "3", "4", "5", "6a", "6b", "7"]
+    assert LOOKS == ["0", "1", "2", "3", "4", "5a", "5b", "6a", "6b", "7"]
 
 
 @pytest.mark.parametrize("units", [64, 128])
@@ -85,7 +85,12 @@ def test_no_healthy_net_is_called_ill(activation, weights, depth, units):
 
 @pytest.mark.parametrize(
     ("activation", "weights", "depth"),
-    [("gelu", "he_normal", 10), ("selu", "lecun_normal", 30), ("sigmoid", "glorot_normal", 3)],
+    [
+        ("gelu", "he_normal", 10),
+        ("leaky_relu", "he_normal", 30),
+        ("selu", "lecun_normal", 30),
+        ("sigmoid", "glorot_normal", 3),
+    ],
 )
 def test_nor_are_the_others_that_the_summary_recommends(activation, weights, depth):
     for seed in SEEDS:
@@ -108,6 +113,10 @@ def with_output_of(sd):
 
 def sigmoids(seed):
     return MLP(widths(10, 64), "sigmoid", weights="glorot_normal", seed=seed)
+
+
+def three_small_layers(seed):
+    return MLP(widths(3, 100), "tanh", weights=RandomNormal(stddev=0.01), seed=seed)
 
 
 def under_biases(seed):
@@ -133,11 +142,12 @@ BROKEN = {
     "tanh, 0.03": ("2", of_chapter_4("tanh", 0.03)),
     "tanh, 0.01": ("3", of_chapter_4("tanh", 0.01)),
     "thirty ReLU layers without the 2": ("2", deep(30, "lecun_normal")),
-    "its gradients": ("5", deep(30, "lecun_normal")),
+    "its gradients": ("5a", deep(30, "lecun_normal")),
+    "three tanh layers": ("2", three_small_layers),
     "ten sigmoids": ("3", sigmoids),
     "weights small beside their biases": ("4", under_biases),
-    "thirty normalised layers": ("5", normalised),
-    "tanh, 1, its gradients": ("5", of_chapter_4("tanh", 1.0)),
+    "thirty normalised layers": ("5a", normalised),
+    "tanh, 1, its gradients": ("5b", of_chapter_4("tanh", 1.0)),
     "tanh, 1": ("6a", of_chapter_4("tanh", 1.0)),
     "tanh, 0.5": ("6a", of_chapter_4("tanh", 0.5)),
     "dead units": ("6b", deep(3, "he_normal", biases=Constant(-10.0))),
@@ -152,6 +162,18 @@ def test_a_broken_net_is_caught(name):
     look, make = BROKEN[name]
     for seed in SEEDS:
         assert ill(make(seed), look) == [look], f"seed {seed}"
+
+
+def test_raw_pixels_are_told():
+    digits = experiments.split_digits().train
+    for x in (np.clip(16 * digits.x + 128, 0, 255), digits.x / 255):
+        assert not run("0", {"x": x, "np": np})["healthy"]
+
+
+def test_one_logit_is_two_classes_beside_zeros():
+    here = {"logits": np.column_stack([np.zeros(50), np.linspace(-1, 1, 50)]), "np": np}
+    assert run("1", here | {"loss": 0.705})["healthy"]
+    assert not run("1", here | {"loss": 7.0})["healthy"]
 
 
 def test_a_hundred_layers_are_called_ill_more_often_than_not():
@@ -176,6 +198,13 @@ def test_the_blocks_for_jax_and_for_the_package_collect_the_same():
     parameters = [(jnp.asarray(W), jnp.asarray(b)) for W, b in zip(net.weights, net.biases)]
     theirs = run("JAX", {"x": jnp.asarray(x), "labels": labels, "parameters": parameters})
     same(collected(net), theirs)
+    looks_run_on(theirs)
+
+
+def looks_run_on(theirs):
+    """Take all looks at what the block of another library collected, with nothing else."""
+    run("needed", theirs)
+    assert all(isinstance(bool(run(look, theirs)["healthy"]), bool) for look in LOOKS)
 
 
 def same(ours, theirs):

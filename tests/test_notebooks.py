@@ -367,9 +367,9 @@ def test_a_failing_notebook_stays_as_it_was(tmp_path, capfd):
     assert said.startswith(f"{paths[-1]}: ") and " s, stored\n    cell 1 " in said
     assert said.endswith("\n    +2\n")
     for words in (
-        "code cell 2: ValueError: too large",
+        "): ValueError: too large",
         "code cell 1: wrote to stderr: ",
-        "code cell 2: Kernel died",
+        "): Kernel died",
         "code cell 1: 2 figures, at most one",
         "No such file",
     ):

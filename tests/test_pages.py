@@ -56,7 +56,11 @@ def mended(text, folder=None):
         ('<i class="fas fa-sun"></i>', '<i aria-hidden="true" class="fas fa-sun">', "no such text"),
         (f"<p></p>{THEBE}", "<p></p>", "hebe"),
         ('<script src="scripts/fontawesome.js?v=1"></script><p></p>', "<p></p>", "script"),
-        ("<pre>n  q\n10  1.02\n</pre>", '<pre style="--columns: 8">', "no such text"),
+        (
+            "<pre>n  q\n10  1.02\n</pre>",
+            '<pre style="--columns: 8; break-inside: avoid">',
+            "no such text",
+        ),
         ("<script>DOCUMENTATION_OPTIONS.pagename = 'a';</script><p></p>", "<p></p>", "script"),
         ('<script src="a.js"></script>', '<script defer="defer" src="a.js">', "no such text"),
         ('<script src="searchtools.js"></script>', '<script src="searchtools.js">', "defer"),
@@ -70,7 +74,7 @@ def test_each_mend(page, wanted, gone):
 @pytest.mark.parametrize(
     "text",
     [
-        r"<p>\(a &lt; b &amp; c\) — “é”</p><pre style='--columns: 15'>\n  if a &lt; b:\n</pre>",
+        r"<p>\(a &lt; b\) — “é”</p><pre style='--columns: 3; break-inside: avoid'>a\n</pre>",
         '<details class="hide"><summary>Answer</summary><p>An onclick="go()"</p></details>',
         '<svg viewBox="0 0 9 9"><path d="M0 0"></path></svg><dl>\n<dd>A text.</dd>\n</dl>',
         '<script type="application/json">{"a": "</p> &amp; <b>"}</script>',

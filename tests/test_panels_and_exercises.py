@@ -28,7 +28,12 @@ SLIPS = {
     "my_losses": {"a number of bits": (np.log2(100), 4.81)},
     "my_sigmoid_sd": {"the variance": 103 / 50},
     "my_gain": {"n Var(w)": 18, "the gain squared": 1.3},
-    "my_bound": {"the standard deviation": 300**-0.5, "the distance of the two ends": 0.2},
+    "my_bound": {
+        "the standard deviation": 300**-0.5,
+        "the variance": 1 / 300,
+        "the square of the bound": 0.01,
+        "the distance of the two ends": 0.2,
+    },
     "my_width": {"the ratio of the widths": 5.83},
     "my_output_scale": {"the variance of one weight": 0.01},
     "my_both_halves": {"the gain": 2**0.5},

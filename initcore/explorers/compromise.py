@@ -76,7 +76,7 @@ class Compromise(Explorer):
         for series, (ax, (name, ends)) in enumerate(zip(axes, self.case()[self.mode].items())):
             draw(ax, layers, ends, label=name, series=series)
             factor = ends["mid"][-1 if name == "signal" else 0]
-            title = f"{label}: {name} × {factor:.2g}"
+            title = f"{label}:\n{name} × {factor:.2g}"
             plots.finish(ax, title=title, x="layer", y="mean square / at its start", log="y")
         return fig
 

@@ -174,8 +174,10 @@ def faults_of_paper(page: Page) -> list[str]:
                     say(`${box.scrollWidth} px in a box of ${box.clientWidth}`);
                 if (box.matches(scrolling) && getComputedStyle(box).overflowX !== "visible")
                     say("it scrolls");
-                // What is not broken between pages leaves one of them empty, with its frame around.
-                for (let part = box; box.matches("pre") && part; part = part.parentElement)
+                // What is long and is not broken leaves a page empty, with its frame around.
+                const lines = box.textContent.trim().split("\\n").length;
+                const isLong = box.matches("pre") && lines > 12;
+                for (let part = box; isLong && part; part = part.parentElement)
                     if (getComputedStyle(part).breakInside !== "auto") say("kept on one page");
             }
             return faults;

@@ -107,9 +107,15 @@ def hide_icons(page: BeautifulSoup) -> None:
 
 
 def count_columns(page: BeautifulSoup) -> None:
-    """A text in columns, as a printed table, tells their number: ``course.css`` makes it fit."""
+    """A text in columns, as a printed table, tells their number: ``course.css`` makes it fit.
+
+    On paper a short one stays on one page.
+    """
     for text in page("pre"):
-        text["style"] = f"--columns: {max(map(len, text.get_text().splitlines()), default=0)}"
+        lines = text.get_text().splitlines()
+        text["style"] = f"--columns: {max(map(len, lines), default=0)}"
+        if len(lines) <= 12:
+            text["style"] += "; break-inside: avoid"
 
 
 def break_names(page: BeautifulSoup) -> None:

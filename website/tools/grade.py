@@ -59,18 +59,16 @@ def asked(source: str) -> dict[str, str]:
 
 
 def given(notebook: NotebookNode, names: Collection[str]) -> dict[str, str]:
-    """Return the answers to these names in a notebook: the last marked one, or else the last."""
-    found: dict[str, tuple[bool, str]] = {}
+    """Return the answers to these names in a notebook: of several the last, as when it runs."""
+    found = {}
     for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
         try:
-            lines = [(n, ast.unparse(node.value), m) for n, node, m in assignments(cell.source)]
+            lines = [(name, ast.unparse(node.value)) for name, node, _ in assignments(cell.source)]
         except (SyntaxError, ValueError, RecursionError):  # or whatever is no Python at all
-            pattern = re.compile(r"^(\w+) *=(?!=) *([^#\n]*)(#.*)?", re.MULTILINE)
-            lines = [(n, v.strip(), MARK in m) for n, v, m in pattern.findall(cell.source)]
-        for name, value, marked in lines:
-            if name in names and marked >= found.get(name, (False,))[0]:
-                found[name] = marked, value
-    return {name: value for name, (_, value) in found.items()}
+            pattern = re.compile(r"^(\w+) *=(?!=) *([^#\n]*)", re.MULTILINE)
+            lines = [(name, value.strip()) for name, value in pattern.findall(cell.source)]
+        found |= {name: value for name, value in lines if name in names}
+    return found
 
 
 def is_value(expression: str) -> bool:
@@ -163,7 +161,8 @@ def grade(
             answers = given(notebook, stored)
             said = "missing"
             if bad := [text for text in answers.values() if not is_value(text)]:
-                said = f"error: {bad[0][:40]} is not a value"
+                shown = bad[0] if len(bad[0]) <= 40 else f"{bad[0][:40]} …"
+                said = f"error: {shown} is not a value"
             elif len(answers) == len(stored) and answers != stored:
                 source = with_answers(cell.source, answers)
                 check = new_code_cell(source, metadata={"tags": ["raises-exception"]})
@@ -178,6 +177,11 @@ def grade(
     }
 
 
+def plain(text: str) -> str:
+    """Return a text of a student's as one that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text[:1] in tuple("=+-@") and not is_value(text) else text
+
+
 def read(path: Path) -> NotebookNode | None:
     """Return a returned notebook, of any version, or None if it is none."""
     try:
@@ -190,12 +194,19 @@ def read(path: Path) -> NotebookNode | None:
 
 def main(folder: str = "", root: Path = ROOT) -> None:
     """Print the tables, and write them to ``grades.csv`` in the folder."""
-    found = Path(folder).rglob("*.ipynb") if folder else ()
-    paths = sorted(path for path in found if path.parent.name != ".ipynb_checkpoints")
+    found = [path for path in (Path(folder).rglob("*") if folder else ()) if path.is_file()]
+    found = [path for path in found if path.parent.name != ".ipynb_checkpoints"]
+    paths = sorted(path for path in found if path.suffix.lower() == ".ipynb")
+    others = sorted(path.name for path in {*found} - {*paths} if path.name != "grades.csv")
     if not paths:
         sys.exit(f"FOLDER must hold returned notebooks, not {folder or 'nothing'!r}")
     files = sorted(root.glob("chapters/*.ipynb"))
-    chapters = {file: notebooks.read(file.read_text(encoding="utf-8")) for file in files}
+    chapters = {
+        file: students.handed_out(
+            f"chapters/{file.name}", notebooks.read(file.read_text(encoding="utf-8"))
+        )
+        for file in files
+    }
     parts = {file: {cell.source for cell in one.cells} for file, one in chapters.items()}
     returned: dict[Path | None, dict[str, NotebookNode]] = {file: {} for file in [*files, None]}
     for path in paths:
@@ -204,7 +215,11 @@ def main(folder: str = "", root: Path = ROOT) -> None:
         most = max(files, key=lambda file: len(parts[file] & own))
         file = most if parts[most] & own else None
         returned[file][path.relative_to(folder).as_posix()] = notebook
-    rows = [[name, "error: no chapter of the course"] for name in returned.pop(None)]
+    rows = [
+        [name, f"error: {'no chapter of the course' if notebook else 'cannot be read'}"]
+        for name, notebook in returned.pop(None).items()
+    ]
+    rows += [[name, "error: no notebook"] for name in others]
     print(*map(": ".join, rows), sep="\n", end="\n" if rows else "")
     for file, notebooks_of in returned.items():
         if notebooks_of:
@@ -219,6 +234,7 @@ def main(folder: str = "", root: Path = ROOT) -> None:
     most = max(map(len, rows)) // 2
     heads = [f"{what}{n}" for n in range(1, most) for what in ("exercise ", "answer ")]
     with Path(folder, "grades.csv").open("w", encoding="utf-8-sig", newline="") as stream:
+        rows = [[plain(text) for text in row] for row in rows]
         csv.writer(stream).writerows([["notebook", "chapter", *heads], *rows])
 
 

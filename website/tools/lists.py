@@ -81,13 +81,17 @@ def claims_page(root: Path) -> str:
 
 
 def references_page(root: Path) -> str:
-    """Return the page that lists the sources, in the order of their file."""
+    """Return the page that lists the sources, by their year; those without one stand at the end."""
     file = str(root / BIBLIOGRAPHY)
     text = PybtexEngine().format_from_file(file, "unsrt", output_backend="markdown")
     entries = re.split(r"^\[\d+\] ", text.replace("  \n", "\n"), flags=re.MULTILINE)[1:]
+    sources = parse_file(file).entries
     items = [
-        f'- <a id="{key}"></a>' + entry.strip().replace("\n", "\n  ")
-        for key, entry in zip(parse_file(file).entries, entries, strict=True)
+        f'- <a id="{key}"></a>' + " ".join(entry.split())
+        for key, entry in sorted(
+            zip(sources, entries, strict=True),
+            key=lambda pair: sources[pair[0]].fields.get("year", "none"),
+        )
     ]
     # pybtex escapes every sign that could mean something in Markdown. These do not here.
     return REFERENCES + re.sub(r"\\(?=[-.()])", "", "\n".join(items)) + "\n"

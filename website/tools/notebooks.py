@@ -152,7 +152,10 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         except (CellExecutionError, CellTimeoutError, RuntimeError) as error:  # the last: it died
             failed = isinstance(error, CellExecutionError)
             what = f"{error.ename}: {error.evalue}" if failed else error
-            raise NotebookError(f"code cell {client.code_cells_executed}: {what}") from None
+            number = client.code_cells_executed
+            code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+            name = code[number - 1].get("id", "") if number else ""
+            raise NotebookError(f"code cell {number} ({name}): {what}") from None
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, start=1):
         said = [output.text for output in cell.outputs if output.get("name") == "stderr"]

@@ -68,6 +68,18 @@ def section(notebook: NotebookNode, title: str) -> str:
     return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
+def handed_out(name: str, notebook: NotebookNode) -> NotebookNode:
+    """Return a chapter, or end with one line if an exercise is answered in it."""
+    for exercise, cells in exercises(notebook).items():
+        printed = "".join(o.get("text", "") for cell in cells for o in cell.get("outputs", ()))
+        if printed.strip().endswith("right"):
+            sys.exit(
+                f"{name} must be as it is handed out, and “{exercise}” is answered in it: "
+                f"git restore {name}"
+            )
+    return notebook
+
+
 def question_texts(notebook: NotebookNode) -> list[str]:
     """Return the items of ``## Check yourself`` as they stand there, without their numbers."""
     return re.split(r"^\d+\. +", section(notebook, "Check yourself"), flags=re.MULTILINE)[1:]
@@ -143,7 +155,7 @@ def read_course(root: Path = ROOT) -> tuple[dict[str, NotebookNode], str]:
     for path in sorted(root.glob("chapters/*.ipynb")):
         name = path.relative_to(root).as_posix()
         try:
-            chapters[name] = notebooks.read(path.read_text(encoding="utf-8"))
+            chapters[name] = handed_out(name, notebooks.read(path.read_text(encoding="utf-8")))
             key += f"\n\n{answers(name, chapters[name])}"
         except (ValueError, notebooks.NotebookError) as error:
             sys.exit(f"The students' copy cannot be made: {name}: {error}")
