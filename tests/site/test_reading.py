@@ -45,7 +45,7 @@ QUERIES = {
     "resnet": ("glossary", "09_normalisation_and_residuals"),
     "transformer init": ("glossary", "09_normalisation_and_residuals"),
     "gpt-2 init": ("09_normalisation_and_residuals",),
-    "0.02": ("09_normalisation_and_residuals",),
+    "GPT-2": ("glossary", "09_normalisation_and_residuals"),
     "orthogonal": ("glossary", "09_normalisation_and_residuals"),
     "lstm": ("glossary",),
     "RBM": ("glossary", "01_greedy_pretraining"),
