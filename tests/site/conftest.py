@@ -20,7 +20,7 @@ from website.tools import serve  # noqa: E402
 from website.tools.links import page_names as pages_of  # noqa: E402
 
 FOLDER = "_build/offline/_build/html"
-RUN = ("03", "05")  # the chapters that the browser's kernel runs, if no others are asked for
+RUN = ("03",)  # what the browser's kernel runs if nothing else is asked for; weekly.yml runs all
 NO_PAGES = ("lite/", "_static/")  # the browser's kernel, and templates
 
 

@@ -165,7 +165,6 @@ TEXT = """page => {
     [
         ("pages/references.md", "#he2015", "Delving deep into rectifiers"),
         ("pages/glossary.md", "#term-pre-activation", "What a unit computes before its activation"),
-        ("pages/claims.md", "", "As it is usually told"),
         ("pages/notation.md", "", "A layer computes"),
     ],
 )
