@@ -1,11 +1,13 @@
 """What make does about .venv, run for real with stand-ins for Python and its pip."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = "cksum cp cut expand grep make mkdir rm sed sh touch".split()
@@ -61,3 +63,15 @@ def test_it_is_installed_once_until_something_changes_or_the_folder_moves(tmp_pa
     assert MAKING not in updated and INSTALLING in updated
     moved = make(folder.rename(tmp_path / "moved"), "students", python).stdout
     assert MAKING in moved and INSTALLING in moved
+
+
+@pytest.mark.parametrize("name", ["ci.yml", "weekly.yml"])
+def test_a_workflow_can_be_read_and_runs_what_is_there(name):
+    jobs = yaml.safe_load((ROOT / ".github/workflows" / name).read_text("utf-8"))["jobs"]
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    runs = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert len(runs) >= 2 and all(isinstance(run, str) for run in runs)
+    made = [run.split()[1] for run in runs if run.startswith("make ")]
+    assert made and set(made) <= set(targets)
+    files = re.findall(r"-r (\S+\.txt)", " ".join(runs))
+    assert files and all((ROOT / file).is_file() for file in files)
