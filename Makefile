@@ -92,7 +92,7 @@ COPY := $(if $(STUDENTS),_build/students)
 zip: $(COURSE) ## write the offline site with a server of its own, to be run from a stick (STUDENTS=1: no solutions)
 	@$(BIN)/python -m website.tools.javascript
 	@$(if $(COPY),$(BIN)/python -m website.tools.students $(COPY))
-	@$(MAKE) --no-print-directory $(if $(COPY),-C $(COPY) BIN="$(CURDIR)/$(BIN)" COURSE=) book OFFLINE=1
+	@$(MAKE) --no-print-directory $(if $(COPY),-C $(COPY) BIN=../../$(BIN) COURSE=) book OFFLINE=1
 	@$(BIN)/python -m website.tools.course_zip $(if $(COPY),$(COPY)/)_build/offline/_build/html
 
 lint: $(TESTS) ## check style and spelling only
