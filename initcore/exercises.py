@@ -123,7 +123,7 @@ def check_with(
     Raises
     ------
     TypeError, ValueError
-        The experiment returns no number, or nan.
+        The experiment returns no number, or nan, or `wanted` is no pair that rises.
 
     Examples
     --------

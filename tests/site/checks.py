@@ -174,10 +174,11 @@ def faults_of_paper(page: Page) -> list[str]:
                     say(`${box.scrollWidth} px in a box of ${box.clientWidth}`);
                 if (box.matches(scrolling) && getComputedStyle(box).overflowX !== "visible")
                     say("it scrolls");
-                // What is long and is not broken leaves a page empty, with its frame around.
-                const lines = box.textContent.trim().split("\\n").length;
-                const isLong = box.matches("pre") && lines > 12;
-                for (let part = box; isLong && part; part = part.parentElement)
+                // What is not broken between pages leaves one of them empty, with its frame around.
+                // Only a short text itself may go to the next page as a whole.
+                if (!box.matches("pre")) continue;
+                const isShort = box.textContent.trim().split("\\n").length <= 12;
+                for (let part = isShort ? box.parentElement : box; part; part = part.parentElement)
                     if (getComputedStyle(part).breakInside !== "auto") say("kept on one page");
             }
             return faults;

@@ -200,19 +200,13 @@ def main(folder: str = "", root: Path = ROOT) -> None:
     others = sorted(path.name for path in {*found} - {*paths} if path.name != "grades.csv")
     if not paths:
         sys.exit(f"FOLDER must hold returned notebooks, not {folder or 'nothing'!r}")
-    files = sorted(root.glob("chapters/*.ipynb"))
-    chapters = {
-        file: students.handed_out(
-            f"chapters/{file.name}", notebooks.read(file.read_text(encoding="utf-8"))
-        )
-        for file in files
-    }
+    chapters = {root / name: chapter for name, chapter in students.read_chapters(root).items()}
     parts = {file: {cell.source for cell in one.cells} for file, one in chapters.items()}
-    returned: dict[Path | None, dict[str, NotebookNode]] = {file: {} for file in [*files, None]}
+    returned: dict[Path | None, dict[str, NotebookNode]] = {file: {} for file in [*chapters, None]}
     for path in paths:
         notebook = read(path)
         own = {cell.source for cell in notebook.cells} if notebook else set()
-        most = max(files, key=lambda file: len(parts[file] & own))
+        most = max(chapters, key=lambda file: len(parts[file] & own))
         file = most if parts[most] & own else None
         returned[file][path.relative_to(folder).as_posix()] = notebook
     rows = [

@@ -134,6 +134,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         A cell failed, took too long, wrote to stderr or drew two figures, or the kernel died.
     """
     notebook.metadata.pop("widgets", None)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     with tempfile.TemporaryDirectory(prefix="notebook-") as scratch:
         client = NotebookClient(
             notebook,
@@ -153,10 +154,8 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
             failed = isinstance(error, CellExecutionError)
             what = f"{error.ename}: {error.evalue}" if failed else error
             number = client.code_cells_executed
-            code = [cell for cell in notebook.cells if cell.cell_type == "code"]
             name = code[number - 1].get("id", "") if number else ""
             raise NotebookError(f"code cell {number} ({name}): {what}") from None
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, start=1):
         said = [output.text for output in cell.outputs if output.get("name") == "stderr"]
         if said:

@@ -68,16 +68,23 @@ def section(notebook: NotebookNode, title: str) -> str:
     return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def handed_out(name: str, notebook: NotebookNode) -> NotebookNode:
-    """Return a chapter, or end with one line if an exercise is answered in it."""
-    for exercise, cells in exercises(notebook).items():
-        printed = "".join(o.get("text", "") for cell in cells for o in cell.get("outputs", ()))
-        if printed.strip().endswith("right"):
-            sys.exit(
-                f"{name} must be as it is handed out, and “{exercise}” is answered in it: "
-                f"git restore {name}"
-            )
-    return notebook
+def read_chapters(root: Path) -> dict[str, NotebookNode]:
+    """Return the chapters by their names, or end with one line if one is not to be handed out."""
+    chapters = {}
+    for path in sorted(root.glob("chapters/*.ipynb")):
+        name = path.relative_to(root).as_posix()
+        try:
+            chapters[name] = notebooks.read(path.read_text(encoding="utf-8"))
+        except notebooks.NotebookError as error:
+            sys.exit(f"{name}: {error}")
+        for exercise, cells in exercises(chapters[name]).items():
+            printed = "".join(o.get("text", "") for cell in cells for o in cell.get("outputs", ()))
+            if printed.strip().endswith("right"):
+                sys.exit(
+                    f"{name} must be as it is handed out, and “{exercise}” is answered in it: "
+                    f"git restore {name}"
+                )
+    return chapters
 
 
 def question_texts(notebook: NotebookNode) -> list[str]:
@@ -151,13 +158,12 @@ def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, b
 
 def read_course(root: Path = ROOT) -> tuple[dict[str, NotebookNode], str]:
     """Return the chapters by their names, and the answer key."""
-    chapters, key = {}, "# Answer key\n\nFor teachers, made from the notebooks by `make students`."
-    for path in sorted(root.glob("chapters/*.ipynb")):
-        name = path.relative_to(root).as_posix()
+    chapters = read_chapters(root)
+    key = "# Answer key\n\nFor teachers, made from the notebooks by `make students`."
+    for name, notebook in chapters.items():
         try:
-            chapters[name] = handed_out(name, notebooks.read(path.read_text(encoding="utf-8")))
-            key += f"\n\n{answers(name, chapters[name])}"
-        except (ValueError, notebooks.NotebookError) as error:
+            key += f"\n\n{answers(name, notebook)}"
+        except ValueError as error:
             sys.exit(f"The students' copy cannot be made: {name}: {error}")
     return chapters, key
 
