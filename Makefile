@@ -69,7 +69,6 @@ matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processor
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py
 	@$(BIN)/python benchmarks/site.py $(SITE)
-	@$(BIN)/python benchmarks/explorers.py $(SITE)
 
 notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(BIN)/python -m website.tools.notebooks $(ARGS)

@@ -9,7 +9,7 @@ than the chapter's, where what was chosen stands. About fifteen minutes on one c
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ ADAM_RATES = (0.001, 0.003, 0.005, 0.01, 0.02, 0.03)
 DECAYS = (0.01, 0.03, 0.1, 0.2)  # with Adam at the best of its rates and the two beside it
 FEW, CODE = 480, 6  # images that the deep autoencoder learns from, numbers that it makes of them
 COMMON = {"replicas": 4, "seed": 1}
+BATCHES = {"batch_size": 32, "seed": 1}
 
 
 class Start(NamedTuple):
@@ -72,9 +73,16 @@ def decaying() -> Iterator[tuple[str, Adam]]:
             yield f"Adam {rate:g}, decay {decay:g}", optimizer
 
 
-def report(title: str, rows: list[dict]) -> None:
+def report(title: str, tried: Iterable[tuple[dict, Any]], **measures: Callable) -> None:
+    """Print a table: what was tried, and what each measure says of its history."""
+    rows = [on | {name: of(history) for name, of in measures.items()} for on, history in tried]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     print(Table(columns, title=title), "\n", flush=True)
+
+
+def last(name: str) -> Callable:
+    """Return the measure of a curve: its median at the end."""
+    return lambda history: np.median(getattr(history, name)[-1])
 
 
 def classifier(start: Start, optimizer: Any, epochs: int) -> Any:
@@ -82,12 +90,10 @@ def classifier(start: Start, optimizer: Any, epochs: int) -> Any:
     (x, y), (x_judged, y_judged) = experiments.split_digits("validation", standardize=False)
     net = MLP((64, *[64] * 5, 10), start.activation, weights=start.weights, **COMMON)
     if start.method:
-        pretraining.pretrain(
-            net, x / 16, method=start.method, optimizer=start.layerwise, epochs=10, seed=1
-        )
-    options = {"epochs": epochs, "batch_size": 32, "seed": 1}
-    judged = (x_judged / 16, y_judged)
-    return fit(net, x / 16, y, optimizer=optimizer, validation=judged, **options)
+        stack = {"method": start.method, "optimizer": start.layerwise, "epochs": 10, "seed": 1}
+        pretraining.pretrain(net, x / 16, **stack)
+    options = {"epochs": epochs, "validation": (x_judged / 16, y_judged), **BATCHES}
+    return fit(net, x / 16, y, optimizer=optimizer, **options)
 
 
 def autoencoder(start: Start, optimizer: Any, passes: int = 20) -> Any:
@@ -98,44 +104,24 @@ def autoencoder(start: Start, optimizer: Any, passes: int = 20) -> Any:
     options = {"weights": start.weights, "output_activation": "sigmoid", **COMMON}
     net = MLP(widths, start.activation, **options)
     if start.method:
-        pretraining.unroll(
-            net,
-            pretraining.pretrain(
-                net,
-                x,
-                method=start.method,
-                optimizer=start.layerwise,
-                epochs=passes,
-                layers=3,
-                seed=1,
-            ),
-        )
-    return fit(
-        net,
-        x,
-        x,
-        loss="squared_error",
-        optimizer=optimizer,
-        epochs=150,
-        batch_size=32,
-        seed=1,
-        validation=(x_judged, x_judged),
-    )
+        stack = {"method": start.method, "optimizer": start.layerwise, "epochs": passes}
+        pretraining.unroll(net, pretraining.pretrain(net, x, layers=3, seed=1, **stack))
+    options = {"loss": "squared_error", "epochs": 150, "validation": (x_judged,) * 2, **BATCHES}
+    return fit(net, x, x, optimizer=optimizer, **options)
 
 
 def tune_pretraining() -> None:
     """Rate, momentum and passes of the stacks, by the deep autoencoder after fine-tuning."""
     for name in ("autoencoder stack", "RBM stack"):
-        rows = []
-        for rate, momentum, passes in (
-            *((rate, momentum, 20) for rate in (0.1, 0.3, 1.0) for momentum in (0.5, 0.9)),
-            *((0.3, STARTS[name].layerwise.momentum, passes) for passes in (10, 15, 30)),
-        ):
-            start = STARTS[name]._replace(layerwise=SGD(rate, momentum=momentum))
-            history = autoencoder(start, Adam(0.01), passes)
-            row = {"rate": rate, "momentum": momentum, "passes": passes}
-            rows.append(row | {"error": np.median(history.validation_loss[-1])})
-        report(f"{name}: deep autoencoder, Adam 0.01", rows)
+        start = STARTS[name]
+        settings = [(rate, momentum, 20) for rate in (0.1, 0.3, 1.0) for momentum in (0.5, 0.9)]
+        settings += [(0.3, start.layerwise.momentum, passes) for passes in (10, 15, 30)]
+        tried = []
+        for rate, momentum, passes in settings:
+            stack = start._replace(layerwise=SGD(rate, momentum=momentum))
+            setting = {"rate": rate, "momentum": momentum, "passes": passes}
+            tried.append((setting, autoencoder(stack, Adam(0.01), passes)))
+        report(f"{name}: deep autoencoder, Adam 0.01", tried, error=last("validation_loss"))
 
 
 def tune_classifier() -> None:
@@ -143,36 +129,27 @@ def tune_classifier() -> None:
 
     Adam is for the small random start alone, and needs 30.
     """
+    measures = {"accuracy": last("validation_accuracy"), "loss": last("validation_loss")}
+    measures["above 0.5"] = lambda history: int(np.sum(history.validation_accuracy[-1] > 0.5))
     for name, start in STARTS.items():
-        rows = []
-        for label, optimizer in optimizers():
-            if isinstance(optimizer, Adam) and name != "small random":
-                continue
-            history = classifier(start, optimizer, 15 if isinstance(optimizer, SGD) else 30)
-            accuracy, loss = history.validation_accuracy[-1], history.validation_loss[-1]
-            row = {"fine-tuning": label, "accuracy": np.median(accuracy), "loss": np.median(loss)}
-            rows.append(row | {"above 0.5": int(np.sum(accuracy > 0.5))})
-        report(f"{name}: deep classifier", rows)
+        tried = [
+            ({"fine-tuning": label}, classifier(start, optimizer, 15 if "SGD" in label else 30))
+            for label, optimizer in optimizers()
+            if "SGD" in label or name == "small random"
+        ]
+        report(f"{name}: deep classifier", tried, **measures)
 
 
 def tune_autoencoder() -> None:
     """Median squared error of the deep autoencoder after 150 epochs, with and without decay."""
+    measures = {"training error": last("loss"), "validation error": last("validation_loss")}
+    measures["diverged"] = lambda history: int(np.sum(history.diverged >= 0))
     for name in ("small random", "RBM stack", "centred sigmoid, gain 4"):
-        rows = []
-        tried = [*optimizers(), *(decaying() if name != "small random" else ())]
-        for label, optimizer in tried:
-            history = autoencoder(STARTS[name], optimizer)
-            row = {"fine-tuning": label, "training error": np.median(history.loss[-1])}
-            row["validation error"] = np.median(history.validation_loss[-1])
-            rows.append(row | {"diverged": int(np.sum(history.diverged >= 0))})
-        report(f"{name}: deep autoencoder", rows)
+        settings = [*optimizers(), *(decaying() if name != "small random" else ())]
+        tried = [({"fine-tuning": label}, autoencoder(STARTS[name], o)) for label, o in settings]
+        report(f"{name}: deep autoencoder", tried, **measures)
 
 
 if __name__ == "__main__":
-    parts = {
-        "pretraining": tune_pretraining,
-        "classifier": tune_classifier,
-        "autoencoder": tune_autoencoder,
-    }
-    for part in sys.argv[1:] or parts:
-        parts[part]()
+    for part in sys.argv[1:] or ("pretraining", "classifier", "autoencoder"):
+        globals()[f"tune_{part}"]()
