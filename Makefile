@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
-	notebooks explorers lists students grade zip lint format clean
+	notebooks quick explorers lists students grade zip lint format clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -73,6 +73,9 @@ bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint,
 notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(BIN)/python -m website.tools.notebooks $(ARGS)
 	@$(if $(findstring --check,$(ARGS)),,$(BIN)/python -m website.tools.picture)
+
+quick: $(COURSE) ## compare what the notebooks say with what is stored, without kernels (ARGS="chapters/03….ipynb")
+	@$(BIN)/python -m website.tools.quick $(ARGS)
 
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)
