@@ -131,7 +131,8 @@ def build(site: Path) -> None:
     contents.mkdir(parents=True)
     for path in ROOT.glob("chapters/*.ipynb"):
         carry(path, contents / path.name)
-    command = [*PIP, "wheel", "--quiet", "--no-deps", "-w", str(wheels), str(ROOT)]
+    command = [*PIP, "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    command += ["-w", str(wheels), str(ROOT)]
     run(command, "pip could not build the wheel of initcore:")
     fetch(wheels, "requirements.txt")
     fetch(work / "extensions", "extensions.txt")
