@@ -31,9 +31,15 @@ SITE_PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
+# What a build left that was ended, or that failed, is thrown away: Sphinx would take a page that was
+# half written for a whole one, and say its warnings only once.
 book: $(COURSE) ## build the site, warnings being errors, and check its links (OFFLINE=1: with all of Pyodide)
 	@$(BIN)/python -m website.tools.javascript
-	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) .
+	@! test -e $(SITE).unfinished || rm -rf $(addprefix $(dir $(SITE)),html .doctrees jupyter_execute)
+	@mkdir -p $(dir $(SITE)) && touch $(SITE).unfinished
+	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) . || \
+		{ echo "The book is not built: the reason stands above. Run make book again" >&2; exit 1; }
+	@rm $(SITE).unfinished
 	@$(BIN)/python -m website.tools.lite $(SITE)
 	@$(BIN)/python -m website.tools.links $(SITE)
 	@$(if $(COURSE),,exit;) echo "The course is built. Open it: make serve$(if $(OFFLINE), OFFLINE=$(OFFLINE)), or $(CURDIR)/$(SITE)/index.html"

@@ -22,6 +22,7 @@ from pathlib import Path
 import nbformat
 from bs4 import BeautifulSoup
 
+from initcore import _files
 from website.extensions import policy as csp
 from website.tools import pyodide_files
 from website.tools.javascript import run
@@ -177,4 +178,5 @@ def main(folder: str = "_build/html") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    with _files.plain_errors():
+        main(*sys.argv[1:2])
