@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
-	notebooks quick explorers lists students grade zip lint format clean
+	notebooks quick explorers lists students grade zip lint format lock sbom clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -16,8 +16,8 @@ SITE := $(if $(OFFLINE),_build/offline/_build/html,_build/html)
 # this path: in a moved copy there are none, and .venv is made anew, as where its Python is gone.
 INSTALLED := .venv/at-$(shell pwd | cksum | cut -d " " -f 1)
 $(shell test -x $(BIN)/python || rm -rf $(INSTALLED))
-COURSE := $(INSTALLED)/requirements.txt
-TESTS := $(INSTALLED)/tests/requirements.txt
+COURSE := $(INSTALLED)/requirements.lock
+TESTS := $(INSTALLED)/tests/requirements.lock
 TORCH := $(INSTALLED)/tests/requirements-torch.txt
 
 # A worker has one core: threads of the matrix library would only get into each other's way.
@@ -31,9 +31,15 @@ SITE_PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
+# What a build left that was ended, or that failed, is thrown away: Sphinx would take a page that was
+# half written for a whole one, and say its warnings only once.
 book: $(COURSE) ## build the site, warnings being errors, and check its links (OFFLINE=1: with all of Pyodide)
 	@$(BIN)/python -m website.tools.javascript
-	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) .
+	@! test -e $(SITE).unfinished || rm -rf $(addprefix $(dir $(SITE)),html .doctrees jupyter_execute)
+	@mkdir -p $(dir $(SITE)) && touch $(SITE).unfinished
+	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) . || \
+		{ echo "The book is not built: the reason stands above. Run make book again" >&2; exit 1; }
+	@rm $(SITE).unfinished
 	@$(BIN)/python -m website.tools.lite $(SITE)
 	@$(BIN)/python -m website.tools.links $(SITE)
 	@$(if $(COURSE),,exit;) echo "The course is built. Open it: make serve$(if $(OFFLINE), OFFLINE=$(OFFLINE)), or $(CURDIR)/$(SITE)/index.html"
@@ -104,6 +110,21 @@ format: $(TESTS) ## rewrite code and notebooks in the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-package initcore --custom-compile-command "make lock" $(ARGS)
+lock: $(TESTS) ## write the locks: all packages of the requirements.txt, with hashes (ARGS=--upgrade: newer ones)
+	@$(LOCK) requirements.txt tests/requirements.txt -o tests/requirements.lock
+	@$(LOCK) -c tests/requirements.lock requirements.txt -o requirements.lock
+
+SBOM := $(BIN)/python -W ignore -m cyclonedx_py requirements --output-reproducible
+sbom: $(TESTS) ## list all packages of the course and its site for machines, in CycloneDX, into _build/sbom
+	@$(BIN)/python -m website.tools.javascript
+	@mkdir -p _build/sbom
+	@$(SBOM) --pyproject pyproject.toml -o _build/sbom/python.json requirements.lock
+	@$(SBOM) -o _build/sbom/browser.json website/lite/requirements.txt
+	@cd website && PATH="$$PATH:../$(BIN)" npm sbom --package-lock-only --sbom-format cyclonedx \
+		>../_build/sbom/javascript.json
+
 clean: ## remove all that the other targets made, .venv included
 	rm -rf .venv .nox _build website/node_modules tests/site/node_modules \
 		.pytest_cache .ruff_cache .hypothesis .coverage*
@@ -123,10 +144,12 @@ $(INSTALLED)/python:
 	@touch $@
 
 # In the end Matplotlib lists the machine's fonts: else it would say so in a notebook's first figure.
-$(COURSE) $(TESTS) $(TORCH): $(INSTALLED)/%: % requirements.txt pyproject.toml | $(INSTALLED)/python
+# A lock is complete and has the hash of every file, but of initcore: that is this folder.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input
+$(COURSE) $(TESTS) $(TORCH): $(INSTALLED)/%: % pyproject.toml | $(INSTALLED)/python
 	@echo "Installing $* into .venv (the first time takes a minute or two)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --no-input \
-		$(addprefix -r ,$(sort requirements.txt $*)) >.venv/pip.log 2>&1 || { echo "pip could not" \
+	@{ $(PIP) $(if $(filter %.lock,$*),--require-hashes --no-deps) -r $* && \
+		$(PIP) --no-deps --no-build-isolation -e .; } >.venv/pip.log 2>&1 || { echo "pip could not" \
 		"install $* ($$(grep -m 1 ^ERROR .venv/pip.log)): is there a network? Its words are in" \
 		".venv/pip.log" >&2; exit 1; }
 	@$(BIN)/python -c "import matplotlib.font_manager" >>.venv/pip.log 2>&1

@@ -7,12 +7,17 @@ only applied to the others.
 
 from __future__ import annotations
 
+import hashlib
+import io
 from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
 
 from initcore import _checks
+
+#: The SHA-256 hash of the stored digits.
+DIGITS = "af104d81e7cd419be5f343d23c6ca2e4e4ff847b06636260802df8e903c6183f"
 
 
 class Dataset(NamedTuple):
@@ -46,6 +51,11 @@ def load_digits() -> Dataset:
         `x` is ``(1797, 64)``, float64, pixels from 0 (paper) to 16 (ink) row by row; `y` is
         ``(1797,)`` with the digits 0–9.
 
+    Raises
+    ------
+    ValueError
+        The file is damaged.
+
     Notes
     -----
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine
@@ -57,9 +67,11 @@ def load_digits() -> Dataset:
     >>> digits.x.shape, float(digits.x.max()), digits.y[:5].tolist()
     ((1797, 64), 16.0, [0, 1, 2, 3, 4])
     """
-    with resources.files("initcore").joinpath("data/digits.npz").open("rb") as file:
-        with np.load(file) as stored:
-            return Dataset(stored["images"].astype(float), stored["labels"].astype(np.int64))
+    content = resources.files("initcore").joinpath("data/digits.npz").read_bytes()
+    if hashlib.sha256(content).hexdigest() != DIGITS:
+        raise ValueError("The digits in data/digits.npz are damaged: install initcore again")
+    with np.load(io.BytesIO(content)) as stored:
+        return Dataset(stored["images"].astype(float), stored["labels"].astype(np.int64))
 
 
 def xor() -> Dataset:

@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = "cksum cp cut expand grep make mkdir rm sed sh touch".split()
-MAKING, INSTALLING = "Making .venv", "Installing requirements.txt"
+MAKING, INSTALLING = "Making .venv", "Installing requirements.lock"
 # It makes a .venv with itself in it.
 PYTHON = """case "$*" in
   *"-m venv"*) rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python;;
@@ -29,7 +29,7 @@ def make(folder, target, python):
     (programs / "python3").write_text(f"#!/bin/sh\n{python}\n", encoding="utf-8")
     (programs / "python3").chmod(0o755)
     folder.mkdir(exist_ok=True)
-    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy2(ROOT / name, folder / name)
     command, environment = [programs / "make", target], {"PATH": str(programs), "LC_ALL": "C"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -57,7 +57,7 @@ def test_it_is_installed_once_until_something_changes_or_the_folder_moves(tmp_pa
     assert MAKING in first and INSTALLING in first
     again = make(folder, "students", python).stdout
     assert MAKING not in again and INSTALLING not in again
-    for stamp in folder.glob(".venv/at-*/requirements.txt"):
+    for stamp in folder.glob(".venv/at-*/requirements.lock"):
         os.utime(stamp, (0, 0))  # as if the file had been changed since
     updated = make(folder, "students", python).stdout
     assert MAKING not in updated and INSTALLING in updated
@@ -67,11 +67,14 @@ def test_it_is_installed_once_until_something_changes_or_the_folder_moves(tmp_pa
 
 @pytest.mark.parametrize("name", ["ci.yml", "weekly.yml"])
 def test_a_workflow_can_be_read_and_runs_what_is_there(name):
-    jobs = yaml.safe_load((ROOT / ".github/workflows" / name).read_text("utf-8"))["jobs"]
+    text = (ROOT / ".github/workflows" / name).read_text("utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     runs = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert len(runs) >= 2 and all(isinstance(run, str) for run in runs)
     made = [run.split()[1] for run in runs if run.startswith("make ")]
     assert made and set(made) <= set(targets)
-    files = re.findall(r"-r (\S+\.txt)", " ".join(runs))
+    files = re.findall(r"-r (\S+\.(?:txt|lock))", " ".join(runs))
     assert files and all((ROOT / file).is_file() for file in files)
+    used = [line for line in text.splitlines() if "uses:" in line]
+    assert used and all(re.search(r"uses: [\w/-]+@[0-9a-f]{40} # v[\d.]+$", line) for line in used)

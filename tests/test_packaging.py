@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,13 +18,19 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
+def build(folder, root=ROOT):
+    """Build the wheel without a network."""
+    code = "import hatchling.build as b, sys; b.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=root, check=True)
+    (file,) = folder.glob("*.whl")
+    return file
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel, built without a network and unpacked as pip would."""
+    """The wheel, unpacked as pip would."""
     folder = tmp_path_factory.mktemp("wheel")
-    code = "import hatchling.build as b, sys; b.build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=True)
-    (file,) = folder.glob("*.whl")
+    file = build(folder)
     with zipfile.ZipFile(file) as archive:
         archive.extractall(folder / "site")
     return folder / "site"
@@ -59,6 +66,52 @@ print(initcore.__file__, initcore.datasets.load_digits().x.shape)
     assert printed.startswith(str(wheel)) and "(1797, 64)" in printed
 
 
+def test_the_wheel_of_a_later_copy_has_the_same_bytes(wheel, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copytree(ROOT / "initcore", copy / "initcore", copy_function=shutil.copyfile)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-CC-BY-4.0"):
+        shutil.copyfile(ROOT / name, copy / name)
+    (first,) = wheel.parent.glob("*.whl")
+    assert build(tmp_path, copy).read_bytes() == first.read_bytes()
+
+
+def locked(name):
+    """Return the packages of a lock by their names: the rest of the line, and the hashes."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    found = re.findall(r"^([\w.-]+)(==.*?) \\\n((?: +--hash=.*\n)+)", text, re.MULTILINE)
+    assert re.sub(r"^#.*\n", "", text, flags=re.M) == "".join(
+        f"{package}{version} \\\n{hashes}" for package, version, hashes in found
+    )
+    return {(package, version.split()[0]): hashes for package, version, hashes in found}
+
+
+@pytest.mark.parametrize("folder", ["", "tests/"])
+def test_a_lock_has_the_pins_each_with_hashes_and_no_host(folder):
+    lock = locked(f"{folder}requirements.lock")
+    hashes = [line.split() for text in lock.values() for line in text.splitlines()]
+    assert all(re.fullmatch("--hash=sha256:[0-9a-f]{64}", one) for one, *_ in hashes)
+    pins = (ROOT / folder / "requirements.txt").read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w.-]+)(==\S+)", pins, re.MULTILINE)
+    assert {(name.lower(), version) for name, version in pins} <= lock.keys()
+    assert lock.keys() <= locked("tests/requirements.lock").keys()
+
+
+def test_the_list_for_machines_has_every_package_of_the_lock(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "cyclonedx_py",
+        "requirements",
+        str(ROOT / "requirements.lock"),
+    ]
+    subprocess.run([*command, "-o", str(tmp_path / "sbom.json")], check=True, capture_output=True)
+    listed = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
+    assert listed["bomFormat"] == "CycloneDX"
+    found = {(part["name"], f"=={part['version']}") for part in listed["components"]}
+    assert found == locked("requirements.lock").keys()
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "tests/requirements.txt"])
 def test_every_requirement_is_pinned_and_none_is_pytorch(name):
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
@@ -66,8 +119,9 @@ def test_every_requirement_is_pinned_and_none_is_pytorch(name):
         assert line == "-e ." or re.fullmatch(r"(?!torch|tensorflow)[\w.-]+==[\w.]+", line), line
 
 
-def test_the_javascript_is_locked_without_a_host():
-    lock = json.loads((ROOT / "website/package-lock.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("folder", ["website", "tests/site"])
+def test_the_javascript_is_locked_without_a_host(folder):
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text(encoding="utf-8"))
     for name, package in lock["packages"].items():
         assert "resolved" not in package, name
         assert not name or package["integrity"].startswith("sha512-"), name

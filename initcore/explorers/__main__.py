@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from initcore import _files
 from initcore.explorers import EXPLORERS
 
 FOLDER = Path(__file__).parent / "data"
@@ -44,9 +45,10 @@ def main(names: list[str]) -> None:
             sys.exit(f"NAME must be one of {', '.join(EXPLORERS)}, not {name!r}")
         data = EXPLORERS[name].compute(progress=lambda cases: tqdm(cases, unit="case"))
         path = FOLDER / f"{name}.json"
-        path.write_text(to_text(data) + "\n", encoding="utf-8")
+        _files.write(path, to_text(data) + "\n")
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with _files.plain_errors():
+        main(sys.argv[1:])

@@ -268,8 +268,18 @@ class Explorer(anywidget.AnyWidget):
 
     @classmethod
     def load(cls) -> dict[str, Any]:
-        """Return the stored numbers, ``{"shared": {…}, "cases": {key: {…}}}``."""
-        return json.loads(cls.stored())
+        """Return the stored numbers, ``{"shared": {…}, "cases": {key: {…}}}``.
+
+        Raises
+        ------
+        ValueError
+            The file is damaged.
+        """
+        try:
+            return json.loads(cls.stored())
+        except ValueError:
+            again = f"measure them again by `python -m initcore.explorers {cls.NAME}`"
+            raise ValueError(f"The numbers in data/{cls.NAME}.json are damaged: {again}") from None
 
     def case_key(self) -> str:
         """Return the name under which the numbers of the present case are stored."""

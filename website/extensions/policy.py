@@ -17,6 +17,8 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 
+from initcore import _files
+
 FILE = "content-security-policy.json"
 META = {"http-equiv": "Content-Security-Policy"}
 
@@ -80,7 +82,7 @@ def write(site: Path, prefix: str, text: str) -> None:
     """Write the policy of the paths that begin with a prefix into the site's file."""
     path = site / FILE
     known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    path.write_text(json.dumps({**known, prefix: text}, indent=1) + "\n", encoding="utf-8")
+    _files.write(path, json.dumps({**known, prefix: text}, indent=1) + "\n")
 
 
 def main(server: str = "", folder: str = "_build/html") -> None:

@@ -41,6 +41,16 @@ class DecidingCall(NamedTuple):
     node: ast.Call
 
 
+class Loader(yaml.SafeLoader):
+    """YAML without references: a few of them can stand for more than a memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
+        """Read a value, and refuse a reference to another one."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"a reference{self.peek_event().start_mark}")
+        return super().compose_node(parent, index)
+
+
 def load_claims(path: Path) -> list[Claim]:
     """Return the claims in a ledger, in its order.
 
@@ -49,7 +59,10 @@ def load_claims(path: Path) -> list[Claim]:
     ValueError
         An entry does not follow the schema, or two have one id. The message names the claim.
     """
-    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        entries = yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ValueError(f"{path.name} must be a list of claims")
     schema = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from initcore import _files
 from website.tools import students
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,14 +35,16 @@ def main(site: str | Path, folder: str | Path = ROOT / "_build") -> None:
         students.check(
             ((str(path), path.read_bytes()) for path in files), students.read_course()[1]
         )
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory(dir=folder) as work:
         course = Path(work, "weight-initialization")
         shutil.copytree(site, course / "site", ignore=shutil.ignore_patterns(".*"))
         for name in STARTED_BY:
             shutil.copy(ROOT / name, course)
-        shutil.make_archive(str(target.with_suffix("")), "zip", work, course.name)
+        made = shutil.make_archive(str(Path(work, "made")), "zip", work, course.name)
+        Path(made).replace(target)  # whole or not at all
     print(f"{target}: {target.stat().st_size / 1e6:.0f} MB")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    with _files.plain_errors():
+        main(*sys.argv[1:3])

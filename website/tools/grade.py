@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import csv
+import io
 import os
 import re
 import subprocess
@@ -29,6 +30,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from initcore import _files
 from website.tools import notebooks, students
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -227,10 +229,11 @@ def main(folder: str = "", root: Path = ROOT) -> None:
                 rows.append([name, file.stem, *(text for cell in cells for text in cell)])
     most = max(map(len, rows)) // 2
     heads = [f"{what}{n}" for n in range(1, most) for what in ("exercise ", "answer ")]
-    with Path(folder, "grades.csv").open("w", encoding="utf-8-sig", newline="") as stream:
-        rows = [[plain(text) for text in row] for row in rows]
-        csv.writer(stream).writerows([["notebook", "chapter", *heads], *rows])
+    rows = [[plain(text) for text in row] for row in rows]
+    csv.writer(stream := io.StringIO()).writerows([["notebook", "chapter", *heads], *rows])
+    _files.write(Path(folder, "grades.csv"), stream.getvalue().encode("utf-8-sig"))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    with _files.plain_errors():
+        main(*sys.argv[1:2])

@@ -20,6 +20,7 @@ from pybtex import PybtexEngine
 from pybtex.database import parse_file
 from pybtex.richtext import Text
 
+from initcore import _files
 from website.tools.claims import LEDGER, Claim, deciding_calls, load_claims
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,9 +141,10 @@ def main(root: Path = ROOT) -> None:
     except (OSError, ValueError, yaml.YAMLError) as error:
         sys.exit(f"The lists cannot be made: {error}")
     for name, text in written.items():
-        (root / name).write_text(text, encoding="utf-8")
+        _files.write(root / name, text)
     print(f"{', '.join(PAGES)}: written")
 
 
 if __name__ == "__main__":
-    main()
+    with _files.plain_errors():
+        main()

@@ -22,6 +22,7 @@ from pathlib import Path
 import nbformat
 from bs4 import BeautifulSoup
 
+from initcore import _files
 from website.extensions import policy as csp
 from website.tools import pyodide_files
 from website.tools.javascript import run
@@ -131,7 +132,8 @@ def build(site: Path) -> None:
     contents.mkdir(parents=True)
     for path in ROOT.glob("chapters/*.ipynb"):
         carry(path, contents / path.name)
-    command = [*PIP, "wheel", "--quiet", "--no-deps", "-w", str(wheels), str(ROOT)]
+    command = [*PIP, "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    command += ["-w", str(wheels), str(ROOT)]
     run(command, "pip could not build the wheel of initcore:")
     fetch(wheels, "requirements.txt")
     fetch(work / "extensions", "extensions.txt")
@@ -176,4 +178,5 @@ def main(folder: str = "_build/html") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    with _files.plain_errors():
+        main(*sys.argv[1:2])

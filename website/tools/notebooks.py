@@ -15,9 +15,11 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -29,6 +31,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 
+from initcore import _files
 from website.tools import setup_cell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,9 +182,7 @@ def run(path: Path, check: bool = False) -> tuple[bool, str]:
         if path.read_text(encoding="utf-8") != was:
             raise NotebookError("it was saved by somebody else in the meantime")
         if text != was:
-            new = path.with_suffix(".tmp")
-            new.write_bytes(text.encode())
-            new.replace(path)
+            _files.write(path, text)
         outcome = f"stored\n{differences(was, text)}" if text != was else "unchanged"
         good = True
     except (NotebookError, OSError, ValueError) as error:
@@ -213,6 +214,17 @@ def lines_of(cell: NotebookNode) -> list[str]:
     return lines
 
 
+def end_with_parent() -> None:
+    """Let a worker end when its parent does, even if that is killed: its kernel ends then too."""
+
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C reaches it too, and the parent says so
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0 if all went well, 1 if a notebook failed or differs."""
     parser = argparse.ArgumentParser(description="Run notebooks and store their outputs.")
@@ -222,7 +234,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     paths = options.paths or sorted((ROOT / "chapters").glob("*.ipynb"))
     failed = False
     # Two at once; processes, so that Ctrl+C ends kernels and command.
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=context, initializer=end_with_parent) as pool:
         for good, report in pool.map(partial(run, check=options.check), paths):
             print(report, file=sys.stdout if good else sys.stderr, flush=True)
             failed |= not good
@@ -230,4 +243,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with _files.plain_errors():
+        sys.exit(main())

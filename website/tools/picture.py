@@ -6,6 +6,7 @@ test compares the stored file with a fresh one.
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import plots
+from initcore import _files, plots
 from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.network import MLP
 
@@ -52,8 +53,11 @@ def draw() -> Figure:
 def main(file: Path = FILE) -> None:
     """Draw the picture into a file."""
     with matplotlib.rc_context(plots.STYLE):
-        draw().savefig(file, format="png", dpi=150, metadata={"Software": None})
+        picture = io.BytesIO()
+        draw().savefig(picture, format="png", dpi=150, metadata={"Software": None})
+    _files.write(file, picture.getvalue())
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    with _files.plain_errors():
+        main(*map(Path, sys.argv[1:]))

@@ -11,6 +11,7 @@ without solutions. `make zip STUDENTS=1` builds the students' site there.
 """
 
 import html
+import io
 import posixpath
 import re
 import shutil
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from initcore import _files
 from website.tools import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,14 +209,16 @@ def main(root: Path = ROOT) -> None:
     check(files.items(), key)
     build = root / "_build"
     build.mkdir(exist_ok=True)
-    with zipfile.ZipFile(build / "students.zip", "w") as archive:
+    with zipfile.ZipFile(stream := io.BytesIO(), "w") as archive:
         for name in sorted(files):
             info = zipfile.ZipInfo(f"weight-initialization/{name}", (2026, 1, 1, 0, 0, 0))
             info.external_attr = 0o100644 << 16  # or unzip makes files that nobody may read
             archive.writestr(info, files[name], zipfile.ZIP_DEFLATED)
-    (build / "answer_key.md").write_text(f"{key}\n", encoding="utf-8")
+    _files.write(build / "students.zip", stream.getvalue())
+    _files.write(build / "answer_key.md", f"{key}\n")
     print(f"{build}: students.zip, {len(chapters)} chapters without solutions; answer_key.md")
 
 
 if __name__ == "__main__":
-    write_course(Path(sys.argv[1])) if sys.argv[1:] else main()
+    with _files.plain_errors():
+        write_course(Path(sys.argv[1])) if sys.argv[1:] else main()
