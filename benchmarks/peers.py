@@ -4,8 +4,9 @@ Usage: ``make bench [ARGS="orthogonal 22"]`` or ``python benchmarks/peers.py [WO
 idle machine; with words, only the rows are measured whose names have one of them. Peers that are
 not installed are named and left out (PyTorch is not among the course's requirements).
 
-A row's work is done by all its peers in turn, round after round, after two rounds of warm-up;
-what counts is each one's median. Work of under a millisecond is timed several calls at a time.
+A row's work is done by all its peers in turn, round after round, after a warm-up; what counts is
+each one's median. A row takes about ten seconds, in 5 to 31 rounds. Work of under two milliseconds
+is timed several calls at a time.
 The table is printed, and the rows measured are written into ``benchmarks/results.json``, which
 keeps its other rows. Nothing here fails because something is slow.
 
@@ -35,8 +36,8 @@ from initcore import initializers
 
 RESULTS = Path(__file__).with_name("results.json")
 OURS, BITS = "initcore", "raw bits"
-WARM_UP, ROUNDS = 2, 11
-SHORTEST = 0.002  # seconds that are timed at once
+WARM_UP, FEWEST, MOST = 2, 5, 31  # rounds
+SHORTEST, WHOLE_ROW = 0.002, 10.0  # seconds
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
@@ -264,12 +265,12 @@ def seconds(work: Callable[[], Any], calls: int = 1) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def measure(peers: dict[str, Callable], rounds: int = ROUNDS) -> dict[str, float]:
+def measure(peers: dict[str, Callable]) -> dict[str, float]:
     """Return the median seconds of each peer; they take turns."""
-    calls = {}
-    for name, work in peers.items():
-        warm = [seconds(work) for _ in range(WARM_UP)]
-        calls[name] = max(1, math.ceil(SHORTEST / min(warm)))
+    warm = {name: min(seconds(work) for _ in range(WARM_UP)) for name, work in peers.items()}
+    calls = {name: math.ceil(SHORTEST / once) for name, once in warm.items()}
+    one_round = sum(once * calls[name] for name, once in warm.items())
+    rounds = min(MOST, max(FEWEST, round(WHOLE_ROW / one_round)))
     times: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(rounds):
         for name, work in peers.items():
@@ -334,7 +335,7 @@ def main(words: list[str]) -> None:
     """Measure the rows whose names have one of the words, print and store them."""
     here = circumstances()
     print(f"{here['processor']}, {here['cores']} cores;", end=" ")
-    print(", ".join(f"{name} {version}" for name, version in here["versions"].items()))
+    print(", ".join(f"{name} {version}" for name, version in here["versions"].items()), flush=True)
     absent = [name for name, module in PACKAGES.items() if not module]
     print(f"not installed: {', '.join(absent)}\n" if absent else "")
     measured = []
