@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 FLOAT_DTYPES = ("float16", "float32", "float64")
+_FLOATS = tuple(np.dtype(name) for name in FLOAT_DTYPES)
 
 
 def show(value: Any) -> str:
@@ -100,13 +101,15 @@ def integer(
     name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None
 ) -> int:
     """Return `value` as an int within the bounds; a bool or a float is not an integer."""
+    is_integer = type(value) is int or (
+        isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+    )
+    low = -math.inf if at_least is None else at_least
+    high = math.inf if at_most is None else at_most
+    if is_integer and low <= value <= high:
+        return int(value)
     allowed = _within("an integer", {"at least": at_least, "at most": at_most})
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
-        fail(name, allowed, value, TypeError)
-    result = int(value)
-    if (at_least is not None and result < at_least) or (at_most is not None and result > at_most):
-        fail(name, allowed, value)
-    return result
+    fail(name, allowed, value, ValueError if is_integer else TypeError)
 
 
 def shape(name: str, value: Any) -> tuple[int, ...]:
@@ -114,7 +117,10 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
     sizes = value.tolist() if isinstance(value, np.ndarray) else value
     if isinstance(sizes, (str, bytes)) or not isinstance(sizes, Sequence):
         fail(name, "a sequence of positive integers", value, TypeError)
-    return tuple(integer(f"{name}[{i}]", size, at_least=1) for i, size in enumerate(sizes))
+    for i, size in enumerate(sizes):
+        if type(size) is not int or size < 1:  # only then make up a name
+            integer(f"{name}[{i}]", size, at_least=1)
+    return tuple(map(int, sizes))
 
 
 def flag(name: str, value: Any) -> bool:
@@ -137,17 +143,17 @@ def generator(name: str, seed: Any) -> np.random.Generator:
 
 def float_dtype(name: str, dtype: Any) -> np.dtype:
     """Return a floating dtype that NumPy computes in: float16, float32 or float64."""
-    allowed = "one of " + ", ".join(repr(option) for option in FLOAT_DTYPES)
     try:
         result = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError):  # the last one of ","
-        hint = nearest(dtype, FLOAT_DTYPES) if isinstance(dtype, str) else ""
-        raise TypeError(
-            f"Argument `{name}` must be {allowed}. Received: {name}={show(dtype)}.{hint}"
-        ) from None
-    if dtype is None or result.name not in FLOAT_DTYPES or not result.isnative:
-        fail(name, allowed, dtype, TypeError)
-    return result
+        result = None
+    if dtype is not None and result is not None and result in _FLOATS:
+        return result
+    allowed = "one of " + ", ".join(repr(option) for option in FLOAT_DTYPES)
+    hint = nearest(dtype, FLOAT_DTYPES) if result is None and isinstance(dtype, str) else ""
+    raise TypeError(
+        f"Argument `{name}` must be {allowed}. Received: {name}={show(dtype)}{hint and '.' + hint}"
+    )
 
 
 def array(

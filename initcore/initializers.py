@@ -76,7 +76,9 @@ class Initializer:
         shape : sequence of int
             ``(..., fan_in, fan_out)`` for a weight, ``(units,)`` for a bias.
         dtype : {"float16", "float32", "float64", "bfloat16"}, optional
-            None: Keras' floatx if Keras is loaded, else float32. bfloat16 needs ml_dtypes.
+            None: Keras' floatx if Keras is loaded, else float32. bfloat16 needs ml_dtypes. A
+            float32 draw is made of other random numbers than that of float64, and much faster;
+            the narrower two are the float64 draw, rounded.
 
         Raises
         ------
@@ -259,7 +261,8 @@ class Orthogonal(Initializer):
     :math:`W = \mathrm{gain}\, Q \operatorname{sign}(\operatorname{diag} R)`, where :math:`QR`
     is the decomposition of a Gaussian matrix. Without the sign, Q depends on how the
     decomposition was computed, and is not uniform (Haar) distributed: Stewart 1980;
-    Mezzadri 2007. A weight of more axes is a matrix of shape
+    Mezzadri 2007. In float32, such a matrix is a product of random reflections (Stewart
+    1980 again). A weight of more axes is a matrix of shape
     ``(product of all axes but the last, last axis)``, as in Keras. Deep linear networks that
     start orthogonal: Saxe, McClelland and Ganguli 2014.
 
@@ -365,7 +368,10 @@ class VarianceScaling(Initializer):
 
     def variance(self, shape: Sequence[int]) -> float:
         """Return the variance that weights of this shape are drawn with: ``scale / n``."""
-        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
+        return self._variance(_checks.shape("shape", shape))
+
+    def _variance(self, shape: Shape) -> float:
+        fan_in, fan_out = _fans(shape, self.input_axes, self.output_axes)
         count = {
             "fan_in": fan_in,
             "fan_out": fan_out,
@@ -375,7 +381,7 @@ class VarianceScaling(Initializer):
         return self.scale / count[self.mode]
 
     def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
-        stddev = math.sqrt(self.variance(shape))
+        stddev = math.sqrt(self._variance(shape))
         if self.distribution == "uniform":
             limit = math.sqrt(3) * stddev
             return sampling.uniform(shape, rng, -limit, limit, dtype)
@@ -485,12 +491,20 @@ def compute_fans(
     (512, 512)
     """
     shape = _checks.shape("shape", shape)
-    rank = len(shape)
-    if rank < 2:
-        return math.prod(shape), math.prod(shape)
+    if len(shape) < 2:
+        return _fans(shape, None, None)
+    return _fans(shape, _axes("input_axes", input_axes), _axes("output_axes", output_axes))
 
-    def fan(name: str, axes: Axes, other: int) -> int:
-        axes = _axes(name, axes) or [i for i in range(rank) if i != rank + other]
+
+def _fans(shape: Shape, input_axes: Shape | None, output_axes: Shape | None) -> tuple[int, int]:
+    """Return the fans of a shape and of axes that are checked but for their range."""
+    size, rank = math.prod(shape), len(shape)
+    if rank < 2:
+        return size, size
+
+    def fan(name: str, axes: Shape | None, other: int) -> int:
+        if axes is None:
+            return size // shape[other]
         last = {"at_least": -rank, "at_most": rank - 1}
         places = {_checks.integer(name, axis, **last) % rank for axis in axes}
         if len(places) < len(axes):

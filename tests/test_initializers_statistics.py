@@ -2,7 +2,7 @@
 
 False alarms. The seeds are fixed, so a test that passes goes on passing; what is stated is the
 probability that a *correct* package fails over a fresh draw of the seeds. Each statistical
-comparison below is made at ALPHA = 1e-11, and there are fewer than 300. The Kolmogorov-Smirnov
+comparison below is made at ALPHA = 1e-11, and there are fewer than 500. The Kolmogorov-Smirnov
 limits are exact; the normal limits of means are, this far out, good to a factor of 5. So the whole
 file's probability is below 1e-8.
 
@@ -147,6 +147,37 @@ def test_the_distribution_in_each_dtype(cls, dtype):
     check_distribution(sample, NAMED[cls], slack=float(np.finfo(dtype).eps))
 
 
+@pytest.mark.parametrize(("init", "law"), LAWS, ids=[repr(init) for init, _ in LAWS])
+def test_the_distribution_of_each_name_in_float32(init, law):
+    """Those are other numbers: 3 comparisons each, 36 in all: 3.6e-10."""
+    check_distribution(init(SHAPE, "float32"), law, slack=float(np.finfo("float32").eps))
+
+
+@pytest.mark.parametrize(("init", "law"), LAWS[-5:], ids=[repr(init) for init, _ in LAWS[-5:]])
+def test_float32_draws_fill_a_thousand_cells_of_equal_probability(init, law):
+    """Chi-square of 4 million numbers; 1 comparison each, 5 in all: 5e-11.
+
+    A cell has about 4096 of them: one cell that is 12% off is seen, or all by 3%.
+    """
+    cells, draws = 1024, init((2048, 2048), "float32").ravel()
+    edges = law.ppf(np.arange(1, cells) / cells)
+    counts = np.bincount(np.searchsorted(edges, draws), minlength=cells)
+    assert stats.chisquare(counts).pvalue > ALPHA
+
+
+def test_the_tails_of_a_float32_normal_reach_as_far_as_they_should():
+    """Of 2^25 numbers, those beyond 2 to 5 standard deviations on each side: 8 binomial tests.
+
+    8e-11. Beyond 5 there should be 9.6 on each side; none would be seen as 6e-5, and 40 as 1e-12.
+    """
+    z = RandomNormal(stddev=1.0, seed=10)((2**25,), "float32")
+    for side in (z, -z):
+        for limit in (2, 3, 4, 5):
+            beyond = int(np.count_nonzero(side > limit))
+            assert stats.binomtest(beyond, z.size, stats.norm.sf(limit)).pvalue > ALPHA
+    assert np.abs(z).max() < 6.3380
+
+
 @pytest.mark.parametrize(
     ("shape", "axes", "fans"),
     [
@@ -162,14 +193,15 @@ def test_fans_reach_the_distribution(shape, axes, fans):
         check_distribution(init(shape, "float64"), truncated(math.sqrt(1 / n)))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cls", NAMED)
-def test_draws_do_not_hang_together(cls):
+def test_draws_do_not_hang_together(cls, dtype):
     """Neighbours along both axes, and two calls of one stream, are uncorrelated.
 
-    Products of independent numbers: 3 comparisons a name, 27 in all: 2.7e-10.
+    Products of independent numbers: 3 comparisons a name and dtype, 54 in all: 5.4e-10.
     """
     init = cls(seed=np.random.default_rng(7))
-    first, second = (init(SHAPE, "float64") / NAMED[cls].std() for _ in range(2))
+    first, second = (init(SHAPE, dtype) / NAMED[cls].std() for _ in range(2))
     pairs = ((first, second), (first[1:], first[:-1]), (first[:, 1:], first[:, :-1]))
     for one, other in pairs:
         assert abs(np.mean(one * other)) < Z / math.sqrt(one.size)
@@ -188,9 +220,13 @@ ROWS = 8
 
 
 @functools.cache
-def haar(rows, columns):
+def haar(rows, columns, dtype):
+    """Return matrices made by QR in float64, and by reflections in float32."""
     init = Orthogonal(seed=np.random.default_rng(8))
-    return np.array([init((rows, columns), "float64") for _ in range(DRAWS)])
+    return np.array([init((rows, columns), dtype) for _ in range(DRAWS)], dtype="float64")
+
+
+both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def entry_law(n):
@@ -205,27 +241,29 @@ def rotations():
     return (np.eye(ROWS), reflection, cycle, reflection @ cycle)
 
 
+@both_dtypes
 @pytest.mark.parametrize(("rows", "columns"), [(8, 8), (8, 3), (3, 8)])
-def test_every_entry_is_a_coordinate_on_the_sphere(rows, columns):
+def test_every_entry_is_a_coordinate_on_the_sphere(rows, columns, dtype):
     """A row or a column of length 8 is uniform on the sphere; every entry has one law.
 
-    Each of the 64, 24 and 24 entries, 112 comparisons: 1.1e-9. Without the sign correction
+    Each of the 64, 24 and 24 entries, 112 comparisons a dtype: 2.2e-9. Without the sign correction
     LAPACK's first row holds one sign only: a distance of 0.5 instead of 0.036.
     """
-    draws = haar(rows, columns)
+    draws = haar(rows, columns, dtype)
     for i in range(rows):
         for j in range(columns):
             assert ks_distance(draws[:, i, j], entry_law(8).cdf) < ks_limit(DRAWS)
 
 
-def test_traces_are_standard_normal_and_invariant_under_rotation():
+@both_dtypes
+def test_traces_are_standard_normal_and_invariant_under_rotation(dtype):
     """tr(U Q) of a Haar Q has the law of tr(Q) for every orthogonal U.
 
     Its moments are those of N(0, 1) to a high order (Diaconis and Shahshahani 1994); 1e-3 is
     allowed for the distance of the two laws. Per rotation a Kolmogorov-Smirnov test and two
-    moments, 4 rotations: 12 comparisons: 1.2e-10.
+    moments, 4 rotations: 12 comparisons a dtype: 2.4e-10.
     """
-    draws = haar(ROWS, ROWS)
+    draws = haar(ROWS, ROWS, dtype)
     for rotation in rotations():
         traces = np.einsum("ij,rji->r", rotation, draws)
         assert ks_distance(traces, stats.norm.cdf) < ks_limit(DRAWS) + 1e-3
@@ -233,23 +271,40 @@ def test_traces_are_standard_normal_and_invariant_under_rotation():
         assert abs(np.mean(traces**2) - 1) < Z * math.sqrt(2 / DRAWS)
 
 
-def test_traces_of_powers():
+@both_dtypes
+def test_traces_of_powers(dtype):
     """E[tr Q²] = 1 and Var = 2, E[tr Q³] = 0 and Var = 3 (Diaconis and Shahshahani 1994).
 
-    2 comparisons: 2e-11.
+    2 comparisons a dtype: 4e-11.
     """
-    draws = haar(ROWS, ROWS)
+    draws = haar(ROWS, ROWS, dtype)
     squares = np.einsum("rij,rji->r", draws, draws)
     cubes = np.einsum("rij,rjk,rki->r", draws, draws, draws)
     assert abs(squares.mean() - 1) < Z * math.sqrt(2 / DRAWS)
     assert abs(cubes.mean()) < Z * math.sqrt(3 / DRAWS)
 
 
-def test_determinants_are_fair():
-    """Rotations and reflections in equal parts: 1 comparison: 1e-11."""
-    determinants = np.linalg.det(haar(ROWS, ROWS))
+@both_dtypes
+def test_determinants_are_fair(dtype):
+    """Rotations and reflections in equal parts: 1 comparison a dtype: 2e-11."""
+    determinants = np.linalg.det(haar(ROWS, ROWS, dtype))
     assert np.allclose(np.abs(determinants), 1)
     assert abs(determinants.mean()) < Z / math.sqrt(DRAWS)
+
+
+def test_blocks_of_reflections_make_a_haar_matrix_too():
+    """Float32 takes 64 columns at a time: entries and traces of 1,000 matrices of 70 × 70.
+
+    Entries at all corners and at the seam, the trace and those of two rotations, 8 comparisons:
+    8e-11. All else as above.
+    """
+    init = Orthogonal(seed=np.random.default_rng(12))
+    draws = np.array([init((70, 70), "float32") for _ in range(1000)], dtype="float64")
+    for i, j in ((0, 0), (69, 69), (0, 69), (69, 0), (63, 64)):
+        assert ks_distance(draws[:, i, j], entry_law(70).cdf) < ks_limit(1000)
+    for turned in (draws, np.roll(draws, 1, axis=1), draws - 2 / 70 * draws.sum(1, keepdims=True)):
+        traces = np.einsum("rii->r", turned)
+        assert ks_distance(traces, stats.norm.cdf) < ks_limit(1000) + 1e-3
 
 
 def test_a_large_matrix_has_normal_entries_and_the_gain():
