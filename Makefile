@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
-	notebooks quick explorers lists students grade zip lint format lock sbom bench clean
+	notebooks quick explorers lists students grade zip lint format lock sbom bench bench-growth \
+	clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -74,6 +75,9 @@ matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processor
 
 bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there (ARGS=orthogonal for some)
 	@$(BIN)/python benchmarks/peers.py $(ARGS)
+
+bench-growth: $(TESTS) book ## measure how the costs grow: draws, steps, the chapters, the site
+	@$(BIN)/python benchmarks/growth.py $(ARGS)
 
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from initcore import initializers
+from initcore import _files, initializers
 
 RESULTS = Path(__file__).with_name("results.json")
 OURS, BITS = "initcore", "raw bits"
@@ -131,31 +131,31 @@ def redrawn(rng: np.random.Generator, shape: tuple[int, ...], stddev: float) -> 
     return z
 
 
-def _truncated(name: str, in_jax: str, variance: float) -> Peers:
+def truncated(name: str, in_jax: str, variance: float, shape: tuple[int, ...] = LARGE) -> Peers:
     """Yield who draws a truncated normal of this variance after the cut."""
     rng, stddev = np.random.default_rng(0), math.sqrt(variance) / initializers.TRUNCATED_STD
-    yield OURS, ours(name, [LARGE])
-    yield "NumPy", lambda: redrawn(rng, LARGE, stddev)
+    yield OURS, ours(name, [shape])
+    yield "NumPy", lambda: redrawn(rng, shape, stddev)
     if torch:
         cut = {"a": -2 * stddev, "b": 2 * stddev}
-        yield "PyTorch", of_torch(torch.nn.init.trunc_normal_, [LARGE], std=stddev, **cut)
+        yield "PyTorch", of_torch(torch.nn.init.trunc_normal_, [shape], std=stddev, **cut)
     if jax:
-        yield "JAX", jitted(getattr(jax.nn.initializers, in_jax)(), [LARGE])
+        yield "JAX", jitted(getattr(jax.nn.initializers, in_jax)(), [shape])
     if keras:
-        yield "Keras", of_keras(name, [LARGE])
-    yield BITS, raw_bits(LARGE)
+        yield "Keras", of_keras(name, [shape])
+    yield BITS, raw_bits(shape)
 
 
 @row("HeNormal 4096² float32", JAX=3, PyTorch=10, raw_bits=1 / 3.5)
 def he_normal() -> Peers:
     """A truncated normal whose variance is right after the cut."""
-    yield from _truncated("HeNormal", "he_normal", 2 / LARGE[0])
+    yield from truncated("HeNormal", "he_normal", 2 / LARGE[0])
 
 
 @row("GlorotNormal 4096² float32", JAX=3, PyTorch=10, raw_bits=1 / 3.5)
 def glorot_normal() -> Peers:
     """The same of another variance."""
-    yield from _truncated("GlorotNormal", "glorot_normal", 2 / sum(LARGE))
+    yield from truncated("GlorotNormal", "glorot_normal", 2 / sum(LARGE))
 
 
 @row("GlorotUniform 4096² float32", fastest=1.5)
@@ -322,13 +322,14 @@ def circumstances() -> dict[str, Any]:
     }
 
 
-def store(measured: list[dict[str, Any]], path: Path = RESULTS) -> None:
-    """Write the rows measured beside the stored ones of other names, in the order of `ROWS`."""
-    stored = json.loads(path.read_text("utf-8"))["rows"] if path.exists() else []
-    by_name = {entry["name"]: entry for entry in [*stored, *measured]}
-    rows = [by_name[row.name] for row in ROWS if row.name in by_name]
-    text = json.dumps({"rows": rows}, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+def store(
+    kind: str, measured: list[dict[str, Any]], order: list[str], path: Path = RESULTS
+) -> None:
+    """Write what was measured beside the stored entries of other names, in this order."""
+    stored = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    by_name = {entry["name"]: entry for entry in [*stored.get(kind, []), *measured]}
+    stored[kind] = [by_name[name] for name in order if name in by_name]
+    _files.write(path, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
 
 
 def main(words: list[str]) -> None:
@@ -348,7 +349,7 @@ def main(words: list[str]) -> None:
         for peer, time_ in result["medians"].items():
             ratio = f"  ×{result['ratio'][peer]:.2f}" if peer != OURS else ""
             print(f"  {peer:12}{time_:10.4g} ms{ratio}", flush=True)
-    store(measured)
+    store("rows", measured, [row.name for row in ROWS])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A small chapter that keeps every rule, and a course around it, for the tests of the tools."""
 
+import json
 from pathlib import Path
 
 from chapter import WIDGET, Chapter
@@ -83,6 +84,11 @@ LEDGER = f"""\
 CONTENTS = "format: jb-book\nroot: intro\nchapters:\n  - file: "
 SOURCE = "@misc{glorot2010, author={Glorot, X and Bengio, Y}, title={Difficulty}, year={2010}}\n"
 TERM = '- <a id="term-scatter"></a>**scatter**\n  From net to net.'
+ROW = {
+    **{"name": "a draw", "medians": {"initcore": 1.0, "JAX": 3.14159}, "target": "≥ 3× JAX"},
+    **{"met": True, "date": "2026-01-31", "processor": "a chip", "cores": 2},
+    **{"versions": {"NumPy": "2.0"}},
+}
 FILES = {
     "claims.yml": LEDGER,
     "references.bib": SOURCE,
@@ -91,6 +97,8 @@ FILES = {
     "pages/claims.md": f'# The claims\n\n- <a id="claim-S1"></a>[S1](../{NAME}#cell-id=cell-5)\n',
     "pages/glossary.md": f"# Glossary\n\n{TERM}\n",
     "pages/ten_minutes.md": f"# Ten minutes\n\n<!-- In one screen: {NAME} -->\n\n<!-- end -->\n",
+    "pages/speed.md": "# Speed\n\n<!-- benchmarks/results.json -->\n\n<!-- end -->\n",
+    "benchmarks/results.json": json.dumps({"rows": [ROW]}),
     "pages/references.md": '# References\n\n- <a id="glorot2010"></a>Glorot and Bengio. 2010.\n',
 }
 

@@ -157,6 +157,14 @@ def test_a_link_to_no_claim_source_or_term_fails_the_build(tmp_path):
         assert "local id not found in doc 'pages/" in warning and f"'{name}'" in warning
 
 
+def test_the_page_on_speed_shows_the_results_as_they_are_stored(tmp_path):
+    make_course(tmp_path)
+    lists.main(tmp_path)
+    page = (tmp_path / "pages/speed.md").read_text(encoding="utf-8")
+    assert "| a draw | 1 | – | – | 3.14 | – | – | ≥ 3× JAX | ✓ met |" in page
+    assert "2026-01-31, a chip, 2 cores, NumPy 2.0" in page
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -1,4 +1,4 @@
-"""What formulas need: `mathjax`; and the course's picture."""
+"""What formulas need: `mathjax`; and the pictures that stand on no notebook."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +23,7 @@ def test_the_site_has_mathjax_or_is_not_built(tmp_path, monkeypatch):
     assert (tmp_path / "_static/mathjax/tex-chtml.js").read_text("utf-8") == "/* maths */"
 
 
-def test_the_course_picture_is_the_one_that_is_drawn_from_data(tmp_path):
-    picture.main(tmp_path / "course.png")
-    assert (tmp_path / "course.png").read_bytes() == picture.FILE.read_bytes()
+def test_the_pictures_are_those_that_are_drawn_from_data(tmp_path):
+    picture.main(tmp_path)
+    for name in ("course.png", "growth.png"):
+        assert (tmp_path / name).read_bytes() == (picture.FOLDER / name).read_bytes(), name

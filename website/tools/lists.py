@@ -2,8 +2,9 @@
 
 ``claims.yml`` and the cells that decide give ``pages/claims.md``, ``references.bib`` gives
 ``pages/references.md``. What each chapter says under *In one screen*, but for the paragraph about
-its figure, is put into ``pages/ten_minutes.md``, between two comments. All are plain Markdown: the
-site, JupyterLab and a repository's host show them. A link leads to an element with its id.
+its figure, is put into ``pages/ten_minutes.md``, between two comments, and what
+``benchmarks/results.json`` holds into ``pages/speed.md``. All are plain Markdown: the site,
+JupyterLab and a repository's host show them. A link leads to an element with its id.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ BIBLIOGRAPHY = "references.bib"
 TEMPLATE = Path(__file__).with_name("claims.md.jinja")
 SIGNS = {"true": "✓", "imprecise": "≈", "wrong": "✗"}  # said in words too, never by sign alone
 HEADING = "## In one screen\n"
+RESULTS = "benchmarks/results.json"
+PEERS = ("initcore", "NumPy", "PyTorch", "JAX", "Keras", "raw bits")
+ROWS = re.compile(r"(<!-- benchmarks/results.json -->).*?<!-- end -->", re.DOTALL)
 SCREEN = re.compile(r"(<!-- In one screen: (\S+) -->).*?<!-- end -->", re.DOTALL)
 REFERENCES = """\
 # References
@@ -127,10 +131,29 @@ def ten_minutes_page(root: Path) -> str:
     return SCREEN.sub(answer, (root / "pages/ten_minutes.md").read_text(encoding="utf-8"))
 
 
+def speed_page(root: Path) -> str:
+    """Return the page on speed, with the results that are stored today."""
+    rows = json.loads((root / RESULTS).read_text(encoding="utf-8"))["rows"]
+    told = [f"| work | {' | '.join(PEERS)} | target | |", "|---" * (len(PEERS) + 3) + "|"]
+    for row in rows:
+        times = [f"{row['medians'][peer]:.3g}" if peer in row["medians"] else "–" for peer in PEERS]
+        verdict = {True: "✓ met", False: "✗ missed", None: "not measured"}[row["met"]]
+        told.append(f"| {row['name']} | {' | '.join(times)} | {row['target']} | {verdict} |")
+    circumstances = {
+        f"{row['date']}, {row['processor']}, {row['cores']} cores, "
+        + ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+        for row in rows
+    }
+    told += ["", f"Medians in milliseconds. Measured: {'; '.join(sorted(circumstances))}."]
+    page = (root / "pages/speed.md").read_text(encoding="utf-8")
+    return ROWS.sub(lambda found: "\n\n".join([found[1], "\n".join(told), "<!-- end -->"]), page)
+
+
 PAGES = {
     "pages/claims.md": claims_page,
     "pages/references.md": references_page,
     "pages/ten_minutes.md": ten_minutes_page,
+    "pages/speed.md": speed_page,
 }
 
 

@@ -1,12 +1,14 @@
-"""Draw the course's picture, ``course.png``: ``python -m website.tools.picture [FILE]``.
+"""Draw the pictures that stand on no notebook: ``python -m website.tools.picture [FOLDER]``.
 
-The opening page and the README show it. `make notebooks` draws it again with the chapters, and a
-test compares the stored file with a fresh one.
+The opening page and the README show ``course.png``; the page on speed shows ``growth.png``, which
+is made of what ``benchmarks/growth.py`` measured. `make notebooks` draws them again with the
+chapters, and a test compares the stored files with fresh ones.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from initcore import _files, plots
 from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.network import MLP
 
-FILE = Path(__file__).resolve().parents[1] / "assets" / "course.png"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "website/assets"
+RESULTS = ROOT / "benchmarks/results.json"
 SCALES = {
     "too small: 0.01": (RandomNormal(stddev=0.01), plots.COLOURS[1]),
     "1/√fan_in": (VarianceScaling(1.0, "fan_in", "untruncated_normal"), plots.COLOURS[0]),
@@ -50,12 +54,33 @@ def draw() -> Figure:
     return fig
 
 
-def main(file: Path = FILE) -> None:
-    """Draw the picture into a file."""
+def draw_growth() -> Figure:
+    """Return how the costs grow: a panel for each curve of the results."""
+    curves = json.loads(RESULTS.read_text("utf-8"))["growth"]
+    peers = [peer for curve in curves for peer in curve["series"]]
+    colours = {peer: plots.COLOURS[i] for i, peer in enumerate(dict.fromkeys(peers))}
+    fig = Figure(figsize=(8, 8.5), layout="constrained")
+    for curve, ax in zip(curves, fig.subplots(-(-len(curves) // 2), 2).flat):
+        timed = curve["unit"] == "ms"
+        for peer, values in curve["series"].items():
+            mark = plots.MARKERS[plots.COLOURS.index(colours[peer])]
+            ax.plot(curve["at"], values, mark, color=colours[peer], label=peer, ls="-")
+        ax.set(xlabel=curve["of"], ylabel=curve["unit"], title=curve["name"])
+        if timed:
+            ax.set(xscale="log", yscale="log")
+            ax.legend()
+        else:
+            ax.set_ylim(0)
+    return fig
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Draw the pictures into a folder."""
     with matplotlib.rc_context(plots.STYLE):
-        picture = io.BytesIO()
-        draw().savefig(picture, format="png", dpi=150, metadata={"Software": None})
-    _files.write(file, picture.getvalue())
+        for name, fig in {"course": draw(), "growth": draw_growth()}.items():
+            picture = io.BytesIO()
+            fig.savefig(picture, format="png", dpi=150, metadata={"Software": None})
+            _files.write(folder / f"{name}.png", picture.getvalue())
 
 
 if __name__ == "__main__":
