@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
-	notebooks quick explorers lists students grade zip lint format clean
+.PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix mutants \
+	bench-site notebooks quick explorers lists students grade zip lint format clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -19,6 +19,7 @@ $(shell test -x $(BIN)/python || rm -rf $(INSTALLED))
 COURSE := $(INSTALLED)/requirements.txt
 TESTS := $(INSTALLED)/tests/requirements.txt
 TORCH := $(INSTALLED)/tests/requirements-torch.txt
+MUTANTS := $(INSTALLED)/tests/requirements-mutants.txt
 
 # A worker has one core: threads of the matrix library would only get into each other's way.
 # loadfile: a notebook's cells share a kernel and must not be dealt out to several workers.
@@ -65,6 +66,10 @@ test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (g
 
 matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
 	@$(BIN)/nox $(ARGS)
+
+mutants: $(TESTS) $(MUTANTS) ## break the package in thousands of ways: which do the tests see (hours; ARGS="--sample 300")
+	@$(BIN)/python tests/mutants.py unit $(ARGS); status=$$?; \
+		$(BIN)/python tests/mutants.py notebooks $(ARGS) && exit $$status
 
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py
@@ -124,7 +129,7 @@ $(INSTALLED)/python:
 	@touch $@
 
 # In the end Matplotlib lists the machine's fonts: else it would say so in a notebook's first figure.
-$(COURSE) $(TESTS) $(TORCH): $(INSTALLED)/%: % requirements.txt pyproject.toml | $(INSTALLED)/python
+$(COURSE) $(TESTS) $(TORCH) $(MUTANTS): $(INSTALLED)/%: % requirements.txt pyproject.toml | $(INSTALLED)/python
 	@echo "Installing $* into .venv (the first time takes a minute or two)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input \
 		$(addprefix -r ,$(sort requirements.txt $*)) >.venv/pip.log 2>&1 || { echo "pip could not" \
