@@ -4,7 +4,7 @@
 .NOTPARALLEL:
 .PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
 	notebooks quick explorers lists students grade zip lint format lock sbom bench bench-growth \
-	clean
+	mutants clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -20,6 +20,7 @@ $(shell test -x $(BIN)/python || rm -rf $(INSTALLED))
 COURSE := $(INSTALLED)/requirements.lock
 TESTS := $(INSTALLED)/tests/requirements.lock
 TORCH := $(INSTALLED)/tests/requirements-torch.txt
+MUTANTS := $(INSTALLED)/tests/requirements-mutants.txt
 
 # A worker has one core: threads of the matrix library would only get into each other's way.
 # loadfile: a notebook's cells share a kernel and must not be dealt out to several workers.
@@ -73,11 +74,9 @@ test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (g
 matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
 	@$(BIN)/nox $(ARGS)
 
-bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there (ARGS=orthogonal for some)
-	@$(BIN)/python benchmarks/peers.py $(ARGS)
-
-bench-growth: $(TESTS) book ## measure how the costs grow: draws, steps, the chapters, the site
-	@$(BIN)/python benchmarks/growth.py $(ARGS)
+.PHONY: bench measure initcore beside its peers and if it is there orthogonal for some python \
+	benchmarks bench-growth book how the costs grow draws steps chapters site growth mutants break \
+	package in thousands of ways which do tests see hours sample unit status notebooks exit clean
 
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py
@@ -153,7 +152,7 @@ $(INSTALLED)/python:
 # In the end Matplotlib lists the machine's fonts: else it would say so in a notebook's first figure.
 # A lock is complete and has the hash of every file, but of initcore: that is this folder.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input
-$(COURSE) $(TESTS) $(TORCH): $(INSTALLED)/%: % pyproject.toml | $(INSTALLED)/python
+$(COURSE) $(TESTS) $(TORCH) $(MUTANTS): $(INSTALLED)/%: % pyproject.toml | $(INSTALLED)/python
 	@echo "Installing $* into .venv (the first time takes a minute or two)"
 	@{ $(PIP) $(if $(filter %.lock,$*),--require-hashes --no-deps) -r $* && \
 		$(PIP) --no-deps --no-build-isolation -e .; } >.venv/pip.log 2>&1 || { echo "pip could not" \
