@@ -2,9 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
-	notebooks quick explorers lists students grade zip lint format lock sbom bench bench-growth \
-	mutants clean
+.PHONY: site-and-browser $(shell sed -n "s/^\([a-z-]*\):.*\#\# .*/\1/p" $(firstword $(MAKEFILE_LIST)))
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -74,9 +72,15 @@ test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (g
 matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
 	@$(BIN)/nox $(ARGS)
 
-.PHONY: bench measure initcore beside its peers and if it is there orthogonal for some python \
-	benchmarks bench-growth book how the costs grow draws steps chapters site growth mutants break \
-	package in thousands of ways which do tests see hours sample unit status notebooks exit clean
+bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there (ARGS=orthogonal for some)
+	@$(BIN)/python benchmarks/peers.py $(ARGS)
+
+bench-growth: $(TESTS) book ## measure how the costs grow: draws, steps, the chapters, the site
+	@$(BIN)/python benchmarks/growth.py $(ARGS)
+
+mutants: $(TESTS) $(MUTANTS) ## break the package in thousands of ways: which do the tests see (hours; ARGS="--sample 300")
+	@$(BIN)/python tests/mutants.py unit $(ARGS); status=$$?; \
+		$(BIN)/python tests/mutants.py notebooks $(ARGS) && exit $$status
 
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py
