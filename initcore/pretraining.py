@@ -17,7 +17,7 @@ import numpy as np
 
 from initcore import _checks, activations, optimizers
 from initcore.losses import LOSSES
-from initcore.network import CHAINS, MLP, replica_generators
+from initcore.network import CHAINS, MLP, product, replica_generators
 from initcore.training import batches, fit
 
 METHODS = ("autoencoder", "rbm")
@@ -150,7 +150,7 @@ def pretrain(
         stack.decoder_weights.append(V)
         stack.decoder_biases.append(d)
         stack.errors.append(errors)
-        x = net.activation(x @ W + b[..., None, :])
+        x = net.activation(product(x, W) + b[..., None, :])
         if layer + 1 < layers:
             x = _in_unit_interval(f"activations of layer {layer + 1}", x)
         if probe is not None:
@@ -272,11 +272,11 @@ def contrastive_divergence(
     ([[-0.25], [0.25]], [-0.5, 0.5], [[0.5, 0.5]])
     """
     sigmoid = activations.sigmoid
-    p = sigmoid(v @ W + b[..., None, :])
+    p = sigmoid(product(v, W) + b[..., None, :])
     h = (uniform < p).astype(v.dtype)
-    r = sigmoid(h @ W.swapaxes(-1, -2) + c[..., None, :])
-    s = sigmoid(r @ W + b[..., None, :])
-    dW = r.swapaxes(-1, -2) @ s - v.swapaxes(-1, -2) @ p
+    r = sigmoid(product(h, W.swapaxes(-1, -2)) + c[..., None, :])
+    s = sigmoid(product(r, W) + b[..., None, :])
+    dW = product(r.swapaxes(-1, -2), s) - product(v.swapaxes(-1, -2), p)
     gradients = [dW, (s - p).sum(axis=-2), (r - v).sum(axis=-2)]
     return [g / v.shape[-2] for g in gradients], r
 
@@ -312,8 +312,8 @@ def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
 
     def error() -> np.ndarray:
         """Squared error of the mean-field reconstruction, hidden probabilities for states."""
-        p = activations.sigmoid(x @ W + b[..., None, :])
-        r = activations.sigmoid(p @ W.swapaxes(-1, -2) + c[..., None, :])
+        p = activations.sigmoid(product(x, W) + b[..., None, :])
+        r = activations.sigmoid(product(p, W.swapaxes(-1, -2)) + c[..., None, :])
         return LOSSES["squared_error"](r, x)[0]
 
     errors = [error()]
