@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
+.PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench bench-site \
 	notebooks explorers lists students grade zip lint format clean
 
 BIN := .venv/bin
@@ -65,6 +65,9 @@ test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (g
 
 matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
 	@$(BIN)/nox $(ARGS)
+
+bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there (ARGS=orthogonal for some)
+	@$(BIN)/python benchmarks/peers.py $(ARGS)
 
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py
