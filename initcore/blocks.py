@@ -159,7 +159,9 @@ class _BlockMLP(MLP):
             x = a
         return trace
 
-    def _backward(self, trace: BlockTrace, output_gradient: np.ndarray) -> BlockGradients:
+    def _backward(
+        self, trace: BlockTrace, output_gradient: np.ndarray, by_inputs: bool = True
+    ) -> BlockGradients:
         weights, biases, deltas, scales = [], [], [], []
         gradient, past_branch = output_gradient, output_gradient
         for layer in reversed(range(self.n_layers)):
@@ -178,10 +180,12 @@ class _BlockMLP(MLP):
             weights.append(product(trace.inputs[layer].swapaxes(-1, -2), by_sums))
             biases.append(delta.sum(axis=-2))
             deltas.append(delta)
-            gradient = product(by_sums, self.weights[layer].swapaxes(-1, -2))
+            if layer > 0 or by_inputs:
+                gradient = product(by_sums, self.weights[layer].swapaxes(-1, -2))
             if layer + 1 in self.ends:  # the first layer of a branch: here the stream went past it
                 gradient = gradient + past_branch
-        return BlockGradients(weights[::-1], biases[::-1], deltas[::-1], gradient, scales[::-1])
+        by_batch = gradient if by_inputs else None
+        return BlockGradients(weights[::-1], biases[::-1], deltas[::-1], by_batch, scales[::-1])
 
 
 class BatchNormMLP(_BlockMLP):

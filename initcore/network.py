@@ -160,21 +160,23 @@ class Gradients:
         By each layer's biases.
     deltas : list of ndarray, shape ([replicas,] batch, fan_out)
         By each layer's pre-activations.
-    inputs : ndarray, shape ([replicas,] batch, fan_in of layer 1)
-        By the batch: each replica's own, where they share one batch too.
+    inputs : ndarray, shape ([replicas,] batch, fan_in of layer 1), or None
+        By the batch: each replica's own, where they share one batch too. `loss_and_gradients`
+        leaves it out, since no training step needs it.
     """
 
     weights: list[np.ndarray]
     biases: list[np.ndarray]
     deltas: list[np.ndarray]
-    inputs: np.ndarray
+    inputs: np.ndarray | None
 
     def parameters(self) -> list[np.ndarray]:
         """Return the gradients of all parameters, in the order of `MLP.parameters`."""
         return [*self.weights, *self.biases]
 
     def __repr__(self) -> str:
-        return f"Gradients({len(self.weights)} layers, by inputs of shape {self.inputs.shape})"
+        inputs = "" if self.inputs is None else f", by inputs of shape {self.inputs.shape}"
+        return f"Gradients({len(self.weights)} layers{inputs})"
 
 
 class MLP:
@@ -442,7 +444,7 @@ class MLP:
         """
         trace = self._forward(x, rngs)
         value, gradient = loss(trace.output, y)
-        return value, self._backward(trace, gradient)
+        return value, self._backward(trace, gradient, by_inputs=False)
 
     # The passes themselves, on checked arguments.
 
@@ -484,7 +486,9 @@ class MLP:
         kept = self._stacked([rng.random(shape) < keep for rng in rngs])
         return kept * self.dtype.type(1.0 / keep)
 
-    def _backward(self, trace: Trace, output_gradient: np.ndarray) -> Gradients:
+    def _backward(
+        self, trace: Trace, output_gradient: np.ndarray, by_inputs: bool = True
+    ) -> Gradients:
         weights, biases, deltas = [], [], []
         gradient = output_gradient
         for layer in reversed(range(self.n_layers)):
@@ -494,8 +498,9 @@ class MLP:
             weights.append(product(trace.inputs[layer].swapaxes(-1, -2), delta))
             biases.append(delta.sum(axis=-2))
             deltas.append(delta)
-            gradient = product(delta, self.weights[layer].swapaxes(-1, -2))
-        return Gradients(weights[::-1], biases[::-1], deltas[::-1], gradient)
+            if layer > 0 or by_inputs:
+                gradient = product(delta, self.weights[layer].swapaxes(-1, -2))
+        return Gradients(weights[::-1], biases[::-1], deltas[::-1], gradient if by_inputs else None)
 
     # Checks of what comes from outside.
 

@@ -18,7 +18,7 @@ import numpy as np
 from initcore import _checks, activations, optimizers
 from initcore.losses import LOSSES
 from initcore.network import CHAINS, MLP, product, replica_generators
-from initcore.training import batches, fit
+from initcore.training import batches, fit, progress_bar
 
 METHODS = ("autoencoder", "rbm")
 
@@ -298,7 +298,7 @@ def _autoencoder(net, W, b, x, optimizer, epochs, batch_size, seed):
     layer.weights[:] = W, W.swapaxes(-1, -2).copy()
     layer.biases[0] = b
     options = {"optimizer": optimizer, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    history = fit(layer, x, x, loss="squared_error", progress=False, **options)
+    history = fit(layer, x, x, loss="squared_error", **options)
     diverged = bool(np.any(history.diverged >= 0))
     return layer.weights[1], layer.biases[1], history.loss, diverged
 
@@ -318,6 +318,7 @@ def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
 
     errors = [error()]
     optimizer.start([W, b, c])
+    bar = progress_bar(None, epochs * len(range(0, x.shape[-2], batch_size)))
     for _ in range(epochs):
         for index in batches(orders, x.shape[-2], batch_size, net.replicas):
             v = x[index]
@@ -326,7 +327,11 @@ def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
             uniform = uniform if net.replicas else uniform[0]
             gradients, _ = contrastive_divergence(v, W, b, c, uniform)
             optimizer.step([W, b, c], gradients)
+            if bar is not None:
+                bar.update()
         errors.append(error())
+    if bar is not None:
+        bar.close()
     diverged = not all(np.isfinite(values).all() for values in (W, b, c, *errors))
     return W.swapaxes(-1, -2).copy(), c, np.array(errors), diverged
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initcore import activations, blocks, initializers, network
+from initcore.losses import LOSSES
 from initcore.network import MLP
 
 os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is imported, in one test below
@@ -157,6 +158,20 @@ def test_without_blas_einsum_runs_where_it_was_measured_to_be_faster():
     assert [along(*shape, transposed=True) for shape in SHAPES] == [
         "terms", None, "terms", None, None, "terms"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "build", [make, blocks.BatchNormMLP, lambda w: blocks.ResidualMLP((5, 4, 3), blocks=1)]
+)
+def test_a_step_has_every_gradient_but_that_by_the_batch(build):
+    net, x, y = build(WIDTHS), draw((4, 5)), np.array([0, 1, 2, 0])
+    _, step = net.loss_and_gradients(x, y, LOSSES["softmax_cross_entropy"])
+    trace = net.forward(x)
+    full = net.backward(trace, LOSSES["softmax_cross_entropy"](trace.output, y)[1])
+    for ours, theirs in zip(step.parameters(), full.parameters(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert step.inputs is None and full.inputs.shape == x.shape
+    assert "by inputs" in repr(full) and "by inputs" not in repr(step)
 
 
 def test_every_product_of_the_passes_can_do_without_blas(monkeypatch):
