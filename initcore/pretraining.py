@@ -71,7 +71,8 @@ def pretrain(
 
     Layer l starts from the weights it has and learns from ``a_{l-1}``, the activations of the
     layers below, which stay as they are (Hinton and Salakhutdinov 2006 with RBMs; Bengio et al.
-    2007 with RBMs and with autoencoders).
+    2007 with RBMs and with autoencoders). A layer that takes long shows a bar, as a run of
+    `training.fit` does.
 
     - ``"autoencoder"``: minimises ``mean Σ_i (r_i - a_{l-1,i})²`` of the reconstruction
       ``r = sigmoid(φ(a_{l-1} W + b) V + d)``. V starts as Wᵀ and is then free (untied); d starts
