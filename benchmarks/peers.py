@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from initcore import _files, initializers
+from initcore import _files, initializers, losses, network, optimizers, probes
 
 RESULTS = Path(__file__).with_name("results.json")
 OURS, BITS = "initcore", "raw bits"
@@ -252,6 +252,114 @@ def wide_net() -> Peers:
 def small_net() -> Peers:
     """The net of the chapters: 15,500 weights."""
     yield from _all_weights(SMALL_NET)
+
+
+# ---- one training step: forward, cross-entropy, backward, SGD with momentum ---------------
+
+BATCH, RATE, MOMENTUM = 64, 0.01, 0.9
+
+
+def digits(widths: tuple[int, ...], *replicas: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch of inputs and labels."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((*replicas, BATCH, widths[0]), dtype=np.float32)
+    return x, rng.integers(0, widths[-1], (*replicas, BATCH))
+
+
+def our_step(widths: tuple[int, ...], replicas: int | None = None, look: Any = None) -> Callable:
+    """Return a step as `training.fit` takes it; `look` is called on the net and its gradients."""
+    options = {"weights": "he_normal", "replicas": replicas, "dtype": "float32"}
+    net, sgd = network.MLP(widths, "relu", **options), optimizers.SGD(RATE, momentum=MOMENTUM)
+    x, y = digits(widths, *([replicas] if replicas else []))
+    parameters, loss = net.parameters(), losses.LOSSES["softmax_cross_entropy"]
+    sgd.start(parameters)
+
+    def step() -> None:
+        _, gradients = net.loss_and_gradients(x, y, loss)
+        sgd.step(parameters, gradients.parameters())
+        if look:
+            look(net, gradients)
+
+    return step
+
+
+def jax_step(widths: tuple[int, ...], replicas: int | None = None) -> Callable[[], Any]:
+    """Return a compiled step that reuses the memory of its parameters; replicas by vmap."""
+    x, y = map(jax.numpy.asarray, digits(widths, *([replicas] if replicas else [])))
+    he, lead = jax.nn.initializers.he_normal(), [replicas] if replicas else []
+    shapes = list(zip(widths[:-1], widths[1:]))
+    net = [(he(jax.random.key(0), (*lead, *s)), jax.numpy.zeros((*lead, s[1]))) for s in shapes]
+    state = [net, jax.tree.map(jax.numpy.zeros_like, net)]
+
+    def loss(net: list, x: Any, y: Any) -> Any:
+        for W, b in net[:-1]:
+            x = jax.nn.relu(x @ W + b)
+        W, b = net[-1]
+        log_p = jax.nn.log_softmax(x @ W + b)
+        return -jax.numpy.take_along_axis(log_p, y[:, None], axis=-1).mean()
+
+    def update(net: list, v: list, x: Any, y: Any) -> tuple[list, list]:
+        gradients = jax.grad(loss)(net, x, y)
+        v = jax.tree.map(lambda v, g: MOMENTUM * v - RATE * g, v, gradients)
+        return jax.tree.map(jax.numpy.add, net, v), v
+
+    compiled = jax.jit(jax.vmap(update) if replicas else update, donate_argnums=(0, 1))
+
+    def step() -> None:
+        state[:] = compiled(*state, x, y)
+        jax.block_until_ready(state)
+
+    return step
+
+
+def torch_step(widths: tuple[int, ...]) -> Callable[[], Any]:
+    """Return a step as PyTorch's tutorials write it."""
+    layers = [torch.nn.Linear(*shape) for shape in zip(widths[:-1], widths[1:])]
+    parts = [part for layer in layers for part in (layer, torch.nn.ReLU())][:-1]
+    net, loss = torch.nn.Sequential(*parts), torch.nn.CrossEntropyLoss()
+    sgd = torch.optim.SGD(net.parameters(), lr=RATE, momentum=MOMENTUM)
+    x, y = map(torch.from_numpy, digits(widths))
+
+    def step() -> None:
+        sgd.zero_grad()
+        loss(net(x), y).backward()
+        sgd.step()
+
+    return step
+
+
+STEPS = {
+    "100-50×5-10": ((100, *[50] * 5, 10), {"JAX": 1.2, "PyTorch": 3}),
+    "64-128×3-10": ((64, *[128] * 3, 10), {"JAX": 1.2, "PyTorch": 3}),
+    "256×22": ((256,) * 22, {"fastest": 1}),
+}
+
+
+def _step(widths: tuple[int, ...], replicas: int | None = None) -> Peers:
+    yield OURS, our_step(widths, replicas)
+    if torch and not replicas:
+        yield "PyTorch", torch_step(widths)
+    if jax:
+        yield "JAX", jax_step(widths, replicas)
+
+
+for net, (widths, target) in STEPS.items():
+    row(f"SGD step {net}, batch 64", **target)(lambda w=widths: _step(w))
+for net, (widths, _) in list(STEPS.items())[:2]:
+    row(f"SGD step of 32 replicas of {net}, batch 64", JAX=1.2)(lambda w=widths: _step(w, 32))
+
+
+@row("SGD step 64-128×3-10, probed", bare_step=1 / 1.3)
+def probed_step() -> Peers:
+    """The gradients' norms and the spread of the weights, layer by layer, on every step."""
+
+    def look(net: network.MLP, gradients: network.Gradients) -> list:
+        spread = [probes.pooled_std(W) for W in net.weights]
+        return [spread, [probes.gradient_norm(g) for g in gradients.weights]]
+
+    widths, _ = STEPS["64-128×3-10"]
+    yield OURS, our_step(widths, look=look)
+    yield "bare step", our_step(widths)
 
 
 # ---- measuring ---------------------------------------------------------------------------

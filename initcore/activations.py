@@ -85,9 +85,9 @@ class Activation:
 
 
 def _evaluate(function: Function, z: Any) -> np.ndarray:
-    z = _checks.array("z", z, finite=False)
-    if z.dtype.kind != "f":
-        z = z.astype(np.float64)
+    if not (isinstance(z, np.ndarray) and z.dtype.kind == "f" and z.size):  # a step's are
+        z = _checks.array("z", z, finite=False)
+        z = z if z.dtype.kind == "f" else z.astype(np.float64)
     result = np.asarray(function(z))
     if result.shape != z.shape:
         _checks.fail("function", f"elementwise: an array of shape {z.shape} out", result)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks, activations
-from initcore.network import MLP, SCALES, Gradients, Trace, replica_generators
+from initcore.network import MLP, SCALES, Gradients, Trace, product, replica_generators
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,7 +127,7 @@ class _BlockMLP(MLP):
     def _predict(self, x: np.ndarray) -> np.ndarray:
         stream = x
         for layer in range(self.n_layers):
-            z = x @ self.weights[layer]
+            z = product(x, self.weights[layer])
             if layer in self._slot:
                 slot = self._slot[layer]
                 z, _ = self._standardise(z, *(self.averages[slot] or self._moments(z)))
@@ -141,7 +141,7 @@ class _BlockMLP(MLP):
         if rngs is not None:
             self._batches += 1
         for layer in range(self.n_layers):
-            z, normal, deviation = x @ self.weights[layer], None, None
+            z, normal, deviation = product(x, self.weights[layer]), None, None
             if layer in self._slot:
                 slot, moments = self._slot[layer], self._moments(z)
                 normal, deviation = self._standardise(z, *moments)
@@ -159,7 +159,9 @@ class _BlockMLP(MLP):
             x = a
         return trace
 
-    def _backward(self, trace: BlockTrace, output_gradient: np.ndarray) -> BlockGradients:
+    def _backward(
+        self, trace: BlockTrace, output_gradient: np.ndarray, by_inputs: bool = True
+    ) -> BlockGradients:
         weights, biases, deltas, scales = [], [], [], []
         gradient, past_branch = output_gradient, output_gradient
         for layer in reversed(range(self.n_layers)):
@@ -175,13 +177,15 @@ class _BlockMLP(MLP):
                 along = (by_sums * normal).mean(axis=-2, keepdims=True)
                 by_sums = by_sums - by_sums.mean(axis=-2, keepdims=True) - normal * along
                 by_sums /= trace.deviations[layer]
-            weights.append(trace.inputs[layer].swapaxes(-1, -2) @ by_sums)
+            weights.append(product(trace.inputs[layer].swapaxes(-1, -2), by_sums))
             biases.append(delta.sum(axis=-2))
             deltas.append(delta)
-            gradient = by_sums @ self.weights[layer].swapaxes(-1, -2)
+            if layer > 0 or by_inputs:
+                gradient = product(by_sums, self.weights[layer].swapaxes(-1, -2))
             if layer + 1 in self.ends:  # the first layer of a branch: here the stream went past it
                 gradient = gradient + past_branch
-        return BlockGradients(weights[::-1], biases[::-1], deltas[::-1], gradient, scales[::-1])
+        by_batch = gradient if by_inputs else None
+        return BlockGradients(weights[::-1], biases[::-1], deltas[::-1], by_batch, scales[::-1])
 
 
 class BatchNormMLP(_BlockMLP):

@@ -232,7 +232,7 @@ def propagate(
     for _ in range(depth):
         unit_weights = rng.standard_normal((replicas, width, width))
         for label, (phi, gain) in kinds.items():
-            z = gain / np.sqrt(width) * (a[label] @ unit_weights)
+            z = gain / np.sqrt(width) * network.product(a[label], unit_weights)
             a[label] = phi(z)
             layers[label].append(_forward_statistics(z, a[label], q_0))
     return {

@@ -103,16 +103,16 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @np.errstate(over="ignore", invalid="ignore")  # the caller looks whether the loss is finite
 def _softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[Any, np.ndarray]:
-    labels = np.broadcast_to(labels, logits.shape[:-1])[..., None]
-    z = logits - logits.max(axis=-1, keepdims=True)
-    z_label = np.take_along_axis(z, labels, axis=-1)
+    z = np.subtract(logits, logits.max(axis=-1, keepdims=True), order="C")
+    examples = z.reshape(-1, z.shape[-1])  # a view of z, which becomes the softmax
+    of_label = np.arange(len(examples)), np.broadcast_to(labels, z.shape[:-1]).reshape(-1)
+    z_label = examples[of_label].reshape(z.shape[:-1])
     softmax = np.exp(z, out=z)
     total = softmax.sum(axis=-1, keepdims=True)
-    loss = (np.log(total) - z_label).mean(axis=(-2, -1))
+    loss = (np.log(total[..., 0]) - z_label).mean(axis=-1)
     softmax /= total
-    of_label = np.take_along_axis(softmax, labels, axis=-1)
-    np.put_along_axis(softmax, labels, of_label - 1.0, axis=-1)
-    softmax /= logits.shape[-2]
+    examples[of_label] -= 1.0
+    softmax /= z.shape[-2]
     return loss, softmax
 
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from initcore import _checks, activations, optimizers
 from initcore.losses import LOSSES
-from initcore.network import CHAINS, MLP, replica_generators
-from initcore.training import batches, fit
+from initcore.network import CHAINS, MLP, product, replica_generators
+from initcore.training import batches, fit, progress_bar
 
 METHODS = ("autoencoder", "rbm")
 
@@ -71,7 +71,8 @@ def pretrain(
 
     Layer l starts from the weights it has and learns from ``a_{l-1}``, the activations of the
     layers below, which stay as they are (Hinton and Salakhutdinov 2006 with RBMs; Bengio et al.
-    2007 with RBMs and with autoencoders).
+    2007 with RBMs and with autoencoders). A layer that takes long shows a bar, as a run of
+    `training.fit` does.
 
     - ``"autoencoder"``: minimises ``mean Σ_i (r_i - a_{l-1,i})²`` of the reconstruction
       ``r = sigmoid(φ(a_{l-1} W + b) V + d)``. V starts as Wᵀ and is then free (untied); d starts
@@ -150,7 +151,7 @@ def pretrain(
         stack.decoder_weights.append(V)
         stack.decoder_biases.append(d)
         stack.errors.append(errors)
-        x = net.activation(x @ W + b[..., None, :])
+        x = net.activation(product(x, W) + b[..., None, :])
         if layer + 1 < layers:
             x = _in_unit_interval(f"activations of layer {layer + 1}", x)
         if probe is not None:
@@ -272,11 +273,11 @@ def contrastive_divergence(
     ([[-0.25], [0.25]], [-0.5, 0.5], [[0.5, 0.5]])
     """
     sigmoid = activations.sigmoid
-    p = sigmoid(v @ W + b[..., None, :])
+    p = sigmoid(product(v, W) + b[..., None, :])
     h = (uniform < p).astype(v.dtype)
-    r = sigmoid(h @ W.swapaxes(-1, -2) + c[..., None, :])
-    s = sigmoid(r @ W + b[..., None, :])
-    dW = r.swapaxes(-1, -2) @ s - v.swapaxes(-1, -2) @ p
+    r = sigmoid(product(h, W.swapaxes(-1, -2)) + c[..., None, :])
+    s = sigmoid(product(r, W) + b[..., None, :])
+    dW = product(r.swapaxes(-1, -2), s) - product(v.swapaxes(-1, -2), p)
     gradients = [dW, (s - p).sum(axis=-2), (r - v).sum(axis=-2)]
     return [g / v.shape[-2] for g in gradients], r
 
@@ -298,7 +299,7 @@ def _autoencoder(net, W, b, x, optimizer, epochs, batch_size, seed):
     layer.weights[:] = W, W.swapaxes(-1, -2).copy()
     layer.biases[0] = b
     options = {"optimizer": optimizer, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    history = fit(layer, x, x, loss="squared_error", progress=False, **options)
+    history = fit(layer, x, x, loss="squared_error", **options)
     diverged = bool(np.any(history.diverged >= 0))
     return layer.weights[1], layer.biases[1], history.loss, diverged
 
@@ -312,12 +313,13 @@ def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
 
     def error() -> np.ndarray:
         """Squared error of the mean-field reconstruction, hidden probabilities for states."""
-        p = activations.sigmoid(x @ W + b[..., None, :])
-        r = activations.sigmoid(p @ W.swapaxes(-1, -2) + c[..., None, :])
+        p = activations.sigmoid(product(x, W) + b[..., None, :])
+        r = activations.sigmoid(product(p, W.swapaxes(-1, -2)) + c[..., None, :])
         return LOSSES["squared_error"](r, x)[0]
 
     errors = [error()]
     optimizer.start([W, b, c])
+    bar = progress_bar(None, epochs * len(range(0, x.shape[-2], batch_size)))
     for _ in range(epochs):
         for index in batches(orders, x.shape[-2], batch_size, net.replicas):
             v = x[index]
@@ -326,7 +328,11 @@ def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
             uniform = uniform if net.replicas else uniform[0]
             gradients, _ = contrastive_divergence(v, W, b, c, uniform)
             optimizer.step([W, b, c], gradients)
+            if bar is not None:
+                bar.update()
         errors.append(error())
+    if bar is not None:
+        bar.close()
     diverged = not all(np.isfinite(values).all() for values in (W, b, c, *errors))
     return W.swapaxes(-1, -2).copy(), c, np.array(errors), diverged
 

@@ -190,7 +190,7 @@ def fit(
     diverged = np.where(run.is_sound(rows[0]), -1, 0)
     probe_epochs = [] if probe is None else list(range(0, epochs + 1, probe_every))
     probes = [] if probe is None else [probe(net)]
-    bar = _progress_bar(progress, epochs * len(range(0, examples, batch_size)))
+    bar = progress_bar(progress, epochs * len(range(0, examples, batch_size)))
     try:
         for epoch in range(1, epochs + 1):
             row, sound = rows[-1], diverged < 0
@@ -335,8 +335,8 @@ def _put_back(parameters: list[np.ndarray], saved: list[np.ndarray], sound: np.n
             np.copyto(p, s, where=~sound.reshape(sound.shape + (1,) * (p.ndim - sound.ndim)))
 
 
-def _progress_bar(asked: bool | None, steps: int) -> Any:
-    """Return a tqdm bar over the steps of a run, or None where there is to be none."""
+def progress_bar(asked: bool | None, steps: int) -> Any:
+    """Return a tqdm bar over the steps of a run, or None where there is to be none (see `fit`)."""
     if not _wants_bar(asked):
         return None
     try:
@@ -345,6 +345,8 @@ def _progress_bar(asked: bool | None, steps: int) -> Any:
         if asked:
             raise ImportError("progress=True needs tqdm: pip install tqdm") from None
         return None
+    if sys.platform == "emscripten":
+        tqdm.monitor_interval = 0  # its monitor is a thread, and a browser's Python has none
     delay = 0 if asked else PROGRESS_AFTER
     return tqdm(total=steps, delay=delay, desc="training", unit="step", leave=False)
 
@@ -354,8 +356,6 @@ def _wants_bar(asked: bool | None) -> bool:
         return False
     if asked is not None:
         return asked
-    if sys.platform == "emscripten":  # a browser's Python has no thread for the bar
-        return False
     # Pytest sets these, and the kernels that nbval starts inherit them.
     if {"PYTEST_CURRENT_TEST", "PYTEST_VERSION"} & set(os.environ):
         return False

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initcore import activations, initializers, network
+from initcore import activations, blocks, initializers, network
+from initcore.losses import LOSSES
 from initcore.network import MLP
 
 os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is imported, in one test below
@@ -116,6 +117,78 @@ def test_dropout_agrees_with_jax_under_the_same_masks(name, shape):
     assert trace.masks[-1] is None
     for mask in trace.masks[:-1]:
         assert mask.shape[0] == 2 and set(np.unique(mask)) == {0.0, 1.0 / 0.6}
+
+
+# ---- the product -------------------------------------------------------------------------
+
+
+SHAPES = [(1, 256, 256), (32, 32, 50), (32, 128, 50), (64, 64, 10), (64, 10, 256), (64, 256, 10)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("lead", [((), ()), ((3,), (3,)), ((), (3,)), ((3,), ())])
+@pytest.mark.parametrize("m,k,n", [*SHAPES, (1, 1, 1), (2, 3, 4)])
+def test_the_product_is_the_same_without_blas(m, k, n, lead, dtype, monkeypatch):
+    rows, columns = draw((*lead[0], m, k)).astype(dtype), draw((*lead[1], k, n)).astype(dtype)
+    other_rows, other_columns = draw((*lead[0], k, m)), draw((*lead[1], n, k))
+    pairs = [
+        (rows, columns),
+        (other_rows.astype(dtype).swapaxes(-1, -2), columns),
+        (rows, other_columns.astype(dtype).swapaxes(-1, -2)),
+        (np.asfortranarray(rows), columns[..., ::-1, :]),
+    ]
+    unit = np.finfo(dtype).eps * k
+    for a, b in pairs:
+        assert (network.product(a, b) == a @ b).all()  # there is a BLAS here
+        with monkeypatch.context() as patch:
+            patch.setattr(network, "HAS_BLAS", False)
+            found = network.product(a, b)
+        assert (found.shape, found.dtype) == ((a @ b).shape, dtype)
+        assert (np.abs(found - a @ b) <= unit * (np.abs(a) @ np.abs(b))).all()
+
+
+def test_without_blas_einsum_runs_where_it_was_measured_to_be_faster():
+    def along(m, k, n, transposed=False):
+        b = np.empty((n, k)).T if transposed else np.empty((k, n))
+        return network._einsum_runs_along(np.empty((m, k)), b)
+
+    assert [along(*shape) for shape in SHAPES] == [
+        "columns", None, "terms", None, "columns", "terms"
+    ]  # fmt: skip
+    assert [along(*shape, transposed=True) for shape in SHAPES] == [
+        "terms", None, "terms", None, None, "terms"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "build", [make, blocks.BatchNormMLP, lambda w: blocks.ResidualMLP((5, 4, 3), blocks=1)]
+)
+def test_a_step_has_every_gradient_but_that_by_the_batch(build):
+    net, x, y = build(WIDTHS), draw((4, 5)), np.array([0, 1, 2, 0])
+    _, step = net.loss_and_gradients(x, y, LOSSES["softmax_cross_entropy"])
+    trace = net.forward(x)
+    full = net.backward(trace, LOSSES["softmax_cross_entropy"](trace.output, y)[1])
+    for ours, theirs in zip(step.parameters(), full.parameters(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert step.inputs is None and full.inputs.shape == x.shape
+    assert "by inputs" in repr(full) and "by inputs" not in repr(step)
+
+
+def test_every_product_of_the_passes_can_do_without_blas(monkeypatch):
+    """With `product` made to fail, nothing passes: none of them is a plain ``@``."""
+    x = draw((4, 5))
+    nets = [make(), blocks.BatchNormMLP(WIDTHS), blocks.ResidualMLP((5, 4, 3), blocks=1)]
+    traces = [net.forward(x) for net in nets]
+
+    def refuse(a, b):
+        raise ZeroDivisionError
+
+    for module in (network, blocks):
+        monkeypatch.setattr(module, "product", refuse)
+    for net, trace in zip(nets, traces, strict=True):
+        for work in (net.predict, net.forward, lambda x, n=net, t=trace: n.backward(t, t.output)):
+            with pytest.raises(ZeroDivisionError):
+                work(x)
 
 
 @pytest.mark.parametrize("name", sorted(set(JAX) - {"relu", "leaky_relu", "elu", "selu"}))

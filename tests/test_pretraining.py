@@ -2,11 +2,12 @@
 
 import copy
 import itertools
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from initcore import activations, initializers, losses, network, pretraining
+from initcore import activations, initializers, losses, network, pretraining, training
 from initcore.optimizers import SGD, Adam
 
 
@@ -246,6 +247,24 @@ def test_unroll_wants_a_mirrored_network():
     for other in (net, sigmoid_net(6, 5, 4, 5, 7)):
         with pytest.raises(ValueError, match="`stack` must be one of the first half of"):
             pretraining.unroll(other, stack)
+
+
+@pytest.mark.parametrize(("method", "module"), [("rbm", pretraining), ("autoencoder", training)])
+def test_each_layer_has_a_bar_over_its_steps(method, module, monkeypatch):
+    bars = []
+
+    def make(asked, steps):
+        bars.append((asked, steps, bar := mock.Mock()))
+        return bar
+
+    monkeypatch.setattr(module, "progress_bar", make)
+    x, options = data(), {"optimizer": SGD(0.1), "epochs": 3, "batch_size": 4}
+    pretraining.pretrain(sigmoid_net(6, 5, 4, 3), x, method=method, **options)
+    steps = 3 * -(-len(x) // 4)
+    for asked, number, bar in bars:
+        assert (asked, number, bar.update.call_count) == (None, steps, steps)
+        assert bar.close.call_count == 1
+    assert len(bars) == 2  # layers
 
 
 class Explosion:

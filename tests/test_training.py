@@ -181,6 +181,61 @@ def test_training_agrees_with_a_loop_in_jax(loss, optimizer, replicas):
             np.testing.assert_allclose(pick(p), expected, rtol=1e-8, atol=1e-10)
 
 
+def plain_training(net, x, y, rate, momentum, epochs, batch_size, seed):
+    """The formulas in their order, one replica; return the loss before training and after each."""
+    W, b = ([p.copy() for p in part] for part in (net.weights, net.biases))
+    v = [np.zeros_like(p) for p in W + b]
+    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, 1)))
+
+    def forward(x):
+        a = [x]
+        for layer in range(len(W)):
+            z = a[-1] @ W[layer] + b[layer]
+            a.append(np.maximum(z, 0) if layer < len(W) - 1 else z)
+        return a
+
+    def cross_entropy(output, y):
+        z = output - output.max(axis=1, keepdims=True)
+        total = np.exp(z).sum(axis=1, keepdims=True)
+        one_hot = (y[:, None] == np.arange(z.shape[1])).astype(z.dtype)
+        loss = (np.log(total) - z[np.arange(len(y)), y][:, None]).mean()
+        return float(loss), (np.exp(z) / total - one_hot) / len(y)
+
+    losses = [cross_entropy(forward(x)[-1], y)[0]]
+    for _ in range(epochs):
+        for chosen in np.split(order.permutation(len(x)), range(batch_size, len(x), batch_size)):
+            a, gradients = forward(x[chosen]), [None] * len(v)
+            delta = cross_entropy(a[-1], y[chosen])[1]
+            for layer in reversed(range(len(W))):
+                gradients[layer] = a[layer].T @ delta
+                gradients[len(W) + layer] = delta.sum(axis=0)
+                delta = (delta @ W[layer].T) * (a[layer] > 0)
+            for k, p in enumerate(W + b):
+                v[k] = momentum * v[k] - rate * gradients[k]
+                p += v[k]
+        losses.append(cross_entropy(forward(x)[-1], y)[0])
+    return losses, W + b
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("replicas", [None, 2])
+def test_training_is_the_plain_loop_to_the_last_bit(replicas, dtype):
+    """Speed changes no operation and no order: every printed digit hangs on them."""
+    net = MLP((9, 16, 12, 3), "relu", weights="he_normal", replicas=replicas, dtype=dtype)
+    start = copy.deepcopy(net)
+    if replicas:
+        start.weights, start.biases = ([p[0] for p in q] for q in (net.weights, net.biases))
+        start.weights, start.biases = copy.deepcopy((start.weights, start.biases))
+    x, y = draw((70, 9)).astype(dtype), classes(70)
+    run = {"epochs": 5, "batch_size": 32, "seed": 5}
+    history = fit(net, x, y, optimizer=SGD(0.1, momentum=0.9), **run)
+    losses, parameters = plain_training(start, x, y, 0.1, 0.9, **run)
+    first = (lambda a: a[..., 0]) if replicas else (lambda a: a)
+    np.testing.assert_array_equal(first(history.loss), losses)
+    for p, expected in zip(net.parameters(), parameters, strict=True):
+        np.testing.assert_array_equal(p[0] if replicas else p, expected)
+
+
 # --- What fit learns, and records.
 
 
@@ -491,6 +546,15 @@ def test_a_bar_where_somebody_watches(
     net, x, y = small()
     fit(net, x, y, **settings(), progress=progress)
     assert [call.kwargs["delay"] for call in tqdm.call_args_list] == delays
+
+
+def test_a_bar_in_a_browser_starts_no_thread(tqdm, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    net, x, y = small()
+    fit(net, x, y, **settings())  # under pytest: none
+    assert not tqdm.called
+    fit(net, x, y, **settings(), progress=True)
+    assert tqdm.called and tqdm.monitor_interval == 0
 
 
 def test_tqdm_is_optional(tqdm, monkeypatch):
