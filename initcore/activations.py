@@ -99,7 +99,7 @@ def _evaluate(function: Function, z: Any) -> np.ndarray:
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:
     tail = np.exp(-np.abs(z))  # at most 1, so that the maximum is 1 where z >= 0 and tail elsewhere
-    return np.maximum(tail, z >= 0) / (1.0 + tail)  # several times faster than np.where
+    return np.maximum(tail, (z >= 0).astype(tail.dtype)) / (1.0 + tail)  # faster than np.where
 
 
 def _sigmoid_slope(z: np.ndarray) -> np.ndarray:

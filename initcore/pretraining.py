@@ -38,9 +38,9 @@ class Stack:
         What leads back to the layer below; in an RBM the transposed weights.
     decoder_biases : list of ndarray, shape ([replicas,] n_{l-1})
         In an RBM those of the visible units.
-    errors : list of ndarray, shape (epochs + 1,) or (epochs + 1, replicas)
+    errors : list of ndarray, shape (rows,) or (rows, replicas)
         The squared error of a layer's reconstruction of its own input, summed over the units,
-        averaged over the examples; row 0 is before the first step.
+        averaged over the examples; row 0 is before the first step, the last row at the end.
     """
 
     method: str
@@ -65,6 +65,7 @@ def pretrain(
     batch_size: int = 32,
     layers: int | None = None,
     seed: int | np.random.Generator | None = 0,
+    measure_every: int = 1,
     probe: Callable[[MLP], Any] | None = None,
 ) -> Stack:
     """Train a network's first layers in place, one after the other, without labels.
@@ -97,6 +98,8 @@ def pretrain(
         How many; all hidden layers by default.
     seed : int, numpy.random.Generator or None
         Of the order of the examples and of the hidden units that an RBM samples.
+    measure_every : int
+        The errors are measured before training, after every so many passes, and after the last.
     probe : callable, optional
         ``probe(net)`` is called before the first layer is trained and after each.
 
@@ -129,6 +132,7 @@ def pretrain(
     optimizer = optimizers.get(optimizer)
     epochs = _checks.integer("epochs", epochs, at_least=1)
     batch_size = _checks.integer("batch_size", batch_size, at_least=1, at_most=x.shape[-2])
+    measure_every = _checks.integer("measure_every", measure_every, at_least=1)
     layers = net.depth if layers is None else layers
     layers = _checks.integer("layers", layers, at_least=1, at_most=net.n_layers)
     if method == "rbm" and net.activation is not activations.sigmoid:
@@ -137,12 +141,13 @@ def pretrain(
         _checks.fail("probe", "a function of the network", probe, TypeError)
     train = {"autoencoder": _autoencoder, "rbm": _rbm}[method]
     streams = _streams(seed, layers)
+    how = {"epochs": epochs, "batch_size": batch_size, "measure_every": measure_every}
     stack = Stack(method, [], [], [], [], [])
     if probe is not None:
         probe(net)
     for layer in range(layers):
         W, b = net.weights[layer], net.biases[layer]
-        V, d, errors, diverged = train(net, W, b, x, optimizer, epochs, batch_size, streams[layer])
+        V, d, errors, diverged = train(net, W, b, x, optimizer, seed=streams[layer], **how)
         if diverged:
             allowed = f"one with which layer {layer + 1} does not diverge"
             _checks.fail("optimizer", allowed, optimizer)
@@ -286,7 +291,7 @@ def contrastive_divergence(
 # errors, and whether a replica diverged.
 
 
-def _autoencoder(net, W, b, x, optimizer, epochs, batch_size, seed):
+def _autoencoder(net, W, b, x, optimizer, **how):
     widths = (W.shape[-2], W.shape[-1], W.shape[-2])
     layer = MLP(
         widths,
@@ -298,13 +303,12 @@ def _autoencoder(net, W, b, x, optimizer, epochs, batch_size, seed):
     )
     layer.weights[:] = W, W.swapaxes(-1, -2).copy()
     layer.biases[0] = b
-    options = {"optimizer": optimizer, "epochs": epochs, "batch_size": batch_size, "seed": seed}
-    history = fit(layer, x, x, loss="squared_error", **options)
+    history = fit(layer, x, x, loss="squared_error", optimizer=optimizer, **how)
     diverged = bool(np.any(history.diverged >= 0))
     return layer.weights[1], layer.biases[1], history.loss, diverged
 
 
-def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
+def _rbm(net, W, b, x, optimizer, *, epochs, batch_size, measure_every, seed):
     c = np.zeros(W.shape[:-2] + W.shape[-2:-1], W.dtype)
     orders = replica_generators(seed, net.replicas)
     chains = replica_generators(seed, net.replicas, CHAINS)
@@ -320,7 +324,7 @@ def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
     errors = [error()]
     optimizer.start([W, b, c])
     bar = progress_bar(None, epochs * len(range(0, x.shape[-2], batch_size)))
-    for _ in range(epochs):
+    for epoch in range(1, epochs + 1):
         for index in batches(orders, x.shape[-2], batch_size, net.replicas):
             v = x[index]
             shape = (v.shape[-2], W.shape[-1])
@@ -330,7 +334,8 @@ def _rbm(net, W, b, x, optimizer, epochs, batch_size, seed):
             optimizer.step([W, b, c], gradients)
             if bar is not None:
                 bar.update()
-        errors.append(error())
+        if epoch % measure_every == 0 or epoch == epochs:
+            errors.append(error())
     if bar is not None:
         bar.close()
     diverged = not all(np.isfinite(values).all() for values in (W, b, c, *errors))

@@ -178,6 +178,18 @@ def test_a_replica_does_not_depend_on_how_many_there_are(method):
     assert not np.allclose(own.weights[0][0], two.weights[0][0])
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_errors_measured_less_often_are_those_of_the_same_passes(method):
+    options = {"method": method, "optimizer": METHODS[method], "epochs": 5, "batch_size": 8}
+    often, seldom = sigmoid_net(6, 5, 4, 3), sigmoid_net(6, 5, 4, 3)
+    each = pretraining.pretrain(often, data(), **options)
+    some = pretraining.pretrain(seldom, data(), measure_every=2, **options)
+    for all_rows, rows in zip(each.errors, some.errors, strict=True):
+        np.testing.assert_array_equal(rows, all_rows[[0, 2, 4, 5]])
+    for a, b in zip(often.parameters(), seldom.parameters(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize("seed", [7, np.random.default_rng(7), None])
 def test_only_an_integer_as_seed_repeats_itself(seed):
     nets = [sigmoid_net(6, 5, 3) for _ in range(2)]
@@ -221,6 +233,7 @@ TANH = network.MLP((6, 5, 4, 3), "tanh")
         ({"optimizer": 0.1}, TypeError, "`optimizer` must be"),
         ({"batch_size": 41}, ValueError, "`batch_size` .* at least 1 and at most 40"),
         ({"layers": 4}, ValueError, "`layers` must be an integer at least 1 and at most 3"),
+        ({"measure_every": 0}, ValueError, "`measure_every` must be an integer at least 1"),
         ({"probe": 1}, TypeError, "`probe` must be a function of the network"),
         ({"seed": -1}, ValueError, "`seed` must be"),
     ],
