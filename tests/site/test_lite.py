@@ -113,6 +113,7 @@ def test_a_chapter_runs_from_first_to_last_cell(page, site, notebook, record_pro
         first = first or progress.seconds
         progress.say(f"{done} of {number} cells")
     record_property("first", first)
+    record_property("cells", progress.seconds - first)
     record_property("all", progress.seconds)
     found = differences(cells, chapter.cells())
     assert not found, "\n".join([f"{len(found)} cells say something else", *found])
