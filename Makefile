@@ -153,15 +153,17 @@ $(INSTALLED)/python:
 	@mkdir -p $(@D)
 	@touch $@
 
+# pip compiles on one core, compileall on all; files that are not for this Python fail, and stay.
 # In the end Matplotlib lists the machine's fonts: else it would say so in a notebook's first figure.
 # A lock is complete and has the hash of every file, but of initcore: that is this folder.
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --no-compile
 $(COURSE) $(TESTS) $(TORCH) $(MUTANTS): $(INSTALLED)/%: % pyproject.toml | $(INSTALLED)/python
 	@echo "Installing $* into .venv (the first time takes a minute or two)"
 	@{ $(PIP) $(if $(filter %.lock,$*),--require-hashes --no-deps) -r $* && \
 		$(PIP) --no-deps --no-build-isolation -e .; } >.venv/pip.log 2>&1 || { echo "pip could not" \
 		"install $* ($$(grep -m 1 ^ERROR .venv/pip.log)): is there a network? Its words are in" \
 		".venv/pip.log" >&2; exit 1; }
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib >>.venv/pip.log 2>&1 || true
 	@$(BIN)/python -c "import matplotlib.font_manager" >>.venv/pip.log 2>&1
 	@mkdir -p $(@D)
 	@touch $@

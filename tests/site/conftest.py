@@ -154,16 +154,20 @@ def tell_loads(terminalreporter, loads: list[dict]) -> None:
 
 
 def tell_runs(terminalreporter, runs: list[dict]) -> None:
-    """Print how long each chapter took in the browser's kernel, and what it loaded."""
-    columns = {"visible": "visible, s", "first": "first cell, s", "all": "all cells, s"}
+    """Print how long each chapter took in the browser's kernel, and what it loaded.
+
+    The first cell waits for the kernel; what the others take is the chapter's own.
+    """
+    columns = {"visible": "visible at, s", "first": "1st cell at, s"}
+    columns |= {"cells": "others took, s", "all": "all done at, s"}
     columns |= {"megabytes": "MB", "requests": "requests", "foreign": "to others"}
     terminalreporter.section("the chapters in the browser's kernel, from the button pressed")
-    terminalreporter.write_line("".join([f"{'':<32}", *(f"{c:>14}" for c in columns.values())]))
+    terminalreporter.write_line("".join([f"{'':<32}", *(f"{c:>16}" for c in columns.values())]))
     for run in sorted(runs, key=lambda run: run["notebook"]):
         cells = [
             f"{run[name]:.1f}" if isinstance(run.get(name), float) else str(run.get(name, "-"))
             for name in columns
         ]
         terminalreporter.write_line(
-            "".join([f"{run['notebook']:<32}", *(f"{c:>14}" for c in cells)])
+            "".join([f"{run['notebook']:<32}", *(f"{c:>16}" for c in cells)])
         )

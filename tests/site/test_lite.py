@@ -117,6 +117,7 @@ def test_a_chapter_runs_from_first_to_last_cell(page, site, notebook, record_pro
         first = first or progress.seconds
         progress.say(f"{done} of {number} cells")
     record_property("first", first)
+    record_property("cells", progress.seconds - first)
     record_property("all", progress.seconds)
     run = chapter.cells()
     if notebook == CHAPTER:  # it trains for over two seconds here
