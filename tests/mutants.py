@@ -150,7 +150,21 @@ def places(tree: ast.Module) -> Iterator[tuple[int, int, str, tuple[int, ...]]]:
 
 
 def mutants(path: Path) -> list[Mutant]:
-    """Return the mutants of a module, those left out that do not compile or are the same code."""
+    """Return the mutants of a module; they are read again as long as it has not changed."""
+    key = digest(path, ROOT / "pyproject.toml", ROOT / "tests" / "requirements-mutants.txt")
+    store = BUILD / f"mutants-{module_name(path)}.json"
+    if store.exists():
+        stored = json.loads(store.read_text(encoding="utf-8"))
+        if stored["key"] == key:
+            return [Mutant(n, path, (a, b), text, tuple(ls)) for n, a, b, text, ls in stored["all"]]
+    found = new_mutants(path)
+    rows = [(m.name, *m.span, m.text, m.lines) for m in found]
+    write(store, json.dumps({"key": key, "all": rows}))
+    return found
+
+
+def new_mutants(path: Path) -> list[Mutant]:
+    """Make the mutants of a module; left out are those that do not compile or are the same code."""
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source)
     statements = list(places(tree))
@@ -381,7 +395,7 @@ def reach(kind: str, name: str) -> dict[str, Any]:
         seconds, failed = plugin.took, plugin.failed
     else:
         coverage.switch_context(name)
-        failed = first_difference(name, math.inf)
+        failed = first_difference(name, 600)
         seconds = {name: time.process_time() - began}
     coverage.stop()
     data = coverage.get_data()

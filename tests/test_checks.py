@@ -61,6 +61,7 @@ def test_a_generator_of_an_integer_is_numpys_and_of_none_a_fresh_one():
 def test_an_array_is_kept_where_it_is_right():
     kept = np.arange(6.0).reshape(2, 3)
     assert _checks.array("x", kept, ndim=(1, 2), dtype="float64") is kept
+    assert _checks.array("x", kept, ndim=2) is kept
     assert _checks.array("x", kept, dtype="float32").dtype == "float32"
     assert _checks.array("x", [1, 2]).dtype.kind == "i"
     assert np.isnan(_checks.array("x", [NAN], finite=False)).all()
@@ -94,7 +95,7 @@ def test_an_array_is_kept_where_it_is_right():
         (_checks.array, ([[1.0], [1.0, 2.0]],), TypeError, "a rectangular array"),
         (_checks.array, (np.zeros((0, 3)),), ValueError, "an array that is not empty"),
         *((_checks.labels, (v, 2), TypeError, "an array of") for v in ([0.0], [True], "01")),
-        (_checks.labels, ([0, 3], 2), ValueError, "an array of integers from 0 to 1"),
+        (_checks.labels, ([0, 2], 2), ValueError, "an array of integers from 0 to 1"),
         (_checks.labels, ([-1], 2), ValueError, "an array of integers from 0 to 1"),
     ],
 )

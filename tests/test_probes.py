@@ -78,9 +78,9 @@ def test_sizes_are_numpys(values):
 @pytest.mark.parametrize(
     ("activation", "inside", "outside"),
     [
-        ("tanh", [0.98, -0.98, 0], [0.995, -0.995, 1]),
-        ("sigmoid", [0.02, 0.98, 0.5], [0.005, 0.995, 0]),
-        ("centred_sigmoid", [0.48, -0.48, 0], [0.495, -0.495, 0.5]),
+        ("tanh", [0.99, -0.99, 0], [0.995, -0.995, 1]),
+        ("sigmoid", [0.01, 0.99, 0.5], [0.005, 0.995, 0]),
+        ("centred_sigmoid", [0.49, -0.49, 0], [0.495, -0.495, 0.5]),
     ],
 )
 def test_saturated_is_within_one_percent_of_the_end(activation, inside, outside):
@@ -177,7 +177,11 @@ def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
         (lambda: probes.pooled_std([1.0, 2.0]), ValueError, "`a` must be an array of shape"),
         (lambda: probes.mean_cosine(np.ones((1, 3))), ValueError, "at least two inputs"),
         (lambda: probes.saturated_fraction(np.ones((2, 2)), "relu"), ValueError, "one of 'tanh'"),
-        (lambda: probes.distinct_units(np.eye(2), np.ones(3)), ValueError, "`b` must be"),
+        (
+            lambda: probes.distinct_units(np.eye(2), np.ones(3)),
+            ValueError,
+            r"`b` must be an array of shape \(2,\)\. Received: b=.*\(3,\)",
+        ),
         (lambda: probes.layer_statistics("net", None), TypeError, "`net` must be"),
         (lambda: probes.LayerStatistics({"std": np.ones(2)})["sdt"], ValueError, "mean 'std'"),
     ],
