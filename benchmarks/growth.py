@@ -19,7 +19,6 @@ from pathlib import Path
 import peers
 
 ROOT = Path(__file__).resolve().parents[1]
-BATCH = 64
 Series = Iterator[tuple[float, dict[str, float]]]
 
 
@@ -36,7 +35,7 @@ def draws() -> Series:
 def steps(sizes: list[tuple[int, tuple[int, ...], int | None]]) -> Series:
     """Yield a size, and the milliseconds of one step of SGD of a net that has it."""
     for size, widths, replicas in sizes:
-        found = peers.measure(dict(peers.steps(widths, BATCH, replicas)))
+        found = peers.measure(dict(peers.steps(widths, replicas)))
         yield size, {name: 1e3 * taken for name, taken in found.items()}
 
 

@@ -335,7 +335,7 @@ STEPS = {
 }
 
 
-def _step(widths: tuple[int, ...], replicas: int | None = None) -> Peers:
+def steps(widths: tuple[int, ...], replicas: int | None = None) -> Peers:
     yield OURS, our_step(widths, replicas)
     if torch and not replicas:
         yield "PyTorch", torch_step(widths)
@@ -344,9 +344,9 @@ def _step(widths: tuple[int, ...], replicas: int | None = None) -> Peers:
 
 
 for net, (widths, target) in STEPS.items():
-    row(f"SGD step {net}, batch 64", **target)(lambda w=widths: _step(w))
+    row(f"SGD step {net}, batch 64", **target)(lambda w=widths: steps(w))
 for net, (widths, _) in list(STEPS.items())[:2]:
-    row(f"SGD step of 32 replicas of {net}, batch 64", JAX=1.2)(lambda w=widths: _step(w, 32))
+    row(f"SGD step of 32 replicas of {net}, batch 64", JAX=1.2)(lambda w=widths: steps(w, 32))
 
 
 @row("SGD step 64-128×3-10, probed", bare_step=1 / 1.3)
