@@ -351,11 +351,10 @@ for net, (widths, _) in list(STEPS.items())[:2]:
 
 @row("SGD step 64-128×3-10, probed", bare_step=1 / 1.3)
 def probed_step() -> Peers:
-    """The gradients' norms and the spread of the weights, layer by layer, on every step."""
+    """The norms of all weights' gradients on every step; without a look, none is computed."""
 
     def look(net: network.MLP, gradients: network.Gradients) -> list:
-        spread = [probes.pooled_std(W) for W in net.weights]
-        return [spread, [probes.gradient_norm(g) for g in gradients.weights]]
+        return [probes.gradient_norm(g) for g in gradients.weights]
 
     widths, _ = STEPS["64-128×3-10"]
     yield OURS, our_step(widths, look=look)
