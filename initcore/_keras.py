@@ -26,6 +26,8 @@ def float_dtype(dtype: Any) -> np.dtype:
     if dtype is None:
         keras = _loaded()
         dtype = keras.config.floatx() if keras else "float32"
+    if isinstance(dtype, str) and dtype in _checks.FLOAT_DTYPES:
+        return np.dtype(dtype)
     if "bfloat16" in (str(dtype), getattr(dtype, "__name__", "")):
         with contextlib.suppress(ImportError):  # without it, as unknown as any other name
             from ml_dtypes import bfloat16

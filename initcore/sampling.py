@@ -6,7 +6,7 @@ truncated normal is drawn by redrawing what falls beyond the cut (4.6% of the nu
 these, ...). Rounding may carry a number up to half a unit of a narrow dtype beyond a cut or a
 bound: `to_dtype` sets it to the last number inside.
 
-A float32 draw is about ten times faster: one function of one random word a value. It stands below
+A float32 draw is several times faster: one function of one random word a value. It stands below
 the others, and a page of the book explains it, "How the fast draw works".
 
 There is no state here but that of the generators handed in.
