@@ -284,7 +284,8 @@ class MLP:
         """Return one layer's array of one replica."""
         seeded = getattr(maker, "seed", None) is not None
         if isinstance(maker, initializers.Initializer) and not seeded:
-            drawn = maker.draw(shape, rng, self.dtype)
+            # Rounded below: a net in float32 starts where the one in float64 of its seed does.
+            drawn = maker.draw(shape, rng, "float64")
         else:
             drawn = maker(shape, self.dtype.name)
         drawn = _checks.array(name, drawn, dtype=self.dtype)
