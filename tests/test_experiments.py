@@ -72,3 +72,11 @@ def test_train_on_digits_takes_another_optimizer():
 def test_bad_input_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_the_validation_digits_are_the_training_digits_split_with_another_seed():
+    rest = datasets.split(datasets.load_digits(), seed=0, standardize=False).train
+    train, held_out = datasets.split(rest, seed=1)
+    found = experiments.split_digits("validation")
+    np.testing.assert_array_equal(found.train.x, train.x)
+    np.testing.assert_array_equal(found.test.y, held_out.y)

@@ -169,6 +169,7 @@ def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
     assert (measured["std"] > 0).all() and columns["q"].shape == (3, 7)
     table = measured.table("q", "std", spec=".2f", title="two of them")
     assert table.columns == ("layer", "q", "std") and str(table).startswith("two of them\n")
+    assert f"{middle:.2f} [{low:.2f}, {high:.2f}]" in str(table)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +183,7 @@ def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
             ValueError,
             r"`b` must be an array of shape \(2,\)\. Received: b=.*\(3,\)",
         ),
+        (lambda: probes.distinct_units(np.eye(2), [np.nan, 1.0]), ValueError, "`b` must be finite"),
         (lambda: probes.layer_statistics("net", None), TypeError, "`net` must be"),
         (lambda: probes.LayerStatistics({"std": np.ones(2)})["sdt"], ValueError, "mean 'std'"),
     ],
