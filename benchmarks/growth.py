@@ -19,6 +19,7 @@ from pathlib import Path
 import peers
 
 ROOT = Path(__file__).resolve().parents[1]
+peers.WHOLE_ROW = 3  # seconds for a point
 Series = Iterator[tuple[float, dict[str, float]]]
 
 
