@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help book serve lab test test-site test-lite site-and-browser test-all matrix bench-site \
-	notebooks explorers lists students grade zip lint format lock sbom clean
+	fuzz notebooks explorers lists students grade zip lint format lock sbom clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -69,8 +69,11 @@ test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (g
 	@$(PYTEST) -o "norecursedirs=.* node_modules site"
 	@$(BIN)/nox -k numpy_1_26
 
-matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
+matrix: $(TESTS) ## run the notebooks on several Pythons, NumPys, processors, threads, in the browser: a table
 	@$(BIN)/nox $(ARGS)
+
+fuzz: $(TESTS) ## call all public functions with what is right, nearly right or absurd (ARGS="600 theory")
+	@PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/fuzz.py $(ARGS)
 
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py
