@@ -69,7 +69,7 @@ test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (g
 	@$(PYTEST) -o "norecursedirs=.* node_modules site"
 	@$(BIN)/nox -k numpy_1_26
 
-matrix: $(TESTS) ## run the notebooks on three NumPy versions, several processors and threads (20 minutes)
+matrix: $(TESTS) ## run the notebooks on several Pythons, NumPys, processors, threads, in the browser: a table
 	@$(BIN)/nox $(ARGS)
 
 bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there (ARGS=orthogonal for some)
@@ -81,6 +81,9 @@ bench-growth: $(TESTS) book ## measure how the costs grow: draws, steps, the cha
 mutants: $(TESTS) $(MUTANTS) ## break the package in thousands of ways: which do the tests see (hours; ARGS="--sample 300")
 	@$(BIN)/python tests/mutants.py unit $(ARGS); status=$$?; \
 		$(BIN)/python tests/mutants.py notebooks $(ARGS) && exit $$status
+
+fuzz: $(TESTS) ## call all public functions with what is right, nearly right or absurd (ARGS="600 theory")
+	@PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/fuzz.py $(ARGS)
 
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py

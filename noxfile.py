@@ -1,13 +1,19 @@
-"""Run the notebooks on several NumPy versions, processors and threads: ``make matrix``.
+"""Run the notebooks on several Pythons, NumPys, processors and threads, and in the browser.
 
-nbval compares each cell's text with the stored one, to the letter. One row, or one chapter of it:
+``make matrix`` prints a table in the end. nbval compares each cell's text with the stored one, to
+the letter. One row, or one chapter of it:
 
     make matrix ARGS="-k haswell"
     make matrix ARGS="-k haswell -- chapters/02_symmetry.ipynb"
 """
 
+import atexit
+import contextlib
 import re
+import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nox
@@ -19,30 +25,94 @@ NEEDED = re.findall(
     PINS,
     re.MULTILINE,
 )
+NUMPY = re.search(r"^numpy==\S+", PINS, re.MULTILINE)[0]
 # One thread and the processor's own kernels, whatever the shell says.
 PLAIN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": None}
 PLAIN |= {"OPENBLAS_CORETYPE": None, "NPY_DISABLE_CPU_FEATURES": None}
 FEATURE = """
 from numpy._core._multiarray_umath import __cpu_features__ as features
-assert features[{0!r}], "this row cannot run here: the processor has no {0}"
+raise SystemExit(not features[{0!r}])
 """
+VERSION = "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
+PYTHONS = ["python_3_11", "python_3_12", "python_3_13", "python_3_14"]
+ROWS = []  # (row, verdict, seconds)
+
+
+@atexit.register
+def table():
+    """Print what each row came to, when all is done."""
+    width = max((len(row) for row, *_ in ROWS), default=0)
+    for row, verdict, seconds in ROWS:
+        print(f"{row:<{width}}  {seconds:5.0f} s  {verdict}")
+
+
+class NotHereError(Exception):
+    """What a row needs is not on this machine."""
+
+
+@contextlib.contextmanager
+def row(session, what):
+    """Note for the table what a row came to."""
+    begin, verdict = time.monotonic(), "NOT AS STORED, or did not run: see above"
+    try:
+        yield
+        verdict = "text as stored"
+    except NotHereError as reason:
+        verdict = f"not here: {reason}"
+        session.skip(str(reason))
+    finally:
+        ROWS.append((f"{session.name}: {what}", verdict, time.monotonic() - begin))
 
 
 def compare(session, python, variables, workers=2):
     """Run the chapters, or those that are named after ``--``."""
     command = [python, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider"]
     command += ["-n", str(workers), "--dist", "loadfile", *(session.posargs or ["chapters"])]
-    session.run(*command, env=PLAIN | variables)
+    session.run(*command, env=PLAIN | variables, external=True)
 
 
-@nox.session(reuse_venv=True)
+def interpreter(version):
+    """Return a Python of this version that is on this machine, or None."""
+    own = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    names = [shutil.which(f"python{version}"), *own]
+    for name in filter(None, names):
+        said = subprocess.run([name, "-c", VERSION], capture_output=True, text=True).stdout
+        if said.strip() == version:
+            return str(name)
+    return None
+
+
+def compare_elsewhere(session, base, numpy):
+    """Run the notebooks in an environment of their own, with this Python and this NumPy."""
+    folder = Path(".nox", re.sub(r"\W+", "-", session.name))
+    python = str(folder / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    if not Path(python).is_file():
+        session.run(base, "-m", "venv", str(folder), external=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    session.run(*install, "--only-binary", "numpy", numpy, *NEEDED, external=True)
+    session.run(*install, "--no-deps", "-e", ".", external=True)
+    session.run(python, "-c", "import matplotlib.font_manager", silent=True, external=True)
+    compare(session, python, {})
+
+
+@nox.session(venv_backend="none")
 @nox.parametrize("version", ["1.26.4", "2.0.2"], ids=["numpy_1_26", "numpy_2_0"])
 def numpy(session, version):
-    """Run the notebooks on an older NumPy, in an environment of its own."""
-    session.install("--only-binary", "numpy", f"numpy=={version}", *NEEDED)
-    session.install("--no-deps", "-e", ".")
-    session.run("python", "-c", "import matplotlib.font_manager", silent=True)
-    compare(session, "python", {})
+    """Run the notebooks on an older NumPy."""
+    with row(session, f"NumPy {version}"):
+        compare_elsewhere(session, sys.executable, f"numpy=={version}")
+
+
+@nox.session(venv_backend="none")
+@nox.parametrize("version", ["3.11", "3.12", "3.13", "3.14"], ids=PYTHONS)
+def python(session, version):
+    """Run the notebooks on another Python, with the NumPy of ``requirements.txt``."""
+    with row(session, f"Python {version}, {NUMPY}"):
+        if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+            raise NotHereError("it is that of .venv, in which the rows below run")
+        if not (base := interpreter(version)):
+            raise NotHereError("there is no such Python on this machine")
+        compare_elsewhere(session, base, NUMPY)
 
 
 @nox.session(venv_backend="none")
@@ -59,7 +129,21 @@ def numpy(session, version):
 )
 def processor(session, variables, feature):
     """Run the notebooks on the NumPy of ``requirements.txt``, in ``.venv``."""
-    if feature:
-        session.run(sys.executable, "-c", FEATURE.format(feature), env=PLAIN)
-    workers = 1 if "OMP_NUM_THREADS" in variables else 2
-    compare(session, sys.executable, variables, workers)
+    settings = " ".join(f"{name}={value}" for name, value in variables.items())
+    with row(session, settings or f"{NUMPY}, one thread, the processor's own kernels"):
+        check = [sys.executable, "-c", FEATURE.format(feature)]
+        if feature and subprocess.run(check).returncode:
+            raise NotHereError(f"the processor has no {feature}")
+        compare(session, sys.executable, variables, 1 if "OMP_NUM_THREADS" in variables else 2)
+
+
+@nox.session(venv_backend="none")
+def browser(session):
+    """Run all chapters in the browser's kernel."""
+    with row(session, "Pyodide, in a browser"):
+        search = subprocess.run([sys.executable, "tests/site/browser.py"], capture_output=True)
+        if search.returncode:
+            raise NotHereError("there is no browser: see tests/site/browser.py")
+        names = [re.search(r"\d+", Path(name).name)[0] for name in session.posargs]
+        chapters = f"--chapters {','.join(names)}" if names else ""
+        session.run("make", "test-lite", f"ARGS={chapters}", external=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from importlib import resources
 from typing import NamedTuple
 
@@ -119,6 +120,8 @@ def split(
     >>> len(train.y), len(test.y), round(float((train.x**2).mean()), 3)
     (1438, 359, 0.953)
     """
+    if not isinstance(data, Sequence) or len(data) != 2:
+        _checks.fail("data", "a pair of inputs and labels", data, TypeError)
     x = _checks.array("data.x", data[0], ndim=2, dtype=np.float64)
     y = _checks.array("data.y", data[1], ndim=1)
     if len(x) != len(y):

@@ -214,6 +214,8 @@ def propagate(
     >>> found["He"]["q"].shape
     (3, 200)
     """
+    if not isinstance(cases, Mapping):
+        _checks.fail("cases", "a mapping of names to cases", cases, TypeError)
     if not cases:
         _checks.fail("cases", "a mapping with at least one case", cases)
     kinds = {

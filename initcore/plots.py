@@ -263,7 +263,7 @@ def chart(
     >>> len(fig.axes[0].lines)
     2
     """
-    if not series:
+    if not isinstance(series, Mapping) or not series:
         _checks.fail("series", "a mapping with at least one series", series)
     if ax is None:
         _, ax = figure()
@@ -321,7 +321,7 @@ def layer_histograms(
     >>> [ax.get_title() for ax in fig.axes]
     ['layer 1', 'layer 2']
     """
-    if not rows:
+    if not isinstance(rows, Mapping) or not rows:
         _checks.fail("rows", "a mapping with at least one row", rows)
     bins = _checks.integer("bins", bins, at_least=1)
     if log and limit is not None:

@@ -32,6 +32,7 @@ def test_both_keeps_the_signal_and_the_deltas(name, q):
         assert gain**2 * mean_square(jax.grad(PHI[name]), q) == pytest.approx(1, rel=1e-6)
 
 
+@pytest.mark.false_alarm(1e-10)
 def test_the_signal_is_scaled_and_shifted_as_said():
     """Layer 1 is linear in its input: gain and biases in its mean square, over 2,000 units."""
     z, delta = signals("tanh", 0.5, 2.0)

@@ -33,6 +33,8 @@ from initcore.initializers import (
     VarianceScaling,
 )
 
+pytestmark = pytest.mark.false_alarm(1.2e-9)
+
 ALPHA = 1e-11
 Z = stats.norm.isf(ALPHA / 2)  # a normal statistic lies beyond ± Z with probability ALPHA
 SHAPE = (400, 2500)  # oblong, so that fan_in, fan_out and both their means differ by far

@@ -21,6 +21,8 @@ import keras  # noqa: E402
 
 from initcore import initializers, sampling  # noqa: E402
 
+pytestmark = pytest.mark.false_alarm(4e-9)
+
 FAN_IN, FAN_OUT = 400, 500
 SHAPE = (FAN_IN, FAN_OUT)
 ALARM = 1e-9

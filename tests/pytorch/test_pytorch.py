@@ -15,6 +15,8 @@ from scipy import stats
 from initcore import activations, initializers
 from initcore.network import MLP
 
+pytestmark = pytest.mark.false_alarm(4e-9)
+
 FAN_IN, FAN_OUT = 400, 500
 ALARM = 1e-9
 

@@ -14,6 +14,8 @@ from scipy import stats
 from initcore import network, probes
 from initcore.initializers import VarianceScaling
 
+pytestmark = pytest.mark.false_alarm(4e-9)
+
 FAN_IN, FAN_OUT = 400, 500
 ALARM = 1e-9
 DEFAULT = VarianceScaling(1 / 3, "fan_in", "uniform")

@@ -8,6 +8,8 @@ import snippets
 from chapter import ROOT, Chapter
 from snippets import Name, Snippet
 
+pytestmark = pytest.mark.false_alarm(1e-10)
+
 CHAPTERS = [Chapter(path) for path in sorted((ROOT / "chapters").glob("*.ipynb"))]
 SNIPPETS = [snippet for chapter in CHAPTERS for snippet in snippets.snippets(chapter)]
 NAMES = sorted({name for chapter in CHAPTERS for name in snippets.names(chapter)})

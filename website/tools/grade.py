@@ -190,8 +190,10 @@ def read(path: Path) -> NotebookNode | None:
         with warnings.catch_warnings(action="ignore"):  # of cells without an id
             notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
         return notebook if [cell.source for cell in notebook.cells] else None
-    except (ValueError, LookupError, TypeError, AttributeError, nbformat.ValidationError):
+    except nbformat.ValidationError:
         return None
+    except (ValueError, LookupError, TypeError, AttributeError, NameError, RecursionError):
+        return None  # what nbformat makes of a damaged one
 
 
 def main(folder: str = "", root: Path = ROOT) -> None:
