@@ -68,6 +68,8 @@ def draw_growth() -> Figure:
         ax.set(xlabel=curve["of"], ylabel=curve["unit"], title=curve["name"])
         if timed:
             ax.set(xscale="log", yscale="log")
+            ax.set_xticks(curve["at"], [f"{at:,}" if at < 1000 else "" for at in curve["at"]])
+            ax.tick_params(axis="x", which="minor", labelbottom=False)
             ax.legend()
         else:
             ax.set_ylim(0)
