@@ -165,16 +165,17 @@ def assert_widget_lives(chapter, cells):
     figure = chapter.show(cell["id"]).locator(".initcore-explorer")
     figure.scroll_into_view_if_needed()
     assert figure.locator("figure svg").first.is_visible()
-    control = figure.locator("input[type=range], input[type=checkbox]").first
+    control = figure.locator("input[type=range], input[type=checkbox], select").first
     name = control.get_attribute("name")
     control.focus()
     sentence = figure.locator(".ie-says")
-    # from one end to the other: this moves a slider wherever it stands
-    for key in ("Home", "End") if known[name]["kind"] == "range" else ("Space",):
+    # from one end to the other: this moves a slider or a list wherever it stands
+    is_check = known[name]["kind"] == "check"
+    for key in ("Space",) if is_check else ("Home", "End"):
         said = sentence.text_content()
         chapter.page.keyboard.press(key)
     expect(sentence).not_to_have_text(said)
-    value = known[name]["values"][-1] if known[name]["kind"] == "range" else control.is_checked()
+    value = control.is_checked() if is_check else known[name]["values"][-1]
     last = [cell for cell in cells if cell["cell_type"] == "code"][-1]["id"]
     outputs = chapter.run_instead(last, f"print({variable}.{name} == {value!r}, {variable})")
     assert texts(outputs)[0][1].startswith("True"), f"{name} is to be {value!r}: {texts(outputs)}"
