@@ -18,7 +18,7 @@ import numpy as np
 from initcore import _checks, activations, optimizers
 from initcore.losses import LOSSES
 from initcore.network import CHAINS, MLP, product, replica_generators
-from initcore.training import batches, fit, progress_bar
+from initcore.training import _progress_bar, batches, fit
 
 METHODS = ("autoencoder", "rbm")
 
@@ -323,7 +323,7 @@ def _rbm(net, W, b, x, optimizer, *, epochs, batch_size, measure_every, seed):
 
     errors = [error()]
     optimizer.start([W, b, c])
-    bar = progress_bar(None, epochs * len(range(0, x.shape[-2], batch_size)))
+    bar = _progress_bar(None, epochs * len(range(0, x.shape[-2], batch_size)))
     for epoch in range(1, epochs + 1):
         for index in batches(orders, x.shape[-2], batch_size, net.replicas):
             v = x[index]

@@ -190,7 +190,7 @@ def fit(
     diverged = np.where(run.is_sound(rows[0]), -1, 0)
     probe_epochs = [] if probe is None else list(range(0, epochs + 1, probe_every))
     probes = [] if probe is None else [probe(net)]
-    bar = progress_bar(progress, epochs * len(range(0, examples, batch_size)))
+    bar = _progress_bar(progress, epochs * len(range(0, examples, batch_size)))
     try:
         for epoch in range(1, epochs + 1):
             row, sound = rows[-1], diverged < 0
@@ -335,7 +335,7 @@ def _put_back(parameters: list[np.ndarray], saved: list[np.ndarray], sound: np.n
             np.copyto(p, s, where=~sound.reshape(sound.shape + (1,) * (p.ndim - sound.ndim)))
 
 
-def progress_bar(asked: bool | None, steps: int) -> Any:
+def _progress_bar(asked: bool | None, steps: int) -> Any:
     """Return a tqdm bar over the steps of a run, or None where there is to be none (see `fit`)."""
     if not _wants_bar(asked):
         return None

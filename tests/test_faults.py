@@ -74,7 +74,7 @@ for fault in faults:
 def course(tmp_path):
     """A copy of what the commands read."""
     left_out = shutil.ignore_patterns("__pycache__", "node_modules")
-    for name in ("chapters", "initcore", "pages", "website"):
+    for name in ("benchmarks", "chapters", "initcore", "pages", "website"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=left_out)
     for pattern in ("claims.yml", "references.bib", "requirements.txt", "*.toml", "LICENSE*"):
         for path in ROOT.glob(pattern):
@@ -104,7 +104,7 @@ def last_line(course, fault):
     [
         ("initcore.explorers.__main__", "compromise", "initcore/explorers/data/compromise.json"),
         ("website.tools.lists", None, "pages/claims.md"),
-        ("website.tools.picture", "course.png", "course.png"),
+        ("website.tools.picture", ".", "course.png"),
         ("website.tools.students", None, "_build/students.zip"),
     ],
 )

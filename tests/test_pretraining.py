@@ -270,7 +270,7 @@ def test_each_layer_has_a_bar_over_its_steps(method, module, monkeypatch):
         bars.append((asked, steps, bar := mock.Mock()))
         return bar
 
-    monkeypatch.setattr(module, "progress_bar", make)
+    monkeypatch.setattr(module, "_progress_bar", make)
     x, options = data(), {"optimizer": SGD(0.1), "epochs": 3, "batch_size": 4}
     pretraining.pretrain(sigmoid_net(6, 5, 4, 3), x, method=method, **options)
     steps = 3 * -(-len(x) // 4)
