@@ -60,7 +60,10 @@ def draw_growth() -> Figure:
     peers = [peer for curve in curves for peer in curve["series"]]
     colours = {peer: plots.COLOURS[i] for i, peer in enumerate(dict.fromkeys(peers))}
     fig = Figure(figsize=(8, 8.5), layout="constrained")
-    for curve, ax in zip(curves, fig.subplots(-(-len(curves) // 2), 2).flat):
+    axes = fig.subplots(-(-len(curves) // 2), 2).flat
+    for ax in axes[len(curves) :]:
+        ax.remove()
+    for curve, ax in zip(curves, axes):
         timed = curve["unit"] == "ms"
         for peer, values in curve["series"].items():
             mark = plots.MARKERS[plots.COLOURS.index(colours[peer])]
