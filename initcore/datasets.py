@@ -17,8 +17,8 @@ import numpy as np
 
 from initcore import _checks
 
-#: The SHA-256 hash of the stored digits.
-DIGITS = "af104d81e7cd419be5f343d23c6ca2e4e4ff847b06636260802df8e903c6183f"
+# The SHA-256 hash of the stored digits.
+_DIGITS = "af104d81e7cd419be5f343d23c6ca2e4e4ff847b06636260802df8e903c6183f"
 
 
 class Dataset(NamedTuple):
@@ -69,7 +69,7 @@ def load_digits() -> Dataset:
     ((1797, 64), 16.0, [0, 1, 2, 3, 4])
     """
     content = resources.files("initcore").joinpath("data/digits.npz").read_bytes()
-    if hashlib.sha256(content).hexdigest() != DIGITS:
+    if hashlib.sha256(content).hexdigest() != _DIGITS:
         raise ValueError("The digits in data/digits.npz are damaged: install initcore again")
     with np.load(io.BytesIO(content)) as stored:
         return Dataset(stored["images"].astype(float), stored["labels"].astype(np.int64))

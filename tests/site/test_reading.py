@@ -20,7 +20,7 @@ QUERIES = {
     "xavier vs he": ("06_glorot", "07_he"),
     "sigmoid glorot": ("06_glorot",),
     "pytorch default init": ("06_glorot",),
-    "truncated normal": ("glossary", "06_glorot"),
+    "truncated normal": ("glossary", "fast_draws", "06_glorot"),
     "LeCun": ("glossary",),
     "fan_in": ("glossary", "07_he"),
     "why zeros": ("02_symmetry",),
