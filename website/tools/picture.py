@@ -71,7 +71,8 @@ def draw_growth() -> Figure:
         ax.set(xlabel=curve["of"], ylabel=curve["unit"], title=curve["name"])
         if timed:
             ax.set(xscale="log", yscale="log")
-            ax.set_xticks(curve["at"], [f"{at:,}" if at < 1000 else "" for at in curve["at"]])
+            if max(curve["at"]) < 1000:
+                ax.set_xticks(curve["at"], curve["at"])
             ax.tick_params(axis="x", which="minor", labelbottom=False)
             ax.legend()
         else:
