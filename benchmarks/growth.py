@@ -19,7 +19,7 @@ from pathlib import Path
 import peers
 
 ROOT = Path(__file__).resolve().parents[1]
-peers.WHOLE_ROW = 3  # seconds for a point
+POINT = 3.0  # seconds
 Series = Iterator[tuple[float, dict[str, float]]]
 
 
@@ -29,14 +29,14 @@ def draws() -> Series:
         shape = (2 ** (power // 2),) * 2
         named = dict(peers.truncated("HeNormal", "he_normal", 2 / shape[0], shape))
         named.pop(peers.BITS)
-        found = peers.measure(named)
+        found = peers.measure(named, POINT)
         yield math.prod(shape), {name: 1e3 * taken for name, taken in found.items()}
 
 
 def steps(sizes: list[tuple[int, tuple[int, ...], int | None]]) -> Series:
     """Yield a size, and the milliseconds of one step of SGD of a net that has it."""
     for size, widths, replicas in sizes:
-        found = peers.measure(dict(peers.steps(widths, replicas)))
+        found = peers.measure(dict(peers.steps(widths, replicas)), POINT)
         yield size, {name: 1e3 * taken for name, taken in found.items()}
 
 

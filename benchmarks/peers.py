@@ -372,12 +372,12 @@ def seconds(work: Callable[[], Any], calls: int = 1) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def measure(peers: dict[str, Callable]) -> dict[str, float]:
-    """Return the median seconds of each peer; they take turns."""
+def measure(peers: dict[str, Callable], whole: float = WHOLE_ROW) -> dict[str, float]:
+    """Return the median seconds of each peer; they take turns, for some `whole` seconds in all."""
     warm = {name: min(seconds(work) for _ in range(WARM_UP)) for name, work in peers.items()}
     calls = {name: math.ceil(SHORTEST / once) for name, once in warm.items()}
     one_round = sum(once * calls[name] for name, once in warm.items())
-    rounds = min(MOST, max(FEWEST, round(WHOLE_ROW / one_round)))
+    rounds = min(MOST, max(FEWEST, round(whole / one_round)))
     times: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(rounds):
         for name, work in peers.items():
