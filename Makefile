@@ -22,8 +22,9 @@ MUTANTS := $(INSTALLED)/tests/requirements-mutants.txt
 
 # A worker has one core: threads of the matrix library would only get into each other's way.
 # loadfile: a notebook's cells share a kernel and must not be dealt out to several workers.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
-	-n $(WORKERS) --dist loadfile --cov --cov-report term
+PARALLEL := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
+	-n $(WORKERS) --dist loadfile
+PYTEST := $(PARALLEL) --cov --cov-report term
 
 # A chapter in the browser's kernel takes a minute or two: whoever is done takes work from the others.
 SITE_PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
@@ -81,6 +82,12 @@ bench-growth: $(TESTS) book ## measure how the costs grow: draws, steps, the cha
 mutants: $(TESTS) $(MUTANTS) ## break the package in thousands of ways: which do the tests see (hours; ARGS="--sample 300")
 	@$(BIN)/python tests/mutants.py unit $(ARGS); status=$$?; \
 		$(BIN)/python tests/mutants.py notebooks $(ARGS) && exit $$status
+
+RUNS ?= 30
+shuffled: $(TESTS) ## run the tests of the package RUNS=30 times, in random order, with a random hash seed (hours)
+	@failed=0; for run in $$(seq $(RUNS)); do echo "Run $$run"; PYTHONHASHSEED=$$run $(PARALLEL) -q \
+		--no-loadscope-reorder --shuffle $$run tests initcore $(ARGS) || failed=$$((failed + 1)); done; \
+		echo "$$failed of $(RUNS) runs failed"; test $$failed = 0
 
 fuzz: $(TESTS) ## call all public functions with what is right, nearly right or absurd (ARGS="600 theory")
 	@PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/fuzz.py $(ARGS)

@@ -1,5 +1,9 @@
 """What all tests share: reproducible property tests, and figures that open no window."""
 
+import itertools
+import random
+from collections import defaultdict
+
 import matplotlib
 from hypothesis import settings
 
@@ -17,3 +21,23 @@ def pytest_collection(session):
     is measured is slow to start. pytest-cov itself has read the option by now.
     """
     session.config.option.cov_source = None
+
+
+def pytest_addoption(parser):
+    told = "run the files, and the tests in each, in another order; a notebook's cells keep theirs"
+    parser.addoption("--shuffle", type=int, metavar="SEED", help=told)
+
+
+def pytest_collection_modifyitems(config, items):
+    if (seed := config.getoption("--shuffle")) is None:
+        return
+    draw = random.Random(seed)
+    files = defaultdict(list)
+    for item in items:
+        files[item.path].append(item)
+    for path, inside in files.items():
+        if path.suffix != ".ipynb":
+            draw.shuffle(inside)
+    order = list(files.values())
+    draw.shuffle(order)
+    items[:] = itertools.chain.from_iterable(order)

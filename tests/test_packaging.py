@@ -62,7 +62,7 @@ sys.path.insert(0, {str(wheel)!r})
 import initcore.datasets
 print(initcore.__file__, initcore.datasets.load_digits().x.shape)
 """
-    printed = subprocess.check_output([sys.executable, "-I", "-c", code], cwd=wheel, text=True)
+    printed = subprocess.check_output([sys.executable, "-IB", "-c", code], cwd=wheel, text=True)
     assert printed.startswith(str(wheel)) and "(1797, 64)" in printed
 
 
