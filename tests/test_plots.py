@@ -104,6 +104,9 @@ def test_layer_histograms_pool_everything_and_mark_the_ends():
         np.testing.assert_allclose(edges, ends[:-1])
     assert [ax.get_ylabel() for ax in fig.axes] == ["one", "", "twice", ""]
     assert fig.get_suptitle() == "Shrinking" and fig.get_supxlabel() == "activation"
+    assert fig._suptitle.get_fontsize() == plots.STYLE["axes.titlesize"]
+    alone = plots.layer_histograms({"one": layers}, title="Shrinking")
+    assert 1 < fig.get_figheight() - alone.get_figheight() < 1.5  # inches for a row
     narrow = plots.layer_histograms(rows, title="Shrinking", limit=0.5, bins=2)
     assert [bar.get_x() for bar in narrow.axes[0].patches] == [-0.5, 0]
 

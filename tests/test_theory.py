@@ -118,6 +118,8 @@ def test_the_rule_never_returns_what_it_does_not_trust():
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match="must be finite"):
             theory.gaussian_mean(np.exp, 1e8)
+        with pytest.raises(ValueError, match="must be finite"):  # and a sum that is no number
+            theory.gaussian_mean(lambda u: np.where(u > 0, np.inf, -np.inf), 1.0, kinks=[0.0])
         with pytest.raises(ValueError, match="must be finite"):
             theory.second_moment("relu", 1e308)
 

@@ -70,6 +70,12 @@ def test_a_choice_of_objects_goes_by_their_labels():
     assert repr(panel).endswith("phi = ReLU")
 
 
+def test_numbers_are_one_value_if_they_are_equal():
+    panel = widgets.panel(lambda n=np.float64(5): f"{n:.1f}", n=[4, 5])
+    assert panel.values == {"n": 5}
+    assert panel.set(n=4.0) == "4.0"
+
+
 def test_each_move_calls_the_function_once():
     calls = []
     panel = widgets.panel(lambda n=1, m=1: calls.append((n, m)) or "", n=[1, 2], m=[1, 2])
@@ -147,7 +153,8 @@ def test_what_it_shows_is_text_and_no_markup():
     [
         (lambda: widgets.panel("x", n=[1]), TypeError, "`function` must be a function"),
         (lambda: widgets.panel(spread, sd=[]), ValueError, "`sd` must be at least one value"),
-        (lambda: widgets.panel(spread, sd=[3]), ValueError, "`sd` must be one of 3"),
+        (lambda: widgets.panel(spread), ValueError, r"at least one parameter.*Received.*\{\}"),
+        (lambda: widgets.panel(spread, sd=[3]), ValueError, "`sd` must be one of 3.*sd=0.1"),
         (lambda: widgets.panel(lambda n: n, n=[1]), TypeError, "`function` must be one that"),
         (lambda: widgets.panel(spread, sd=[0.1]).set(sd=5), ValueError, "`sd` must be one of 0.1"),
         (lambda: widgets.panel(spread, sd=[0.1]).set(sdd=1), ValueError, "Did you mean 'sd'"),
