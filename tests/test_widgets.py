@@ -71,7 +71,7 @@ def test_a_choice_of_objects_goes_by_their_labels():
 
 
 def test_numbers_are_one_value_if_they_are_equal():
-    panel = widgets.panel(lambda n=np.float64(5): f"{n:.1f}", n=[4, 5])
+    panel = widgets.panel(lambda n=5.0: f"{n:.1f}", n=[4, 5])
     assert panel.values == {"n": 5}
     assert panel.set(n=4.0) == "4.0"
 
