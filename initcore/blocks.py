@@ -16,6 +16,8 @@ import numpy as np
 from initcore import _checks, activations
 from initcore.network import MLP, SCALES, Gradients, Trace, product, replica_generators
 
+MOMENTUM = 0.9  # share of the old in the moving averages
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BlockTrace(Trace):
@@ -35,13 +37,7 @@ class BlockTrace(Trace):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BlockGradients(Gradients):
-    """`Gradients` with those of the scales.
-
-    Attributes
-    ----------
-    scales : list of ndarray, shape ([replicas,] fan_out)
-        By γ, one a normalised layer.
-    """
+    """`Gradients` with those by the scales γ, ``([replicas,] fan_out)`` each, in `scales`."""
 
     scales: list[np.ndarray]
 
@@ -64,7 +60,6 @@ class _BlockMLP(MLP):
         normalised: Iterable[int],
         scales: Any = "ones",
         epsilon: float = 1e-5,
-        momentum: float = 0.9,
         seed: int | np.random.Generator | None = 0,
         **options: Any,
     ) -> None:
@@ -73,7 +68,6 @@ class _BlockMLP(MLP):
         self._slot = {layer: number for number, layer in enumerate(normalised)}
         super().__init__(widths, activation, seed=seed, **options)
         self.epsilon = _checks.number("epsilon", epsilon, at_least=0.0)
-        self.momentum = _checks.number("momentum", momentum, at_least=0.0, below=1.0)
         rngs = replica_generators(seed, self.replicas, SCALES)
         self.scales = self._draw("scales", scales, self._parameter_shapes()["scales"], rngs)
         self.averages: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(self.scales)
@@ -111,7 +105,7 @@ class _BlockMLP(MLP):
     def _move_averages(self, slot: int, mean: np.ndarray, variance: np.ndarray) -> None:
         """Move the averages towards a batch; what is not finite (a net that diverged) stays out."""
         old = self.averages[slot] or (mean, variance)
-        share = max(1.0 / self._batches, 1.0 - self.momentum)
+        share = max(1.0 / self._batches, 1.0 - MOMENTUM)
         good = np.isfinite(mean) & np.isfinite(variance)
         with np.errstate(all="ignore"):
             new = [(1.0 - share) * o + share * n for o, n in zip(old, (mean, variance))]
@@ -203,13 +197,9 @@ class BatchNormMLP(_BlockMLP):
         Initializers of the γ of the hidden layers, ``(fan_out,)`` each.
     epsilon : float
         ε, at least 0. With 0, a unit that is constant over the batch has û = 0.
-    momentum : float
-        Share of the old in the moving averages of mean and variance, in [0, 1).
 
     Attributes
     ----------
-    weights, biases : list of ndarray
-        As in an `MLP`.
     scales : list of ndarray, shape ([replicas,] fan_out)
         γ of each hidden layer; may be changed in place.
     averages : list of (mean, variance) or None
@@ -219,12 +209,7 @@ class BatchNormMLP(_BlockMLP):
     -----
     `forward` normalises by the batch, and `backward` differentiates that. `predict` normalises
     by the averages. A forward pass with `rng`, which is what `training.fit` does, moves them;
-    before the first one `predict` uses the batch it is given.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `MLP`, or `epsilon` or `momentum` out of range.
+    before the first one `predict` uses the batch it is given. Errors are those of `MLP`.
 
     Examples
     --------
@@ -236,12 +221,7 @@ class BatchNormMLP(_BlockMLP):
     5
     """
 
-    def __init__(
-        self,
-        widths: Sequence[int],
-        activation: Any = "tanh",
-        **options: Any,
-    ) -> None:
+    def __init__(self, widths: Sequence[int], activation: Any = "tanh", **options: Any) -> None:
         is_list = isinstance(widths, (Sequence, np.ndarray))  # if not, MLP says so
         hidden = range(len(widths) - 2 if is_list else 0)
         super().__init__(widths, activation, normalised=hidden, **options)
@@ -263,13 +243,11 @@ class ResidualMLP(_BlockMLP):
         φ within the branches; the stream itself is linear.
     blocks : int
         K, at least 1. There are 2 K + 2 layers.
-    branch_width : int, optional
-        Units between the two layers of a branch; the width of the stream by default.
     branch_scale : float
         α, a fixed number.
     normalise : bool
         Whether the last layer of each branch is batch-normalised.
-    scales, epsilon, momentum
+    scales, epsilon
         As for `BatchNormMLP`, of those layers.
     weights, biases, output_activation, replicas, seed, dtype
         As for `MLP`; a list names 2 K + 2 initializers: the first layer, two a block, the last.
@@ -300,7 +278,6 @@ class ResidualMLP(_BlockMLP):
         activation: Any = "relu",
         *,
         blocks: int,
-        branch_width: int | None = None,
         branch_scale: float = 1.0,
         normalise: bool = False,
         **options: Any,
@@ -309,12 +286,11 @@ class ResidualMLP(_BlockMLP):
             _checks.fail("widths", "three integers: inputs, stream, outputs", widths)
         inputs, width, outputs = widths
         blocks = _checks.integer("blocks", blocks, at_least=1)
-        inner = width if branch_width is None else branch_width
         self.ends = frozenset(range(2, 2 * blocks + 1, 2))
         self.branch_scale = _checks.number("branch_scale", branch_scale)
         normalise = _checks.flag("normalise", normalise)
         super().__init__(
-            (inputs, width, *(inner, width) * blocks, outputs),
+            (inputs, *[width] * (2 * blocks + 1), outputs),
             activation,
             normalised=sorted(self.ends) if normalise else (),
             **options,

@@ -1,8 +1,4 @@
-"""The aligned, rounded tables that notebooks print (level 0).
-
-A table is columns of equal length. What it prints is small and stable: four significant
-digits unless told otherwise, no ``-0``, no address, the same text under every NumPy.
-"""
+"""The aligned, rounded tables that notebooks print: the same text under every NumPy (level 0)."""
 
 from __future__ import annotations
 
@@ -19,14 +15,7 @@ Format = str | Callable[[Any], str]
 
 
 def fmt(value: Any, spec: str = ".4g") -> str:
-    """Return one value as text, rounded; never ``-0``.
-
-    Parameters
-    ----------
-    value : float, int, bool or str
-        Strings, bools and integers are shown as they are.
-    spec : str
-        A format specification for floats.
+    """Return one value as text: a float rounded by `spec`, never ``-0``; others as they are.
 
     Examples
     --------
@@ -56,28 +45,17 @@ def quantiles(values: Any) -> np.ndarray:
 def spread(values: Any, spec: str = ".3g") -> np.ndarray:
     """Return ``median [5%, 95%]`` over the last axis (the seeds) as an array of strings.
 
-    Parameters
-    ----------
-    values : array_like
-        Numbers.
-    spec : str
-        Format of each of the three numbers.
-
-    Returns
-    -------
-    ndarray of str
-        The shape of `values` without its last axis.
+    Its shape is that of `values` without this axis; `spec` is the format of the three numbers.
 
     Examples
     --------
     >>> print(spread([1.0, 2.0, 3.0, 4.0, 5.0]))
     3 [1.2, 4.8]
     """
-    low, middle, high = quantiles(values)
-    shape = np.shape(middle)
-    rows = zip(np.ravel(low), np.ravel(middle), np.ravel(high))
+    ends = quantiles(values)
+    rows = np.reshape(ends, (3, -1)).T
     texts = [f"{fmt(m, spec)} [{fmt(a, spec)}, {fmt(b, spec)}]" for a, m, b in rows]
-    return np.array(texts, dtype=object).reshape(shape)
+    return np.array(texts, dtype=object).reshape(ends.shape[1:])
 
 
 class Table:
@@ -127,8 +105,7 @@ class Table:
             _checks.fail("columns", "a mapping with at least one column", columns)
         arrays = {str(name): np.asarray(column) for name, column in columns.items()}
         lengths = {name: len(column) for name, column in arrays.items() if column.ndim}
-        if any(column.ndim > 2 for column in arrays.values()):
-            wrong = {name: column.shape for name, column in arrays.items() if column.ndim > 2}
+        if wrong := {name: column.shape for name, column in arrays.items() if column.ndim > 2}:
             _checks.fail("columns", "columns of shape (rows,) or (rows, replicas)", wrong)
         if len(set(lengths.values())) > 1:
             _checks.fail("columns", "columns of one length", lengths)
@@ -190,9 +167,6 @@ class Table:
 
 def decide(claim: str, verdict: str, statement: str, checks: Mapping[str, Any]) -> None:
     """Print a claim as people tell it, the verdict, and the checks that the verdict rests on.
-
-    The cell that calls this is the *deciding cell* of the claim: a test holds that every claim
-    of ``claims.yml`` has one, with the same statement and verdict, and the website links to it.
 
     Parameters
     ----------
