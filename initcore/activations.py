@@ -1,9 +1,8 @@
 """The activations: each a function, its derivative, and what the theory must know (level 1).
 
-An `Activation` is a value, not a layer: it holds no parameters and keeps no state. Every built-in
-function and derivative is written so that no finite input overflows (large arguments only ever
-meet ``exp(-|z|)``) and keeps its relative accuracy in the tails, where ``1 - tanh(z)**2`` and its
-like would cancel to 0.
+Every built-in function and derivative is written so that no finite input overflows (large arguments
+only ever meet ``exp(-|z|)``) and keeps its relative accuracy in the tails, where
+``1 - tanh(z)**2`` and its like would cancel to 0.
 """
 
 from __future__ import annotations
@@ -182,7 +181,7 @@ SELU_SCALE, SELU_ALPHA = _selu_constants()
 
 
 def make_leaky_relu(slope: float = 0.01) -> Activation:
-    """Return ``max(z, 0) + slope · min(z, 0)``.
+    """Return ``max(z, 0) + slope · min(z, 0)``: He et al. (2015), eq. 1.
 
     Parameters
     ----------
@@ -194,10 +193,6 @@ def make_leaky_relu(slope: float = 0.01) -> Activation:
     ------
     ValueError, TypeError
         `slope` is not a number from -1 to 1.
-
-    Notes
-    -----
-    Source: He et al. (2015), Delving deep into rectifiers, eq. 1.
 
     Examples
     --------
@@ -316,9 +311,9 @@ def from_callable(
     >>> cube.derivative([1.0, 2.0]).round(6)
     array([ 3., 12.])
     """
-    given = {"function": function} | ({} if derivative is None else {"derivative": derivative})
-    for argument, value in given.items():
-        _check_elementwise(argument, value)
+    _check_elementwise("function", function)
+    if derivative is not None:
+        _check_elementwise("derivative", derivative)
     points = tuple(sorted(_checks.number("kinks", kink) for kink in kinks))
     return Activation(
         name or getattr(function, "__name__", type(function).__name__),

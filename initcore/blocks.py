@@ -2,7 +2,6 @@
 
 Both are an `MLP` to whoever trains or probes them: same passes, same traces, same replicas. What
 is new are the scales γ of the normalised layers, which are trained with the weights and biases.
-The module computes and returns; it measures nothing and never trains by itself.
 """
 
 from __future__ import annotations
@@ -131,7 +130,7 @@ class _BlockMLP(MLP):
         return x
 
     def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> BlockTrace:
-        trace, stream = BlockTrace([], [], [], [], [], []), x
+        layers, stream = [], x
         if rngs is not None:
             self._batches += 1
         for layer in range(self.n_layers):
@@ -144,14 +143,9 @@ class _BlockMLP(MLP):
                     self._move_averages(slot, *moments)
             z += self.biases[layer][..., None, :]
             a, stream = self._onto_stream(layer, self._phi(layer)(z), stream)
-            trace.inputs.append(x)
-            trace.pre_activations.append(z)
-            trace.activations.append(a)
-            trace.masks.append(None)
-            trace.normalised.append(normal)
-            trace.deviations.append(deviation)
+            layers.append((x, z, a, None, normal, deviation))  # in the order of the trace's fields
             x = a
-        return trace
+        return BlockTrace(*map(list, zip(*layers)))
 
     def _backward(
         self, trace: BlockTrace, output_gradient: np.ndarray, by_inputs: bool = True
@@ -233,7 +227,8 @@ class ResidualMLP(_BlockMLP):
     ``h_0 = x W + b``; ``h_k = h_{k-1} + α B_k(h_{k-1})`` for the blocks k = 1 … K, with the
     branch ``B(h) = φ(h W + b) W' + b'``; and a last layer on ``h_K``: the residual nets of He et
     al. (2016), eq. 1, with dense layers and nothing after the addition. With ``normalise=True``
-    the last layer of each branch is batch-normalised: ``B(h) = γ û + b'``.
+    the last layer of each branch is batch-normalised: ``B(h) = γ û + b'``. Errors are those of
+    `MLP`.
 
     Parameters
     ----------
@@ -257,11 +252,6 @@ class ResidualMLP(_BlockMLP):
     ends : frozenset of int
         Indices of the layers that end a branch. There, ``trace.activations`` is the stream after
         the block and ``trace.pre_activations`` the output of the branch.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `MLP`, other than three widths, or fewer than one block.
 
     Examples
     --------

@@ -87,13 +87,12 @@ def split(
     data : Dataset
         Or any pair of inputs ``(batch, features)`` and labels ``(batch,)``.
     test_fraction : float
-        Share of the examples that goes to the test part, rounded to whole examples.
+        Share of the examples that goes to the test part.
     seed : int, numpy.random.Generator or None
         Source of the shuffle.
     standardize : bool
         Whether to shift and scale each feature of both parts by the training part's mean and
-        standard deviation. A feature that is constant there is shifted only, so that E[x²] over
-        all features stays below 1.
+        standard deviation. A feature that is constant there is shifted only.
 
     Raises
     ------

@@ -1,8 +1,7 @@
 """What the cell of an exercise says to an answer (level 0).
 
 `check` compares the answer with what is right, `check_with` tries it in an experiment. The last
-line that they print is ``right``, or ``not yet:`` and the reason: the type, the sign, too small,
-too large. No answer raises an error, whatever its type.
+line that they print is ``right``, or ``not yet:`` and the reason. No answer raises an error.
 """
 
 from __future__ import annotations

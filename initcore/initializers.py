@@ -539,12 +539,8 @@ _CLASSES = (
 )  # fmt: skip
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
 # Keras' other spelling of every class: he_normal is HeNormal.
-_SNAKE_CASE = {_snake(cls.__name__): cls for cls in _CLASSES}
+_SNAKE_CASE = {re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower(): cls for cls in _CLASSES}
 _ALIASES = {
     "normal": RandomNormal,
     "one": Ones,

@@ -2,10 +2,8 @@
 
 Measured values are markers (the median over seeds) with a band (5–95%); theory is a line. A
 series has a colour of the Okabe–Ito palette and a marker and dash of its own, so that no figure
-depends on colour alone. Figures are opaque and legible on a light and on a dark page. Nothing
-here measures or predicts: the numbers come in as arguments.
-
-Figures are made without pyplot, so there is no global state and nothing is shown twice.
+depends on colour alone. Figures are opaque and legible on a light and on a dark page. They are made
+without pyplot, so there is no global state and nothing is shown twice.
 """
 
 from __future__ import annotations
@@ -433,7 +431,7 @@ def show(fig: Figure, alt: str) -> None:
     Raises
     ------
     ValueError, TypeError
-        `fig` is not a Figure; `alt` is not a text of 40 characters or more.
+        `fig` or `alt` is something else.
     """
     if not isinstance(fig, Figure):
         _checks.fail("fig", "a Matplotlib Figure", fig, TypeError)

@@ -3,10 +3,11 @@
 Throughout, `q` is the mean square of a pre-activation, weights are independent with mean 0 and
 variance ``sigma_w2 / fan_in``, biases with variance ``sigma_b2``, and a hidden layer is wide
 enough for its pre-activations to be normal. What holds at any width stands at the end: the exact
-bands of linear and ReLU networks. Nothing here draws a number or looks at a network.
+bands of linear and ReLU networks.
 
-Arguments of one name are the same everywhere, and so are the errors that they raise:
-`variance_map` and `correlation_map` describe those that a function does not.
+Arguments of one name are the same everywhere: `variance_map` and `correlation_map` describe those
+that a function does not. A number out of its range, or an unknown name, is a ``ValueError``, an
+object of another kind a ``TypeError``; a function names the errors that it raises besides.
 """
 
 from __future__ import annotations
@@ -102,6 +103,9 @@ def variance_map(
 ) -> Numbers:
     """Return the next layer's mean square, ``σ_w² E[φ(√q z)²] + σ_b²``.
 
+    Source: Poole et al. (2016), Exponential expressivity in deep neural networks through transient
+    chaos.
+
     Parameters
     ----------
     activation : str, Activation or callable
@@ -115,16 +119,6 @@ def variance_map(
     -------
     float or ndarray
         The shape of `q`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A negative or non-finite number, an unknown activation.
-
-    Notes
-    -----
-    Source: Poole et al. (2016), Exponential expressivity in deep neural networks through
-    transient chaos.
 
     Examples
     --------
@@ -225,8 +219,6 @@ def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) 
     It is 0 where the signal dies out, infinity where it grows without bound (beyond 1e12), and 1
     where the map leaves it as it is (ReLU at ``σ_w² = 2``).
 
-    Notes
-    -----
     It is the next fixed point in the direction of the first step, which is where the layers go
     if the map increases, as it does for every built-in activation. Its slope is never below -½
     (a mean over a widening bell curve falls no faster than ``1/√q``): layers do not alternate.
@@ -251,18 +243,14 @@ def chi(
     """Return ``χ = σ_w² E[φ′(√q z)²]``, what a layer does to a small difference, and a gradient.
 
     Below 1 nearby inputs become alike and gradients vanish (order), above 1 they part and
-    gradients explode (chaos).
+    gradients explode (chaos). Source: Poole et al. (2016); for gradients Schoenholz et al. (2017),
+    Deep information propagation.
 
     Parameters
     ----------
     q : float, optional
         Mean square of the pre-activations; by default `fixed_point`, or the limit where that is 0
         or infinite.
-
-    Notes
-    -----
-    Source: Poole et al. (2016); for gradients Schoenholz et al. (2017), Deep information
-    propagation.
 
     Examples
     --------
@@ -280,7 +268,7 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
     """Return the ``σ_w²`` at which ``χ = 1``, the border of order and chaos.
 
     On the border ``σ_w² = 1 / E[φ′²]`` and so ``σ_b² = q - E[φ²] / E[φ′²]``: a single equation
-    for the fixed point `q`, of which the smallest solution is taken.
+    for the fixed point `q`, of which the smallest solution is taken. Source: as for `chi`.
 
     Returns
     -------
@@ -292,10 +280,6 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
     ------
     ValueError
         No fixed point up to 1e12 has ``χ = 1`` (softplus).
-
-    Notes
-    -----
-    Source: Poole et al. (2016); Schoenholz et al. (2017).
 
     Examples
     --------
@@ -342,6 +326,8 @@ def correlation_map(
     Here `u` and `v` are normal with variance `q` and correlation `c`, the pre-activations of one
     unit for two inputs, and ``q′`` is `variance_map` of `q`. It is computed as
     ``1 - σ_w² E[(φ(u) - φ(v))²] / 2q′``, which is the same and keeps its accuracy at `c` near 1.
+    Source: Poole et al. (2016). For ReLU without biases it is
+    ``(√(1 - c²) + c (π - arccos c)) / π``: Cho and Saul (2009), Kernel methods for deep learning.
 
     Parameters
     ----------
@@ -357,13 +343,8 @@ def correlation_map(
 
     Raises
     ------
-    ValueError, TypeError
-        A number out of its range, or a next layer without variance.
-
-    Notes
-    -----
-    Source: Poole et al. (2016). For ReLU without biases it is
-    ``(√(1 - c²) + c (π - arccos c)) / π``: Cho and Saul (2009), Kernel methods for deep learning.
+    ValueError
+        A next layer without variance.
 
     Examples
     --------
@@ -448,6 +429,7 @@ def correlation_fixed_point(
 
     It is 1 where the map's slope at 1 (`chi` at the fixed point of `q`) is at most 1, else the
     one root below 1: on 0 to 1 the map is convex, so Newton's method from 0 cannot overshoot.
+    Source: Poole et al. (2016).
 
     Parameters
     ----------
@@ -458,10 +440,6 @@ def correlation_fixed_point(
     ------
     ValueError
         A fixed point of 0 or infinity, so that `q` has to be given.
-
-    Notes
-    -----
-    Source: Poole et al. (2016).
 
     Examples
     --------
@@ -488,16 +466,12 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
     """Return over how many layers `q` and `c` approach their fixed points by the factor e.
 
     ``ξ_q = -1 / ln |dq′/dq|`` and ``ξ_c = -1 / ln |dc′/dc|``, at the fixed points; infinite where
-    the slope is 1 (on the critical line, for ``ξ_c``).
+    the slope is 1 (on the critical line, for ``ξ_c``). Source: Schoenholz et al. (2017).
 
     Raises
     ------
     ValueError
         A fixed point of 0 or infinity.
-
-    Notes
-    -----
-    Source: Schoenholz et al. (2017), Deep information propagation.
 
     Examples
     --------
@@ -521,6 +495,9 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
 def forward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     """Return ``√(q / E[φ(√q z)²])``: with this ``σ_w`` the next layer has mean square `q` again.
 
+    For ReLU it is √2 at any `q`: He et al. (2015), Delving deep into rectifiers, eq. 10. For
+    tanh it depends on `q`: 1 near 0 and 1.5925 at 1, which the customary 5/3 comes near.
+
     Parameters
     ----------
     q : float or array_like
@@ -528,13 +505,8 @@ def forward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 
     Raises
     ------
-    ValueError, TypeError
-        `q` is not above 0; an activation that is 0 everywhere.
-
-    Notes
-    -----
-    For ReLU it is √2 at any `q`: He et al. (2015), Delving deep into rectifiers, eq. 10. For
-    tanh it depends on `q`: 1 near 0 and 1.5925 at 1, which the customary 5/3 comes near.
+    ValueError
+        An activation that is 0 everywhere.
 
     Examples
     --------
@@ -577,11 +549,6 @@ def linear_log_q(units: int, depth: int) -> LogMoments:
     depth : int
         Number of layers ``L``.
 
-    Raises
-    ------
-    ValueError, TypeError
-        `units` or `depth` is not an integer of at least 1.
-
     Examples
     --------
     >>> mean, variance = linear_log_q(units=50, depth=10)
@@ -611,11 +578,6 @@ def linear_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
     -------
     ndarray, shape (depth, 2)
         Lower and upper end, within 1e-4 of their values (2e-4 for a `probability` above 0.999).
-
-    Raises
-    ------
-    ValueError, TypeError
-        `units` or `depth` is not an integer of at least 1, `probability` is out of its range.
 
     Examples
     --------

@@ -63,7 +63,7 @@ def panel(function: Callable, **controls: Any) -> Panel:
 
 
 class Panel(ipywidgets.VBox):
-    """What `panel` returns; `values` is what it called the function with last, `text` the answer."""
+    """What `panel` returns: `values` are the last arguments of the function, `text` its answer."""
 
     def __init__(self, function: Callable, controls: Mapping[str, Any]) -> None:
         if not callable(function):
