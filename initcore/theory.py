@@ -220,7 +220,7 @@ def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) 
     where the map leaves it as it is (ReLU at ``σ_w² = 2``).
 
     It is the next fixed point in the direction of the first step, which is where the layers go
-    if the map increases, as it does for every built-in activation. Its slope is never below -½
+    if the map increases, as for every built-in activation. The map's slope is never below -½
     (a mean over a widening bell curve falls no faster than ``1/√q``): layers do not alternate.
 
     Examples
