@@ -1,10 +1,7 @@
 """Initialization, by experiment: the package that the course's notebooks import.
 
-The levels, bottom up; a module imports only from those before it:
-``_checks, tables, exercises`` → ``activations, initializers, datasets`` → ``theory, network,
-blocks`` → ``probes`` → ``training`` → ``pretraining`` → ``experiments`` → ``plots`` →
-``explorers``. Only the last two need more than NumPy: Matplotlib, and anywidget. The modules are
-imported when they are first used, so ``import initcore`` costs next to nothing.
+Only `plots`, `widgets` and `explorers` need more than NumPy. The modules are imported when they are
+first used, so ``import initcore`` costs next to nothing.
 
 Examples
 --------

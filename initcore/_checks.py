@@ -5,8 +5,8 @@ the argument, what is allowed and the value received::
 
     Argument `scale` must be positive float. Received: scale=-1.0
 
-The beginning of the sentence is the one Keras uses, so that code which matches on it keeps
-working. A wrong *kind* of value is a ``TypeError``; a right kind out of range a ``ValueError``.
+The sentence begins as in Keras. A wrong *kind* of value is a ``TypeError``; a right kind out of
+range a ``ValueError``.
 """
 
 from __future__ import annotations
@@ -59,13 +59,9 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     )
 
 
-def _within(kind: str, bounds: Mapping[str, float | None]) -> str:
+def _within(kind: str, bounds: Mapping[str, float]) -> str:
     """Return what is allowed, such as "a finite number above 0 and at most 1"."""
-    words = [
-        f"{word} {bound:.12g}"
-        for word, bound in bounds.items()
-        if bound is not None and math.isfinite(bound)
-    ]
+    words = [f"{word} {end:.12g}" for word, end in bounds.items() if math.isfinite(end)]
     return f"{kind} {' and '.join(words)}" if words else kind
 
 
@@ -80,33 +76,28 @@ def number(
     allowed: str | None = None,
 ) -> float:
     """Return `value` as a finite float within the bounds; a bool is not a number."""
-    if allowed is None:
-        bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
-        allowed = _within("a finite number", bounds)
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (numbers.Real, np.ndarray)):
-        fail(name, allowed, value, TypeError)
-    if isinstance(value, np.ndarray) and (value.ndim or value.dtype.kind not in "iuf"):
-        fail(name, allowed, value, TypeError)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    if isinstance(value, np.ndarray):
+        is_number = not value.ndim and value.dtype.kind in "iuf"
     try:
-        result = float(value)
+        result = float(value) if is_number else math.nan
     except OverflowError:  # an int beyond the range of a float
-        fail(name, allowed, value)
-    inside = above < result < below and at_least <= result <= at_most
-    if not (math.isfinite(result) and inside):
-        fail(name, allowed, value)
-    return result
+        result = math.inf
+    if math.isfinite(result) and above < result < below and at_least <= result <= at_most:
+        return result
+    bounds = {"above": above, "at least": at_least, "below": below, "at most": at_most}
+    allowed = allowed or _within("a finite number", bounds)
+    fail(name, allowed, value, ValueError if is_number else TypeError)
 
 
 def integer(
-    name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None
+    name: str, value: Any, *, at_least: float = -math.inf, at_most: float = math.inf
 ) -> int:
     """Return `value` as an int within the bounds; a bool or a float is not an integer."""
     is_integer = type(value) is int or (
         isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
     )
-    low = -math.inf if at_least is None else at_least
-    high = math.inf if at_most is None else at_most
-    if is_integer and low <= value <= high:
+    if is_integer and at_least <= value <= at_most:
         return int(value)
     allowed = _within("an integer", {"at least": at_least, "at most": at_most})
     fail(name, allowed, value, ValueError if is_integer else TypeError)
@@ -180,11 +171,10 @@ def array(
     if dtype is not None:
         with np.errstate(over="ignore"):  # what overflows is found next
             result = result.astype(dtype, copy=False)
-    if finite and result.dtype.kind == "f" and not np.isfinite(result).all():
-        bad = int(np.size(result) - np.isfinite(result).sum())
+    if finite and result.dtype.kind == "f" and not (good := np.isfinite(result)).all():
         raise ValueError(
             f"Argument `{name}` must be finite. Received: {name}={show(result)}, "
-            f"in which {bad} of {result.size} values are NaN or infinite"
+            f"in which {(~good).sum()} of {result.size} values are NaN or infinite"
         )
     return result
 

@@ -7,25 +7,16 @@ The logarithms add, so their densities are convolved: on one grid, by FFT.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 
 class Mixture(NamedTuple):
-    """The law of ``scale · χ²_K`` for a random number of degrees of freedom.
+    """The law of ``scale · χ²_K`` for a random number of degrees of freedom."""
 
-    Attributes
-    ----------
-    freedom, chances : ndarray, shape (components,)
-        The values of ``K``, and how likely each is. What they leave to 1 is the chance of 0.
-    scale : float
-        The factor.
-    """
-
-    freedom: np.ndarray
-    chances: np.ndarray
+    freedom: np.ndarray  # the values of K
+    chances: np.ndarray  # how likely each is; what they leave to 1 is the chance of 0
     scale: float
 
     def log_moments(self) -> tuple[float, float]:
@@ -50,22 +41,11 @@ class Mixture(NamedTuple):
 
 
 def product_quantiles(last: Mixture, factor: Mixture, count: int, ends: np.ndarray) -> np.ndarray:
-    """Return quantiles of ``last · factor₁ ⋯ factorₖ`` for k = 0 to `count` - 1.
+    """Return quantiles of ``last · factor₁ ⋯ factorₖ``, all independent, for k = 0 to `count` - 1.
 
-    Parameters
-    ----------
-    last, factor : Mixture
-        The laws of the independent factors.
-    count : int
-        Number of products, at least 1.
-    ends : ndarray, shape (ends,)
-        The probabilities, from 5e-7 to 1 - 5e-7.
-
-    Returns
-    -------
-    ndarray, shape (count, ends)
-        Within 1e-4 of their values (2e-4 in the last 5e-4 of either tail); 0 up to the chance
-        that a factor is 0.
+    The `ends` are probabilities from 5e-7 to 1 - 5e-7. The result, of shape ``(count, ends)``, is
+    within 1e-4 of its values (2e-4 in the last 5e-4 of either tail), and 0 up to the chance that a
+    factor is 0.
 
     Examples
     --------
@@ -103,43 +83,29 @@ def _logit(p: np.ndarray) -> np.ndarray:
     return np.log(p / (1.0 - p))
 
 
+# Abramowitz and Stegun, 6.3.18 and 6.4.12: the asymptotic series, with the Bernoulli numbers
+# B₂ … B₁₂; from x = 12 on, the next term is below 1e-16. So the series is taken at x + 12.
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730)
+_DOWN = range(11, -1, -1)
+
+
 def digamma(x: np.ndarray) -> np.ndarray:
     """Return ``ψ(x) = d ln Γ(x) / dx`` for positive `x`, to about 1e-15.
 
-    Examples
-    --------
     >>> round(float(digamma(1.0)), 12)  # minus Euler's constant
     -0.577215664902
     """
-    return _asymptotic(x, lambda x: -1.0 / x, _digamma_series)
+    y = np.asarray(x, dtype=np.float64) + 12.0
+    terms = sum(b / (2 * k * y ** (2 * k)) for k, b in enumerate(_BERNOULLI, 1))
+    return np.log(y) - 0.5 / y - terms + sum(-1.0 / (x + k) for k in _DOWN)
 
 
 def trigamma(x: np.ndarray) -> np.ndarray:
     """Return ``ψ′(x)`` for positive `x`, to about 1e-15 of its value.
 
-    Examples
-    --------
     >>> round(float(trigamma(1.0)), 12) == round(math.pi**2 / 6, 12)
     True
     """
-    return _asymptotic(x, lambda x: 1.0 / x**2, _trigamma_series)
-
-
-# Abramowitz and Stegun, 6.3.18 and 6.4.12: the asymptotic series, with the Bernoulli numbers
-# B₂ … B₁₂; from x = 12 on, the next term is below 1e-16.
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730)
-
-
-def _digamma_series(x: np.ndarray) -> np.ndarray:
-    terms = sum(b / (2 * k * x ** (2 * k)) for k, b in enumerate(_BERNOULLI, 1))
-    return np.log(x) - 0.5 / x - terms
-
-
-def _trigamma_series(x: np.ndarray) -> np.ndarray:
-    return 1.0 / x + 0.5 / x**2 + sum(b / x ** (2 * k + 1) for k, b in enumerate(_BERNOULLI, 1))
-
-
-def _asymptotic(x: np.ndarray, step: Callable, series: Callable) -> np.ndarray:
-    """Return the series at x + 12, carried down to `x` by f(x) = f(x + 1) + step(x)."""
-    x = np.asarray(x, dtype=np.float64)
-    return series(x + 12.0) + sum(step(x + k) for k in range(11, -1, -1))
+    y = np.asarray(x, dtype=np.float64) + 12.0
+    terms = sum(b / y ** (2 * k + 1) for k, b in enumerate(_BERNOULLI, 1))
+    return 1.0 / y + 0.5 / y**2 + terms + sum(1.0 / (x + k) ** 2 for k in _DOWN)

@@ -1,9 +1,8 @@
 """The activations: each a function, its derivative, and what the theory must know (level 1).
 
-An `Activation` is a value, not a layer: it holds no parameters and keeps no state. Every built-in
-function and derivative is written so that no finite input overflows (large arguments only ever
-meet ``exp(-|z|)``) and keeps its relative accuracy in the tails, where ``1 - tanh(z)**2`` and its
-like would cancel to 0.
+Every built-in function and derivative is written so that no finite input overflows (large arguments
+only ever meet ``exp(-|z|)``) and keeps its relative accuracy in the tails, where
+``1 - tanh(z)**2`` and its like would cancel to 0.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -35,15 +34,13 @@ class Activation:
     kinks : tuple of float
         Where ``φ`` or one of its derivatives jumps, in increasing order; the quadrature of
         `initcore.theory` splits its panels there.
-    parity : {"odd", "even", None}
-        Whether ``φ(-z)`` is ``-φ(z)``, ``φ(z)`` or neither.
     at_zero : float
         ``φ(0)``. Where it is 0, zero weights send zeros on.
 
     Examples
     --------
-    >>> tanh.parity, sigmoid.at_zero, relu.kinks
-    ('odd', 0.5, (0.0,))
+    >>> sigmoid.at_zero, relu.kinks
+    (0.5, (0.0,))
     >>> relu([-1, 0, 2])
     array([0., 0., 2.])
     """
@@ -52,7 +49,6 @@ class Activation:
     function: Function
     slope: Function
     kinks: tuple[float, ...] = ()
-    parity: Literal["odd", "even"] | None = None
     at_zero: float = 0.0
 
     def __call__(self, z: Any) -> np.ndarray:
@@ -66,15 +62,8 @@ class Activation:
         return _evaluate(self.function, z)
 
     def derivative(self, z: Any) -> np.ndarray:
-        """Return ``φ′(z)``: the shape and float dtype of `z`; at a jump, the value on its left.
+        """Return ``φ′(z)``, at a jump the value on its left; shape, dtype and errors as for ``φ``.
 
-        Raises
-        ------
-        TypeError, ValueError
-            `z` is not an array of real numbers, or is empty.
-
-        Examples
-        --------
         >>> relu.derivative([-1.0, 0.0, 2.0])
         array([0., 0., 1.])
         """
@@ -112,22 +101,21 @@ def _tanh_slope(z: np.ndarray) -> np.ndarray:
     return (2.0 * tail / (1.0 + tail * tail)) ** 2  # 1 / cosh², without 2|z|, which can overflow
 
 
-def _leaky(z: np.ndarray, slope: float) -> np.ndarray:
-    return np.where(z > 0, z, slope * z)
+def _elu(z: np.ndarray, alpha: float = 1.0) -> np.ndarray:
+    return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0)))
 
 
-def _leaky_slope(z: np.ndarray, slope: float) -> np.ndarray:
-    return np.where(z > 0, 1.0, slope)
+def _elu_slope(z: np.ndarray, alpha: float = 1.0) -> np.ndarray:
+    return np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0.0)))
 
 
-def _elu(z: np.ndarray, alpha: float, scale: float = 1.0) -> np.ndarray:
-    if scale > 1.0:  # SELU of the largest floats would be infinite: it stops just below that
-        z = np.minimum(z, 0.999 * float(np.finfo(z.dtype).max) / scale)
-    return np.where(z > 0, z, alpha * np.expm1(np.minimum(z, 0.0))) * scale
+def _selu(z: np.ndarray) -> np.ndarray:  # of the largest floats, it stops just below infinity
+    z = np.minimum(z, 0.999 * float(np.finfo(z.dtype).max) / SELU_SCALE)
+    return _elu(z, SELU_ALPHA) * SELU_SCALE
 
 
-def _elu_slope(z: np.ndarray, alpha: float, scale: float = 1.0) -> np.ndarray:
-    return np.where(z > 0, 1.0, alpha * np.exp(np.minimum(z, 0.0))) * scale
+def _selu_slope(z: np.ndarray) -> np.ndarray:
+    return _elu_slope(z, SELU_ALPHA) * SELU_SCALE
 
 
 def _silu_slope(z: np.ndarray) -> np.ndarray:
@@ -193,7 +181,7 @@ SELU_SCALE, SELU_ALPHA = _selu_constants()
 
 
 def make_leaky_relu(slope: float = 0.01) -> Activation:
-    """Return ``max(z, 0) + slope · min(z, 0)``.
+    """Return ``max(z, 0) + slope · min(z, 0)``: He et al. (2015), eq. 1.
 
     Parameters
     ----------
@@ -206,79 +194,35 @@ def make_leaky_relu(slope: float = 0.01) -> Activation:
     ValueError, TypeError
         `slope` is not a number from -1 to 1.
 
-    Notes
-    -----
-    Source: He et al. (2015), Delving deep into rectifiers, eq. 1.
-
     Examples
     --------
     >>> make_leaky_relu(0.2)([-10.0, 10.0])
     array([-2., 10.])
     """
     slope = _checks.number("slope", slope, at_least=-1.0, at_most=1.0)
-    parity = {1.0: "odd", -1.0: "even"}.get(slope)
     return Activation(
         "leaky_relu" if slope == 0.01 else f"leaky_relu({slope:g})",
-        functools.partial(_leaky, slope=slope),
-        functools.partial(_leaky_slope, slope=slope),
+        lambda z: np.where(z > 0, z, slope * z),
+        lambda z: np.where(z > 0, 1.0, slope),
         kinks=() if slope == 1.0 else (0.0,),
-        parity=parity,
     )
 
 
-def make_elu(alpha: float = 1.0) -> Activation:
-    """Return ``z`` for positive `z`, else ``alpha (exp(z) - 1)``.
-
-    Parameters
-    ----------
-    alpha : float
-        At least 0; the function tends to ``-alpha``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `alpha` is not a number of at least 0.
-
-    Notes
-    -----
-    Source: Clevert, Unterthiner and Hochreiter (2016).
-
-    Examples
-    --------
-    >>> make_elu(0.5)([-100.0, 2.0])
-    array([-0.5,  2. ])
-    """
-    alpha = _checks.number("alpha", alpha, at_least=0.0)
-    return Activation(
-        "elu" if alpha == 1.0 else f"elu({alpha:g})",
-        functools.partial(_elu, alpha=alpha),
-        functools.partial(_elu_slope, alpha=alpha),
-        kinks=(0.0,),
-    )
-
-
-linear = Activation("linear", np.array, np.ones_like, parity="odd")
-tanh = Activation("tanh", np.tanh, _tanh_slope, parity="odd")
+linear = Activation("linear", np.array, np.ones_like)
+tanh = Activation("tanh", np.tanh, _tanh_slope)
 sigmoid = Activation("sigmoid", _sigmoid, _sigmoid_slope, at_zero=0.5)
 centred_sigmoid = Activation(  # sigmoid(z) - ½, written so that nothing cancels near 0
-    "centred_sigmoid", lambda z: 0.5 * np.tanh(0.5 * z), _sigmoid_slope, parity="odd"
+    "centred_sigmoid", lambda z: 0.5 * np.tanh(0.5 * z), _sigmoid_slope
 )
 relu = Activation(
     "relu", lambda z: np.maximum(z, 0.0), lambda z: (z > 0).astype(z.dtype), kinks=(0.0,)
 )
 leaky_relu = make_leaky_relu()
-elu = make_elu()
-selu = Activation(
-    "selu",
-    functools.partial(_elu, alpha=SELU_ALPHA, scale=SELU_SCALE),
-    functools.partial(_elu_slope, alpha=SELU_ALPHA, scale=SELU_SCALE),
-    kinks=(0.0,),
-)
+elu = Activation("elu", _elu, _elu_slope, kinks=(0.0,))
+selu = Activation("selu", _selu, _selu_slope, kinks=(0.0,))
 gelu = Activation("gelu", lambda z: z * _normal_cdf(z), _gelu_slope)
 silu = Activation("silu", lambda z: z * _sigmoid(z), _silu_slope)
-softsign = Activation(
-    "softsign", lambda z: z / (1.0 + np.abs(z)), _softsign_slope, kinks=(0.0,), parity="odd"
-)
+softsign = Activation("softsign", lambda z: z / (1.0 + np.abs(z)), _softsign_slope, kinks=(0.0,))
 softplus = Activation("softplus", _softplus, _sigmoid, at_zero=math.log(2.0))
 
 _BUILT_IN = {
@@ -288,14 +232,12 @@ _BUILT_IN = {
         elu, selu, gelu, silu, softsign, softplus,
     )
 }  # fmt: skip
-_ALIASES = {"identity": "linear", "swish": "silu"}
+_KNOWN = _BUILT_IN | {"identity": linear, "swish": silu}
 
 
 def names() -> tuple[str, ...]:
     """Return the names that `get` knows, without aliases.
 
-    Examples
-    --------
     >>> names()[:5]
     ('linear', 'tanh', 'sigmoid', 'centred_sigmoid', 'relu')
     """
@@ -324,12 +266,11 @@ def get(identifier: str | Activation | Function) -> Activation:
     if isinstance(identifier, Activation):
         return identifier
     if isinstance(identifier, str):
-        known = {name.replace("_", ""): name for name in [*_BUILT_IN, *_ALIASES]}
-        name = known.get(identifier.lower().replace("_", ""), identifier)
-        name = _ALIASES.get(name, name)
-        if name not in _BUILT_IN:
-            _checks.choice("activation", identifier, [*_BUILT_IN, *_ALIASES])
-        return _BUILT_IN[name]
+        known = {name.replace("_", ""): act for name, act in _KNOWN.items()}
+        plain = identifier.lower().replace("_", "")
+        if plain not in known:
+            _checks.choice("activation", identifier, list(_KNOWN))
+        return known[plain]
     if callable(identifier) and not isinstance(identifier, type):
         return from_callable(identifier)
     _checks.fail(
@@ -343,7 +284,6 @@ def from_callable(
     kinks: Sequence[float] = (),
     *,
     name: str | None = None,
-    parity: Literal["odd", "even"] | None = None,
 ) -> Activation:
     """Return an activation made of a function.
 
@@ -358,8 +298,6 @@ def from_callable(
         Where the function or one of its derivatives jumps.
     name : str, optional
         The function's own name by default.
-    parity : {"odd", "even"}, optional
-        As the caller knows it; it is not checked.
 
     Raises
     ------
@@ -373,18 +311,15 @@ def from_callable(
     >>> cube.derivative([1.0, 2.0]).round(6)
     array([ 3., 12.])
     """
-    given = {"function": function} | ({} if derivative is None else {"derivative": derivative})
-    for argument, value in given.items():
-        _check_elementwise(argument, value)
+    _check_elementwise("function", function)
+    if derivative is not None:
+        _check_elementwise("derivative", derivative)
     points = tuple(sorted(_checks.number("kinks", kink) for kink in kinks))
-    if parity is not None:
-        _checks.choice("parity", parity, ("odd", "even"))
     return Activation(
         name or getattr(function, "__name__", type(function).__name__),
         function,
         derivative or functools.partial(_difference, function=function, kinks=points),
         kinks=points,
-        parity=parity,
         at_zero=float(np.asarray(function(np.zeros(1)))[0]),
     )
 

@@ -2,7 +2,6 @@
 
 Both are an `MLP` to whoever trains or probes them: same passes, same traces, same replicas. What
 is new are the scales γ of the normalised layers, which are trained with the weights and biases.
-The module computes and returns; it measures nothing and never trains by itself.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ import numpy as np
 
 from initcore import _checks, activations
 from initcore.network import MLP, SCALES, Gradients, Trace, product, replica_generators
+
+MOMENTUM = 0.9  # share of the old in the moving averages
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,13 +36,7 @@ class BlockTrace(Trace):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BlockGradients(Gradients):
-    """`Gradients` with those of the scales.
-
-    Attributes
-    ----------
-    scales : list of ndarray, shape ([replicas,] fan_out)
-        By γ, one a normalised layer.
-    """
+    """`Gradients` with those by the scales γ, ``([replicas,] fan_out)`` each, in `scales`."""
 
     scales: list[np.ndarray]
 
@@ -64,7 +59,6 @@ class _BlockMLP(MLP):
         normalised: Iterable[int],
         scales: Any = "ones",
         epsilon: float = 1e-5,
-        momentum: float = 0.9,
         seed: int | np.random.Generator | None = 0,
         **options: Any,
     ) -> None:
@@ -73,7 +67,6 @@ class _BlockMLP(MLP):
         self._slot = {layer: number for number, layer in enumerate(normalised)}
         super().__init__(widths, activation, seed=seed, **options)
         self.epsilon = _checks.number("epsilon", epsilon, at_least=0.0)
-        self.momentum = _checks.number("momentum", momentum, at_least=0.0, below=1.0)
         rngs = replica_generators(seed, self.replicas, SCALES)
         self.scales = self._draw("scales", scales, self._parameter_shapes()["scales"], rngs)
         self.averages: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(self.scales)
@@ -111,7 +104,7 @@ class _BlockMLP(MLP):
     def _move_averages(self, slot: int, mean: np.ndarray, variance: np.ndarray) -> None:
         """Move the averages towards a batch; what is not finite (a net that diverged) stays out."""
         old = self.averages[slot] or (mean, variance)
-        share = max(1.0 / self._batches, 1.0 - self.momentum)
+        share = max(1.0 / self._batches, 1.0 - MOMENTUM)
         good = np.isfinite(mean) & np.isfinite(variance)
         with np.errstate(all="ignore"):
             new = [(1.0 - share) * o + share * n for o, n in zip(old, (mean, variance))]
@@ -137,7 +130,7 @@ class _BlockMLP(MLP):
         return x
 
     def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> BlockTrace:
-        trace, stream = BlockTrace([], [], [], [], [], []), x
+        layers, stream = [], x
         if rngs is not None:
             self._batches += 1
         for layer in range(self.n_layers):
@@ -150,14 +143,9 @@ class _BlockMLP(MLP):
                     self._move_averages(slot, *moments)
             z += self.biases[layer][..., None, :]
             a, stream = self._onto_stream(layer, self._phi(layer)(z), stream)
-            trace.inputs.append(x)
-            trace.pre_activations.append(z)
-            trace.activations.append(a)
-            trace.masks.append(None)
-            trace.normalised.append(normal)
-            trace.deviations.append(deviation)
+            layers.append((x, z, a, None, normal, deviation))  # in the order of the trace's fields
             x = a
-        return trace
+        return BlockTrace(*map(list, zip(*layers)))
 
     def _backward(
         self, trace: BlockTrace, output_gradient: np.ndarray, by_inputs: bool = True
@@ -203,13 +191,9 @@ class BatchNormMLP(_BlockMLP):
         Initializers of the γ of the hidden layers, ``(fan_out,)`` each.
     epsilon : float
         ε, at least 0. With 0, a unit that is constant over the batch has û = 0.
-    momentum : float
-        Share of the old in the moving averages of mean and variance, in [0, 1).
 
     Attributes
     ----------
-    weights, biases : list of ndarray
-        As in an `MLP`.
     scales : list of ndarray, shape ([replicas,] fan_out)
         γ of each hidden layer; may be changed in place.
     averages : list of (mean, variance) or None
@@ -219,12 +203,7 @@ class BatchNormMLP(_BlockMLP):
     -----
     `forward` normalises by the batch, and `backward` differentiates that. `predict` normalises
     by the averages. A forward pass with `rng`, which is what `training.fit` does, moves them;
-    before the first one `predict` uses the batch it is given.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `MLP`, or `epsilon` or `momentum` out of range.
+    before the first one `predict` uses the batch it is given. Errors are those of `MLP`.
 
     Examples
     --------
@@ -236,12 +215,7 @@ class BatchNormMLP(_BlockMLP):
     5
     """
 
-    def __init__(
-        self,
-        widths: Sequence[int],
-        activation: Any = "tanh",
-        **options: Any,
-    ) -> None:
+    def __init__(self, widths: Sequence[int], activation: Any = "tanh", **options: Any) -> None:
         is_list = isinstance(widths, (Sequence, np.ndarray))  # if not, MLP says so
         hidden = range(len(widths) - 2 if is_list else 0)
         super().__init__(widths, activation, normalised=hidden, **options)
@@ -253,7 +227,8 @@ class ResidualMLP(_BlockMLP):
     ``h_0 = x W + b``; ``h_k = h_{k-1} + α B_k(h_{k-1})`` for the blocks k = 1 … K, with the
     branch ``B(h) = φ(h W + b) W' + b'``; and a last layer on ``h_K``: the residual nets of He et
     al. (2016), eq. 1, with dense layers and nothing after the addition. With ``normalise=True``
-    the last layer of each branch is batch-normalised: ``B(h) = γ û + b'``.
+    the last layer of each branch is batch-normalised: ``B(h) = γ û + b'``. Errors are those of
+    `MLP`.
 
     Parameters
     ----------
@@ -263,13 +238,11 @@ class ResidualMLP(_BlockMLP):
         φ within the branches; the stream itself is linear.
     blocks : int
         K, at least 1. There are 2 K + 2 layers.
-    branch_width : int, optional
-        Units between the two layers of a branch; the width of the stream by default.
     branch_scale : float
         α, a fixed number.
     normalise : bool
         Whether the last layer of each branch is batch-normalised.
-    scales, epsilon, momentum
+    scales, epsilon
         As for `BatchNormMLP`, of those layers.
     weights, biases, output_activation, replicas, seed, dtype
         As for `MLP`; a list names 2 K + 2 initializers: the first layer, two a block, the last.
@@ -279,11 +252,6 @@ class ResidualMLP(_BlockMLP):
     ends : frozenset of int
         Indices of the layers that end a branch. There, ``trace.activations`` is the stream after
         the block and ``trace.pre_activations`` the output of the branch.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `MLP`, other than three widths, or fewer than one block.
 
     Examples
     --------
@@ -300,7 +268,6 @@ class ResidualMLP(_BlockMLP):
         activation: Any = "relu",
         *,
         blocks: int,
-        branch_width: int | None = None,
         branch_scale: float = 1.0,
         normalise: bool = False,
         **options: Any,
@@ -309,12 +276,11 @@ class ResidualMLP(_BlockMLP):
             _checks.fail("widths", "three integers: inputs, stream, outputs", widths)
         inputs, width, outputs = widths
         blocks = _checks.integer("blocks", blocks, at_least=1)
-        inner = width if branch_width is None else branch_width
         self.ends = frozenset(range(2, 2 * blocks + 1, 2))
         self.branch_scale = _checks.number("branch_scale", branch_scale)
         normalise = _checks.flag("normalise", normalise)
         super().__init__(
-            (inputs, width, *(inner, width) * blocks, outputs),
+            (inputs, *[width] * (2 * blocks + 1), outputs),
             activation,
             normalised=sorted(self.ends) if normalise else (),
             **options,

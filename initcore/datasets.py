@@ -1,8 +1,7 @@
 """Real data inside the package, and exclusive or (level 1).
 
-Nothing downloads: the 1,797 handwritten digits are a 45 kB file beside this module
-(``data/README.md`` states source and licence). Standardisation is fitted on a training part and
-only applied to the others.
+Nothing downloads: the digits are a 45 kB file beside this module, with source and licence in
+``data/README.md``.
 """
 
 from __future__ import annotations
@@ -22,15 +21,7 @@ _DIGITS = "af104d81e7cd419be5f343d23c6ca2e4e4ff847b06636260802df8e903c6183f"
 
 
 class Dataset(NamedTuple):
-    """Inputs and labels that belong together.
-
-    Attributes
-    ----------
-    x : ndarray, shape (batch, features)
-        One example a row.
-    y : ndarray of int, shape (batch,)
-        Class labels from 0.
-    """
+    """Inputs `x`, ``(batch, features)``, an example a row, and class labels `y`, ``(batch,)``."""
 
     x: np.ndarray
     y: np.ndarray
@@ -51,11 +42,6 @@ def load_digits() -> Dataset:
     Dataset
         `x` is ``(1797, 64)``, float64, pixels from 0 (paper) to 16 (ink) row by row; `y` is
         ``(1797,)`` with the digits 0–9.
-
-    Raises
-    ------
-    ValueError
-        The file is damaged.
 
     Notes
     -----
@@ -101,13 +87,12 @@ def split(
     data : Dataset
         Or any pair of inputs ``(batch, features)`` and labels ``(batch,)``.
     test_fraction : float
-        Share of the examples that goes to the test part, rounded to whole examples.
+        Share of the examples that goes to the test part.
     seed : int, numpy.random.Generator or None
         Source of the shuffle.
     standardize : bool
         Whether to shift and scale each feature of both parts by the training part's mean and
-        standard deviation. A feature that is constant there is shifted only, so that E[x²] over
-        all features stays below 1.
+        standard deviation. A feature that is constant there is shifted only.
 
     Raises
     ------

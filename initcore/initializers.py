@@ -1,13 +1,9 @@
-r"""The initializers: what weights are before training (level 1).
+"""The initializers: what weights are before training (level 1).
 
 Names, arguments, defaults and the call protocol are those of Keras, and an instance may be
-handed to a Keras layer as it is. One `VarianceScaling` holds the rule
-
-.. math:: \operatorname{Var}(w) = \mathrm{scale} / n, \qquad n = \text{fan_in, fan_out or a mean},
-
-and Glorot, He and LeCun are settings of it. Weights have the shape ``(..., fan_in, fan_out)``.
-
-How a number is drawn, and rounded to the dtype asked for, stands in `initcore.sampling`.
+handed to a Keras layer as it is. Glorot, He and LeCun are settings of one `VarianceScaling`.
+Weights have the shape ``(..., fan_in, fan_out)``. How a number is drawn, and rounded to the dtype
+asked for, stands in `initcore.sampling`.
 
 Differences from Keras, all on purpose: ``seed=None`` draws afresh at every call (an unseeded
 Keras instance repeats itself), a seed may be a ``numpy.random.Generator``, a dimension of zero is
@@ -17,8 +13,6 @@ MultiHeadAttention) do not set them here: pass `input_axes` and `output_axes` yo
 The classes are registered with Keras (``initcore>HeNormal``) as soon as this module or one of
 its instances finds Keras imported; a program that only loads a saved model therefore imports
 Keras before this module, or calls `register_keras`.
-
-The module draws; it never measures, and keeps no state but the generators handed to it.
 """
 
 from __future__ import annotations
@@ -111,8 +105,8 @@ class Initializer:
         return self.from_config(self.get_config())
 
     def __eq__(self, other: object) -> bool:
-        same_class = isinstance(other, Initializer) and type(self) is type(other)
-        return self.get_config() == other.get_config() if same_class else NotImplemented
+        is_same = type(self) is type(other)
+        return self.get_config() == other.get_config() if is_same else NotImplemented
 
     def __hash__(self) -> int:
         return hash(type(self))  # a generator among the arguments changes with each draw
@@ -263,23 +257,10 @@ class Orthogonal(Initializer):
     decomposition was computed, and is not uniform (Haar) distributed: Stewart 1980;
     Mezzadri 2007. In float32, such a matrix is a product of random reflections (Stewart
     1980 again). A weight of more axes is a matrix of shape
-    ``(product of all axes but the last, last axis)``, as in Keras. Deep linear networks that
-    start orthogonal: Saxe, McClelland and Ganguli 2014.
+    ``(product of all axes but the last, last axis)``, as in Keras; with fewer than two axes, the
+    call raises a ``ValueError``. Deep linear networks that start orthogonal: Saxe, McClelland and
+    Ganguli 2014.
 
-    Parameters
-    ----------
-    gain : float
-        The common singular value.
-    seed : int, numpy.random.Generator, object with ``.next()``, or None
-        See `Initializer`.
-
-    Raises
-    ------
-    ValueError
-        At the call: a shape of fewer than two axes.
-
-    Examples
-    --------
     >>> W = Orthogonal(seed=0)((3, 2), "float64")
     >>> bool(np.allclose(W.T @ W, np.eye(2)))
     True
@@ -302,15 +283,6 @@ class Orthogonal(Initializer):
 class VarianceScaling(Initializer):
     r"""Zero mean and variance ``scale / n``, where n counts the weight's inputs or outputs.
 
-    .. math::
-        \operatorname{Var}(w) = \frac{\mathrm{scale}}{n},\qquad
-        n = \begin{cases}
-            \mathrm{fan\_in} & \text{fan\_in: keeps the forward variance}\\
-            \mathrm{fan\_out} & \text{fan\_out: keeps the backward variance}\\
-            (\mathrm{fan\_in} + \mathrm{fan\_out}) / 2 & \text{fan\_avg}\\
-            \sqrt{\mathrm{fan\_in} \cdot \mathrm{fan\_out}} & \text{fan\_geo\_avg}
-        \end{cases}
-
     "truncated_normal" draws :math:`N(0, s^2)` cut at :math:`\pm 2s` with
     :math:`s = \sqrt{\mathrm{scale}/n}\, /` `TRUNCATED_STD`, so that the variance *after* the cut
     is the one named (the cut lies at 2.27 of the actual standard deviations);
@@ -323,7 +295,8 @@ class VarianceScaling(Initializer):
     scale : float
         Above 0.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}
-        What n is.
+        What n is: "fan_in" keeps the forward variance, "fan_out" the backward one; the others are
+        the arithmetic and the geometric mean of both.
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         "normal" means truncated, as in Keras (in JAX it means untruncated).
     seed : int, numpy.random.Generator, object with ``.next()``, or None
@@ -525,34 +498,24 @@ GAINS = {
 
 
 def calculate_gain(activation: str, param: float | None = None) -> float:
-    r"""Return the factor on the weights' standard deviation ``1/√fan_in`` that PyTorch recommends.
+    """Return the factor on the weights' standard deviation ``1/√fan_in`` that PyTorch recommends.
 
-    For a pre-activation :math:`z \sim N(0, 1)`, the gain
-    :math:`1/\sqrt{E[\varphi(z)^2]}` keeps the mean square from layer to layer:
-
-    ==========  ==================================  =======================================
-    activation  gain                                where it comes from
-    ==========  ==================================  =======================================
-    linear      1                                   :math:`E[z^2] = 1`
-    relu        :math:`\sqrt 2`                     half of :math:`E[z^2]`: He et al. 2015
-    leaky_relu  :math:`\sqrt{2/(1 + a^2)}`          :math:`(1 + a^2)/2` of it, a the slope
-    tanh        5/3                                 a convention near the formula's 1.593
-    selu        3/4                                 a convention that shrinks with depth;
-                                                    the formula, and the paper, give 1
-    sigmoid     1                                   a convention; the formula gives 1.846
-    ==========  ==================================  =======================================
+    For linear, relu (√2: He et al. 2015) and leaky_relu (√(2 / (1 + slope²))) it is
+    ``1/√E[φ(z)²]``, which keeps the mean square of ``z ~ N(0, 1)`` from layer to layer. For the
+    others it is a convention: 5/3 for tanh, where the formula gives 1.593, 3/4 for selu, which
+    shrinks with depth, where formula and paper give 1, and 1 for sigmoid instead of 1.846.
 
     Parameters
     ----------
     activation : str
-        A name of the table. For any other one use `initcore.theory.forward_gain`.
+        One of these names. For any other one use `initcore.theory.forward_gain`.
     param : float, optional
         The slope of leaky_relu, 0.01 if None; the others have no parameter.
 
     Raises
     ------
     ValueError, TypeError
-        An activation that is not in the table, or a `param` that does not apply.
+        Another activation, or a `param` that does not apply.
 
     Examples
     --------
@@ -576,12 +539,8 @@ _CLASSES = (
 )  # fmt: skip
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
 # Keras' other spelling of every class: he_normal is HeNormal.
-_SNAKE_CASE = {_snake(cls.__name__): cls for cls in _CLASSES}
+_SNAKE_CASE = {re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower(): cls for cls in _CLASSES}
 _ALIASES = {
     "normal": RandomNormal,
     "one": Ones,
@@ -627,7 +586,7 @@ def get(identifier: Any) -> Any:
     Raises
     ------
     ValueError, TypeError
-        An unknown name, with the nearest known one; or another kind of object.
+        An unknown name (the message proposes the nearest), or another kind of object.
 
     Examples
     --------

@@ -54,7 +54,8 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
     """Return the squared error an example, and its gradient.
 
     ``loss = mean_batch(Σ_units (a - t)²)`` and ``∂loss/∂a = 2 (a - t) / batch``: the sum over an
-    example's units, as Hinton and Salakhutdinov (2006) report it for images.
+    example's units, as Hinton and Salakhutdinov (2006) report it for images. Results and errors
+    are as for `softmax_cross_entropy`.
 
     Parameters
     ----------
@@ -62,17 +63,6 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
         a, the output of a network.
     targets : array_like, shape (batch, units) or (replicas, batch, units)
         t.
-
-    Returns
-    -------
-    loss : float, or ndarray of shape (replicas,)
-    gradient : ndarray, shape of `outputs`
-        Of each replica's loss.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, values that are not finite or so large that the loss is not.
 
     Examples
     --------
@@ -90,8 +80,7 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the share of examples whose largest logit is the label's (of equal ones, the first).
 
-    Shapes and errors are those of `softmax_cross_entropy`; the result is a float, or an array of
-    shape ``(replicas,)``.
+    Shapes and errors are those of `softmax_cross_entropy`; the result has the shape of its loss.
 
     Examples
     --------

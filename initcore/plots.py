@@ -2,10 +2,8 @@
 
 Measured values are markers (the median over seeds) with a band (5–95%); theory is a line. A
 series has a colour of the Okabe–Ito palette and a marker and dash of its own, so that no figure
-depends on colour alone. Figures are opaque and legible on a light and on a dark page. Nothing
-here measures or predicts: the numbers come in as arguments.
-
-Figures are made without pyplot, so there is no global state and nothing is shown twice.
+depends on colour alone. Figures are opaque and legible on a light and on a dark page. They are made
+without pyplot, so there is no global state and nothing is shown twice.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +29,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)
 WIDTH = 6.0  # inches
 PIXELS = 720  # the width on the page; at 120 pixels an inch the text is legible on a phone too
 DPI = 1.5 * PIXELS / WIDTH  # 1.5 times what the page shows, for sharp text
+BINS = 41  # of a layer's histogram
 
 STYLE = {
     "figure.facecolor": "white",
@@ -78,8 +78,8 @@ def figure(columns: int = 1, *, height: float = 3.2, **options: Any) -> tuple[Fi
 
     Returns
     -------
-    Figure, Axes or ndarray of Axes
-        One `Axes`, or an array of `columns` of them.
+    Figure
+    Axes, or ndarray of Axes, shape (columns,)
 
     Examples
     --------
@@ -118,10 +118,9 @@ def measured(
     ValueError, TypeError
         `x` and `values` do not have the same number of points, or are not finite.
     """
-    x = _checks.array("x", x, ndim=1)
     values = _checks.array("values", values, ndim=2)
-    if len(x) != len(values):
-        _checks.fail("values", f"an array of shape ({len(x)}, replicas)", values)
+    if len(values) != np.size(x):
+        _checks.fail("values", f"an array of shape ({np.size(x)}, replicas)", values)
     banded(ax, x, tables.quantiles(values), label=label, series=series, line=line)
 
 
@@ -131,19 +130,8 @@ def banded(
 ) -> None:
     """Draw measured values of which only the quantiles are known, as `measured` draws them.
 
-    Parameters
-    ----------
-    ax : Axes
-    x : array_like, shape (points,)
-    quantiles : array_like, shape (3, points)
-        5%, 50% and 95% over seeds.
-    label, series, line
-        As in `measured`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `quantiles` are not three numbers a point, or not finite.
+    The `quantiles`, of shape ``(3, points)``, are those at 5%, 50% and 95% of the seeds. The other
+    parameters, and the errors, are those of `measured`.
     """
     x = _checks.array("x", x, ndim=1)
     quantiles = _checks.array("quantiles", quantiles, ndim=2)
@@ -158,30 +146,20 @@ def banded(
 
 @styled
 def theory(ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0) -> None:
-    """Draw a prediction as a line.
+    """Draw a prediction, `values` of shape ``(points,)``, as a line.
 
-    Parameters
-    ----------
-    ax : Axes
-    x : array_like, shape (points,)
-    values : array_like, shape (points,)
-        The prediction.
-    label : str, optional
-        For the legend.
-    series : int
-        Chooses colour and dash: that of the measured series it belongs to.
+    The number of the `series` chooses colour and dash: it is that of the measured series to which
+    the line belongs. The other parameters, and the errors, are those of `measured`.
     """
-    _predicted(ax, x, values, label, series)
-
-
-def _predicted(ax: Axes, x: Any, values: Any, label: str | None, series: int) -> None:
-    """Draw the line of a prediction."""
     x = _checks.array("x", x, ndim=1)
     values = _checks.array("values", values, ndim=1)
     if len(x) != len(values):
         _checks.fail("values", f"an array of shape ({len(x)},)", values)
     dash, colour = DASHES[series % len(DASHES)], _colour(series)
     ax.plot(x, values, ls=dash, label=label, color=colour, zorder=2)
+
+
+_line_of_theory = theory  # `chart` has an argument of that name
 
 
 @styled
@@ -202,12 +180,7 @@ def finish(ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str =
     """
     _checks.choice("log", log, ("", "x", "y", "xy"))
     _checks.choice("legend", legend, ("best", "right", "none"))
-    ax.set_title(title)
-    ax.set(xlabel=x, ylabel=y)
-    if "x" in log:
-        ax.set_xscale("log")
-    if "y" in log:
-        ax.set_yscale("log")
+    ax.set(title=title, xlabel=x, ylabel=y, **{f"{axis}scale": "log" for axis in log})
     if ("layer" in x or "epoch" in x) and "x" not in log:  # counts: no ticks between them
         ax.xaxis.get_major_locator().set_params(integer=True)
     if legend == "right":
@@ -275,7 +248,7 @@ def chart(
     for number, (label, values) in enumerate((theory or {}).items(), start=len(labels)):
         known = label in labels
         number = labels.index(label) if known else number
-        _predicted(ax, x, values, None if known else label, number)
+        _line_of_theory(ax, x, values, label=None if known else label, series=number)
     finish(ax, title=title, x=xlabel, y=ylabel, log=log, legend=legend)
     return ax.figure
 
@@ -288,7 +261,6 @@ def layer_histograms(
     quantity: str = "activation",
     log: bool = False,
     limit: float | None = None,
-    bins: int = 41,
 ) -> Figure:
     """Return one histogram of all values a layer, a row of them a start, all on one axis.
 
@@ -306,8 +278,6 @@ def layer_histograms(
     limit : float, optional
         The axis runs from ``-limit`` to ``limit`` and what lies outside is left out; without it
         the axis holds all values. Not together with `log`.
-    bins : int
-        Number of bins of the axis.
 
     Raises
     ------
@@ -323,7 +293,6 @@ def layer_histograms(
     """
     if not isinstance(rows, Mapping) or not rows:
         _checks.fail("rows", "a mapping with at least one row", rows)
-    bins = _checks.integer("bins", bins, at_least=1)
     if log and limit is not None:
         _checks.fail("limit", "None, as `log` is True", limit)
     values = {
@@ -335,36 +304,30 @@ def layer_histograms(
     lengths = {label: len(row) for label, row in values.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         _checks.fail("rows", "rows of the same number of layers, at least one", lengths)
-    shares = {label: [np.mean(layer == 0) for layer in row] for label, row in values.items()}
-    if log:
-        values = {
-            label: [np.log10(np.abs(layer[layer != 0])) for layer in row]
-            for label, row in values.items()
-        }
-    everything = np.concatenate([layer for row in values.values() for layer in row])
+
+    def shown(layer: np.ndarray) -> np.ndarray:
+        return np.log10(np.abs(layer[layer != 0])) if log else layer
+
+    everything = np.concatenate([shown(layer) for row in values.values() for layer in row])
     if not everything.size:
         _checks.fail("rows", "values other than 0, as `log` is True", lengths)
     ends = (everything.min(), everything.max()) if limit is None else (-limit, limit)
     columns = next(iter(lengths.values()))
-    size = (WIDTH, 0.9 + 1.1 * len(values))
-    fig = Figure(figsize=size, layout="constrained")
-    axes = fig.subplots(len(values), columns, sharex=True, squeeze=False)
+    fig, axes = _grid(title, 0.9 + 1.1 * len(values), len(values), columns, sharex=True)
     for number, (label, row) in enumerate(values.items()):
         axes[number, 0].set_ylabel(label)
-        for layer, (ax, found) in enumerate(zip(axes[number], row)):
-            if found.size:
-                ax.hist(found, bins=bins, range=ends, density=True, color=_colour(number))
-            if log and shares[label][layer]:
-                zeros = f"{shares[label][layer]:.0%} zeros"
+        for depth, (ax, layer) in enumerate(zip(axes[number], row), start=1):
+            if shown(layer).size:
+                ax.hist(shown(layer), BINS, range=ends, density=True, color=_colour(number))
+            if log and 0 in layer:
+                zeros = f"{np.mean(layer == 0):.0%} zeros"
                 ax.text(0.03, 0.95, zeros, transform=ax.transAxes, fontsize=8, va="top")
             if not number:
-                name = f"layer {layer + 1}"
-                ax.set_title(name, loc="center", fontsize=10, fontweight="normal")
+                ax.set_title(f"layer {depth}", loc="center", fontsize=10, fontweight="normal")
             ax.set_yticks([])
             ax.grid(False)
             ax.spines["left"].set_visible(False)
             ax.xaxis.get_major_locator().set_params(nbins=3)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     fig.supxlabel(f"log10 |{quantity}|" if log else quantity, fontsize=10)
     return fig
 
@@ -420,9 +383,8 @@ def images(
     count = len(values[0])
     end = max(float(np.abs(row).max()) for row in values) or 1.0
     scale = {"cmap": "PuOr", "vmin": -end} if signed else {"cmap": "Greys", "vmin": 0.0}
-    wide = 0.85 * WIDTH / count
-    fig = Figure(figsize=(WIDTH, 0.5 + wide * len(values)), layout="constrained")
-    axes = fig.subplots(len(values), count, squeeze=False)
+    height = 0.5 + 0.85 * WIDTH / count * len(values)
+    fig, axes = _grid(title, height, len(values), count)
     for number, (line, row) in enumerate(zip(axes, values)):
         for ax, picture in zip(line, row):
             shown = ax.imshow(picture.reshape(side, side), vmax=end, **scale)
@@ -432,8 +394,13 @@ def images(
         if labels is not None:
             line[0].set_ylabel(labels[number], rotation=0, ha="right", va="center")
     fig.colorbar(shown, ax=axes, label=quantity, shrink=min(1.0, 2.0 / len(values)), pad=0.02)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return fig
+
+
+def _grid(title: str, height: float, rows: int, columns: int, **options: Any) -> tuple[Figure, Any]:
+    fig = Figure(figsize=(WIDTH, height), layout="constrained")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return fig, fig.subplots(rows, columns, squeeze=False, **options)
 
 
 def to_png(fig: Figure) -> bytes:
@@ -451,10 +418,9 @@ def to_png(fig: Figure) -> bytes:
 
 
 def show(fig: Figure, alt: str) -> None:
-    """Show a figure with its text equivalent, in a notebook and on the page made from it.
+    """Show a figure in a notebook, with a text that is stored beside it and as its alternative.
 
-    The text is stored beside the picture (nbval compares it) and as the picture's alternative
-    text. Outside a notebook the text is printed.
+    Outside a notebook the text is printed.
 
     Parameters
     ----------
@@ -465,31 +431,22 @@ def show(fig: Figure, alt: str) -> None:
     Raises
     ------
     ValueError, TypeError
-        `fig` is not a Figure; `alt` is not a text of 40 characters or more.
+        `fig` or `alt` is something else.
     """
     if not isinstance(fig, Figure):
         _checks.fail("fig", "a Matplotlib Figure", fig, TypeError)
     if not isinstance(alt, str) or len(alt.strip()) < 40:
         _checks.fail("alt", "a text of at least 40 characters that says what is seen", alt)
     alt = " ".join(alt.split())
-    try:
-        from IPython import display, get_ipython
-
-        in_notebook = get_ipython() is not None
-    except ImportError:  # plain Python without IPython
-        in_notebook = False
-    if not in_notebook:
+    ipython = sys.modules.get("IPython")  # a notebook's kernel has it loaded
+    if ipython is None or ipython.get_ipython() is None:
         print(f"Figure: {alt}")
         return
-    display.display(
-        # as text: not every kernel encodes it, and the browser's does not
-        {
-            "image/png": base64.b64encode(to_png(fig)).decode(),
-            "text/plain": f"Figure: {alt}",
-        },
-        raw=True,
-        metadata={"image/png": {"alt": alt, "width": PIXELS}},
-    )
+    from IPython.display import display
+
+    picture = base64.b64encode(to_png(fig)).decode()  # not every kernel encodes it by itself
+    data = {"image/png": picture, "text/plain": f"Figure: {alt}"}
+    display(data, raw=True, metadata={"image/png": {"alt": alt, "width": PIXELS}})
 
 
 def _colour(series: int) -> str:

@@ -1,32 +1,19 @@
-"""The aligned, rounded tables that notebooks print (level 0).
-
-A table is columns of equal length. What it prints is small and stable: four significant
-digits unless told otherwise, no ``-0``, no address, the same text under every NumPy.
-"""
+"""The aligned, rounded tables that notebooks print: the same text under every NumPy (level 0)."""
 
 from __future__ import annotations
 
 import operator
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from initcore import _checks
 
-Format = str | Callable[[Any], str]
-
 
 def fmt(value: Any, spec: str = ".4g") -> str:
-    """Return one value as text, rounded; never ``-0``.
-
-    Parameters
-    ----------
-    value : float, int, bool or str
-        Strings, bools and integers are shown as they are.
-    spec : str
-        A format specification for floats.
+    """Return one value as text: a float rounded by `spec`, never ``-0``; others as they are.
 
     Examples
     --------
@@ -37,9 +24,7 @@ def fmt(value: Any, spec: str = ".4g") -> str:
         return "yes" if value else "no"
     if isinstance(value, (str, int, np.integer)):
         return str(value)
-    text = format(float(value), spec)
-    is_zero = text.startswith("-") and not any(digit in text for digit in "123456789")
-    return text[1:] if is_zero and "inf" not in text and "nan" not in text else text
+    return format(float(value), f"z{spec}")  # z: no minus before a zero
 
 
 def quantiles(values: Any) -> np.ndarray:
@@ -56,28 +41,17 @@ def quantiles(values: Any) -> np.ndarray:
 def spread(values: Any, spec: str = ".3g") -> np.ndarray:
     """Return ``median [5%, 95%]`` over the last axis (the seeds) as an array of strings.
 
-    Parameters
-    ----------
-    values : array_like
-        Numbers.
-    spec : str
-        Format of each of the three numbers.
-
-    Returns
-    -------
-    ndarray of str
-        The shape of `values` without its last axis.
+    Its shape is that of `values` without this axis; `spec` is the format of the three numbers.
 
     Examples
     --------
     >>> print(spread([1.0, 2.0, 3.0, 4.0, 5.0]))
     3 [1.2, 4.8]
     """
-    low, middle, high = quantiles(values)
-    shape = np.shape(middle)
-    rows = zip(np.ravel(low), np.ravel(middle), np.ravel(high))
+    ends = quantiles(values)
+    rows = np.reshape(ends, (3, -1)).T
     texts = [f"{fmt(m, spec)} [{fmt(a, spec)}, {fmt(b, spec)}]" for a, m, b in rows]
-    return np.array(texts, dtype=object).reshape(shape)
+    return np.array(texts, dtype=object).reshape(ends.shape[1:])
 
 
 class Table:
@@ -90,10 +64,9 @@ class Table:
         ``(rows, replicas)`` is printed as ``median [5%, 95%]`` over the replicas.
     title : str, optional
         A line above the table.
-    formats : str, or mapping of str to (str or callable), optional
-        How to print a column: a format specification such as ``".2e"``, or a function of one
-        value; one specification alone is that of all columns. Floats are otherwise printed with
-        four significant digits, medians and their bands with three.
+    formats : str, or mapping of str to str, optional
+        How to print a column, such as ``".2e"``; one specification alone is that of all columns.
+        Floats are otherwise printed with four significant digits, medians and bands with three.
 
     Raises
     ------
@@ -109,8 +82,6 @@ class Table:
     layer      std
         1   0.0975
         2  0.00683
-    >>> float(table["std"].sum().round(4))
-    0.1043
     >>> print(Table({"layer": [1], "std": [[0.09, 0.1, 0.12]]}))
     layer  std
         1  0.1 [0.091, 0.118]
@@ -121,14 +92,13 @@ class Table:
         columns: Mapping[str, Any],
         *,
         title: str | None = None,
-        formats: str | Mapping[str, Format] | None = None,
+        formats: str | Mapping[str, str] | None = None,
     ) -> None:
         if not columns:
             _checks.fail("columns", "a mapping with at least one column", columns)
         arrays = {str(name): np.asarray(column) for name, column in columns.items()}
         lengths = {name: len(column) for name, column in arrays.items() if column.ndim}
-        if any(column.ndim > 2 for column in arrays.values()):
-            wrong = {name: column.shape for name, column in arrays.items() if column.ndim > 2}
+        if wrong := {name: column.shape for name, column in arrays.items() if column.ndim > 2}:
             _checks.fail("columns", "columns of shape (rows,) or (rows, replicas)", wrong)
         if len(set(lengths.values())) > 1:
             _checks.fail("columns", "columns of one length", lengths)
@@ -171,8 +141,7 @@ class Table:
         column = self._columns[name]
         if column.ndim == 2:
             return spread(column, self._formats.get(name, ".3g")).tolist()
-        how = self._formats.get(name, ".4g")
-        return [how(value) if callable(how) else fmt(value, how) for value in column.tolist()]
+        return [fmt(value, self._formats.get(name, ".4g")) for value in column.tolist()]
 
     def __str__(self) -> str:
         lines: list[list[str]] = [[] for _ in range(len(self) + 1)]
@@ -190,9 +159,6 @@ class Table:
 
 def decide(claim: str, verdict: str, statement: str, checks: Mapping[str, Any]) -> None:
     """Print a claim as people tell it, the verdict, and the checks that the verdict rests on.
-
-    The cell that calls this is the *deciding cell* of the claim: a test holds that every claim
-    of ``claims.yml`` has one, with the same statement and verdict, and the website links to it.
 
     Parameters
     ----------

@@ -3,10 +3,11 @@
 Throughout, `q` is the mean square of a pre-activation, weights are independent with mean 0 and
 variance ``sigma_w2 / fan_in``, biases with variance ``sigma_b2``, and a hidden layer is wide
 enough for its pre-activations to be normal. What holds at any width stands at the end: the exact
-bands of linear and ReLU networks. Nothing here draws a number or looks at a network.
+bands of linear and ReLU networks.
 
-Arguments of one name are the same everywhere, and so are the errors that they raise:
-`variance_map` describes those that a function does not.
+Arguments of one name are the same everywhere: `variance_map` and `correlation_map` describe those
+that a function does not. A number out of its range, or an unknown name, is a ``ValueError``, an
+object of another kind a ``TypeError``; a function names the errors that it raises besides.
 """
 
 from __future__ import annotations
@@ -59,11 +60,6 @@ class LogMoments(NamedTuple):
 def mean_activation(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     """Return ``E[φ(√q z)]`` for a standard normal `z`; the shape of `q`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        A negative or non-finite `q`, an unknown activation.
-
     Examples
     --------
     >>> mean_activation("relu", [1.0, 4.0]).round(6)
@@ -74,7 +70,7 @@ def mean_activation(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 
 
 def second_moment(activation: Identifier, q: Numbers = 1.0) -> Numbers:
-    """Return ``E[φ(√q z)²]``; the shape and errors are those of `mean_activation`.
+    """Return ``E[φ(√q z)²]``; the shape of `q`.
 
     Examples
     --------
@@ -86,7 +82,7 @@ def second_moment(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 
 
 def slope_moment(activation: Identifier, q: Numbers = 1.0) -> Numbers:
-    """Return ``E[φ′(√q z)²]``, at `q` = 0 the limit from above; else as `mean_activation`.
+    """Return ``E[φ′(√q z)²]``, at `q` = 0 the limit from above; the shape of `q`.
 
     Examples
     --------
@@ -107,6 +103,9 @@ def variance_map(
 ) -> Numbers:
     """Return the next layer's mean square, ``σ_w² E[φ(√q z)²] + σ_b²``.
 
+    Source: Poole et al. (2016), Exponential expressivity in deep neural networks through transient
+    chaos.
+
     Parameters
     ----------
     activation : str, Activation or callable
@@ -120,16 +119,6 @@ def variance_map(
     -------
     float or ndarray
         The shape of `q`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A negative or non-finite number, an unknown activation.
-
-    Notes
-    -----
-    Source: Poole et al. (2016), Exponential expressivity in deep neural networks through
-    transient chaos.
 
     Examples
     --------
@@ -161,8 +150,6 @@ def variance_trajectory(
 
     Parameters
     ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
     depth : int
         Number of layers, at least 1.
     q1 : float
@@ -173,11 +160,6 @@ def variance_trajectory(
     -------
     ndarray, shape (depth,)
         Infinite from where it exceeds 1e300.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `variance_map`; `depth` below 1.
 
     Examples
     --------
@@ -199,17 +181,14 @@ def fixed_points(
 ) -> list[FixedPoint]:
     """Return the mean squares that the variance map leaves as they are, in increasing order.
 
-    Returns
-    -------
-    list of FixedPoint
-        Those at 0 and from 1e-12 to 1e12, with ``stable`` where the map's slope is below 1.
-        Where every `q` is one (ReLU at ``σ_w² = 2``), only 0 is listed, with slope 1.
+    They are looked for at 0 and from 1e-12 to 1e12. Where every `q` is one (ReLU at ``σ_w² = 2``),
+    only 0 is listed, with slope 1.
 
     Raises
     ------
-    ValueError, TypeError
-        As in `variance_map`; an activation that oscillates up to infinity, such as the sine, and
-        so cannot be integrated at large `q` (`variance_map` and `chi` at a given `q` can).
+    ValueError
+        An activation that oscillates up to infinity, such as the sine, and so cannot be
+        integrated at large `q` (`variance_map` and `chi` at a given `q` can).
 
     Examples
     --------
@@ -217,7 +196,6 @@ def fixed_points(
     [(0.0, False), (0.7934, True)]
     """
     act = activations.get(activation)
-    sigma_w2, sigma_b2 = _variances(sigma_w2, sigma_b2)
 
     def growth(q: np.ndarray) -> np.ndarray:
         return variance_map(act, q, sigma_w2, sigma_b2) / q - 1.0
@@ -238,16 +216,11 @@ def fixed_points(
 def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) -> float:
     """Return the mean square that deep layers tend to when they start from ``q = 1``.
 
-    Returns
-    -------
-    float
-        0 where the signal dies out, infinity where it grows without bound (beyond 1e12), 1 where
-        the map leaves it as it is (ReLU at ``σ_w² = 2``).
+    It is 0 where the signal dies out, infinity where it grows without bound (beyond 1e12), and 1
+    where the map leaves it as it is (ReLU at ``σ_w² = 2``).
 
-    Notes
-    -----
     It is the next fixed point in the direction of the first step, which is where the layers go
-    if the map increases, as it does for every built-in activation. Its slope is never below -½
+    if the map increases, as for every built-in activation. The map's slope is never below -½
     (a mean over a widening bell curve falls no faster than ``1/√q``): layers do not alternate.
 
     Examples
@@ -260,12 +233,8 @@ def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) 
     if abs(growth) <= STILL:
         return 1.0
     if growth > 0:
-        reached = next((point for point in points if point.q > 1.0), None)
-    else:
-        reached = next((point for point in reversed(points) if point.q < 1.0), None)
-    if reached is None:  # a map below q everywhere ends at 0, one above it nowhere
-        return math.inf if growth > 0 else 0.0
-    return reached.q
+        return min((point.q for point in points if point.q > 1.0), default=math.inf)
+    return max((point.q for point in points if point.q < 1.0), default=0.0)
 
 
 def chi(
@@ -274,20 +243,14 @@ def chi(
     """Return ``χ = σ_w² E[φ′(√q z)²]``, what a layer does to a small difference, and a gradient.
 
     Below 1 nearby inputs become alike and gradients vanish (order), above 1 they part and
-    gradients explode (chaos).
+    gradients explode (chaos). Source: Poole et al. (2016); for gradients Schoenholz et al. (2017),
+    Deep information propagation.
 
     Parameters
     ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
     q : float, optional
-        Mean square of the pre-activations; by default the fixed point reached from 1, or the
-        limit where that is 0 or infinite.
-
-    Notes
-    -----
-    Source: Poole et al. (2016); for gradients Schoenholz et al. (2017), Deep information
-    propagation.
+        Mean square of the pre-activations; by default `fixed_point`, or the limit where that is 0
+        or infinite.
 
     Examples
     --------
@@ -305,14 +268,7 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
     """Return the ``σ_w²`` at which ``χ = 1``, the border of order and chaos.
 
     On the border ``σ_w² = 1 / E[φ′²]`` and so ``σ_b² = q - E[φ²] / E[φ′²]``: a single equation
-    for the fixed point `q`, of which the smallest solution is taken.
-
-    Parameters
-    ----------
-    activation : str, Activation or callable
-        See `initcore.activations.get`.
-    sigma_b2 : float or array_like
-        Variance of a bias.
+    for the fixed point `q`, of which the smallest solution is taken. Source: as for `chi`.
 
     Returns
     -------
@@ -322,12 +278,8 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
 
     Raises
     ------
-    ValueError, TypeError
-        As in `variance_map`; no fixed point up to 1e12 has ``χ = 1`` (softplus).
-
-    Notes
-    -----
-    Source: Poole et al. (2016); Schoenholz et al. (2017).
+    ValueError
+        No fixed point up to 1e12 has ``χ = 1`` (softplus).
 
     Examples
     --------
@@ -374,11 +326,11 @@ def correlation_map(
     Here `u` and `v` are normal with variance `q` and correlation `c`, the pre-activations of one
     unit for two inputs, and ``q′`` is `variance_map` of `q`. It is computed as
     ``1 - σ_w² E[(φ(u) - φ(v))²] / 2q′``, which is the same and keeps its accuracy at `c` near 1.
+    Source: Poole et al. (2016). For ReLU without biases it is
+    ``(√(1 - c²) + c (π - arccos c)) / π``: Cho and Saul (2009), Kernel methods for deep learning.
 
     Parameters
     ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
     c : float or array_like
         Correlation (cosine) between two inputs' pre-activations, from -1 to 1.
     q : float
@@ -391,13 +343,8 @@ def correlation_map(
 
     Raises
     ------
-    ValueError, TypeError
-        As in `variance_map`; `c` outside of -1 to 1; a next layer without variance.
-
-    Notes
-    -----
-    Source: Poole et al. (2016). For ReLU without biases it is
-    ``(√(1 - c²) + c (π - arccos c)) / π``: Cho and Saul (2009), Kernel methods for deep learning.
+    ValueError
+        A next layer without variance.
 
     Examples
     --------
@@ -405,10 +352,9 @@ def correlation_map(
     array([0.108998, 0.31831 , 1.      ])
     """
     act = activations.get(activation)
-    sigma_w2, sigma_b2 = _variances(sigma_w2, sigma_b2)
     q = _checks.number("q", q, above=0.0)
     apart = _pair_means(act, lambda u, v: (act(u) - act(v)) ** 2, c, q)
-    share = sigma_w2 / _next_variance(act, q, sigma_w2, sigma_b2)
+    share = _share_of_weights(act, q, sigma_w2, sigma_b2)
     result = np.clip(1.0 - 0.5 * share * apart, -1.0, 1.0)  # rounding alone leads beyond
     return result if result.ndim else float(result)
 
@@ -422,8 +368,7 @@ def correlation_slope(
 ) -> Numbers:
     """Return the correlation map's derivative in `c`, ``σ_w² q E[φ′(u) φ′(v)] / q′``.
 
-    At a fixed point ``q′ = q``, and at ``c = 1`` it is then `chi`. Parameters, result and errors
-    are those of `correlation_map`.
+    At a fixed point ``q′ = q``, and at ``c = 1`` it is then `chi`. The shape is that of `c`.
 
     Examples
     --------
@@ -431,10 +376,9 @@ def correlation_slope(
     0.5
     """
     act = activations.get(activation)
-    sigma_w2, sigma_b2 = _variances(sigma_w2, sigma_b2)
     q = _checks.number("q", q, above=0.0)
     slopes = _pair_means(act, lambda u, v: act.derivative(u) * act.derivative(v), c, q)
-    result = sigma_w2 * q / _next_variance(act, q, sigma_w2, sigma_b2) * slopes
+    result = q * _share_of_weights(act, q, sigma_w2, sigma_b2) * slopes
     return result if result.ndim else float(result)
 
 
@@ -450,7 +394,7 @@ def correlation_trajectory(
 
     Parameters
     ----------
-    activation, depth, q1, sigma_w2, sigma_b2
+    depth, q1
         As in `variance_trajectory`; `q1` above 0, the same for both inputs.
     c1 : float
         Correlation in the first layer, from -1 to 1.
@@ -461,8 +405,8 @@ def correlation_trajectory(
 
     Raises
     ------
-    ValueError, TypeError
-        As in `correlation_map` and `variance_trajectory`; a `q` that becomes 0 or infinite.
+    ValueError
+        A `q` that becomes 0 or infinite.
 
     Examples
     --------
@@ -485,22 +429,17 @@ def correlation_fixed_point(
 
     It is 1 where the map's slope at 1 (`chi` at the fixed point of `q`) is at most 1, else the
     one root below 1: on 0 to 1 the map is convex, so Newton's method from 0 cannot overshoot.
+    Source: Poole et al. (2016).
 
     Parameters
     ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
     q : float, optional
-        Mean square of the pre-activations; the fixed point reached from 1 by default.
+        Mean square of the pre-activations; by default `fixed_point`.
 
     Raises
     ------
-    ValueError, TypeError
-        As in `correlation_map`; a fixed point of 0 or infinity, so that `q` has to be given.
-
-    Notes
-    -----
-    Source: Poole et al. (2016).
+    ValueError
+        A fixed point of 0 or infinity, so that `q` has to be given.
 
     Examples
     --------
@@ -527,16 +466,12 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
     """Return over how many layers `q` and `c` approach their fixed points by the factor e.
 
     ``ξ_q = -1 / ln |dq′/dq|`` and ``ξ_c = -1 / ln |dc′/dc|``, at the fixed points; infinite where
-    the slope is 1 (on the critical line, for ``ξ_c``).
+    the slope is 1 (on the critical line, for ``ξ_c``). Source: Schoenholz et al. (2017).
 
     Raises
     ------
-    ValueError, TypeError
-        As in `variance_map`; a fixed point of 0 or infinity.
-
-    Notes
-    -----
-    Source: Schoenholz et al. (2017), Deep information propagation.
+    ValueError
+        A fixed point of 0 or infinity.
 
     Examples
     --------
@@ -560,22 +495,18 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
 def forward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     """Return ``√(q / E[φ(√q z)²])``: with this ``σ_w`` the next layer has mean square `q` again.
 
+    For ReLU it is √2 at any `q`: He et al. (2015), Delving deep into rectifiers, eq. 10. For
+    tanh it depends on `q`: 1 near 0 and 1.5925 at 1, which the customary 5/3 comes near.
+
     Parameters
     ----------
-    activation : str, Activation or callable
-        See `initcore.activations.get`.
     q : float or array_like
-        Mean square of the pre-activations, above 0.
+        Mean square of the pre-activations, above 0; the result has its shape.
 
     Raises
     ------
-    ValueError, TypeError
-        `q` is not above 0; an activation without a second moment (0 everywhere).
-
-    Notes
-    -----
-    For ReLU it is √2 at any `q`: He et al. (2015), Delving deep into rectifiers, eq. 10. For
-    tanh it depends on `q`: 1 near 0 and 1.5925 at 1, which the customary 5/3 comes near.
+    ValueError
+        An activation that is 0 everywhere.
 
     Examples
     --------
@@ -589,11 +520,8 @@ def forward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 def backward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     """Return ``1 / √E[φ′(√q z)²]``: with this ``σ_w``, ``χ`` is 1 and square layers keep gradients.
 
-    Parameters, result and errors are those of `forward_gain`.
-
-    Notes
-    -----
-    Source: for ReLU, He et al. (2015), eq. 14 (√2, as forward).
+    Parameters, result and errors are those of `forward_gain`. Source: for ReLU, He et al. (2015),
+    eq. 14 (√2, as forward).
 
     Examples
     --------
@@ -620,11 +548,6 @@ def linear_log_q(units: int, depth: int) -> LogMoments:
         Units in each layer, the number that is also ``fan_in`` of the next.
     depth : int
         Number of layers ``L``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `units` or `depth` is not an integer of at least 1.
 
     Examples
     --------
@@ -656,11 +579,6 @@ def linear_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
     ndarray, shape (depth, 2)
         Lower and upper end, within 1e-4 of their values (2e-4 for a `probability` above 0.999).
 
-    Raises
-    ------
-    ValueError, TypeError
-        `units` or `depth` is not an integer of at least 1, `probability` is out of its range.
-
     Examples
     --------
     >>> linear_band(units=50, depth=10)[[0, -1]].round(2)
@@ -680,8 +598,8 @@ def relu_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
     where ``K`` is Binomial(n, ½), and multiplies the variance by ``(2/n) χ²_K``; the mean square
     over the ``n`` pre-activations of layer ``l`` adds a last factor ``χ²_n / n``.
 
-    Parameters, result and errors are those of `linear_band`. The lower end is 0 where the network
-    is dead (all ``K = 0`` in one layer) with at least that probability.
+    Parameters, result and errors are those of `linear_band`. The lower end is 0 where at least that
+    share of the networks is dead (``K = 0`` in one layer).
 
     Examples
     --------
@@ -737,16 +655,16 @@ def _pair_means(act: activations.Activation, function: Callable, c: Any, q: floa
     return np.reshape(means, c.shape)
 
 
-def _next_variance(
-    act: activations.Activation, q: float, sigma_w2: float, sigma_b2: float
-) -> float:
+def _share_of_weights(act: activations.Activation, q: float, sigma_w2: Any, sigma_b2: Any) -> float:
+    """Return ``σ_w² / q′``."""
+    sigma_w2, sigma_b2 = _variances(sigma_w2, sigma_b2)
     q_next = variance_map(act, q, sigma_w2, sigma_b2)
     if q_next == 0.0:
         raise ValueError(
             "A correlation needs a next layer that is not constant 0. Received: "
             f"sigma_w2={sigma_w2}, sigma_b2={sigma_b2} and {act.name} at q={q:g}"
         )
-    return q_next
+    return sigma_w2 / q_next
 
 
 def _settled(act: activations.Activation, sigma_w2: float, sigma_b2: float) -> float:

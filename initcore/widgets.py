@@ -2,7 +2,7 @@
 
 A live figure (`initcore.explorers`) shows what was measured before; a panel runs a function again,
 in the kernel, whenever a control is moved, and so with every change that a reader makes to that
-function. It is made of ipywidgets. It measures nothing itself and swallows no error.
+function.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import html
 import inspect
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from itertools import product
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
@@ -64,15 +63,7 @@ def panel(function: Callable, **controls: Any) -> Panel:
 
 
 class Panel(ipywidgets.VBox):
-    """What `panel` returns.
-
-    Attributes
-    ----------
-    values : dict
-        What the function was called with last.
-    text : str
-        What it answered, without the figure.
-    """
+    """What `panel` returns: `values` are the last arguments of the function, `text` its answer."""
 
     def __init__(self, function: Callable, controls: Mapping[str, Any]) -> None:
         if not callable(function):
@@ -180,10 +171,7 @@ class Panel(ipywidgets.VBox):
     def set(self, **values: Any) -> str:
         """Move controls, run the function, and return its text; what it raises is raised here.
 
-        Raises
-        ------
-        ValueError
-            There is no such control, or it cannot take that value.
+        A control that does not exist, or cannot take that value, is a ``ValueError``.
         """
         wanted = {}
         for name, value in values.items():
@@ -197,11 +185,6 @@ class Panel(ipywidgets.VBox):
             self._boxes[name].value = label
         self._answer()
         return self.text
-
-    def positions(self) -> Iterator[dict[str, Any]]:
-        """Yield the values of every combination of the controls, but for the seeds."""
-        for values in product(*(options.values() for options in self._options.values())):
-            yield dict(zip(self._options, values))
 
     def show(self) -> None:
         """Show the panel in a notebook; where there is no kernel, its still picture or its text."""

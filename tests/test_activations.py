@@ -14,7 +14,6 @@ from initcore import activations
 
 ALL = [activations.get(name) for name in activations.names()]
 VARIANTS = [activations.make_leaky_relu(slope) for slope in (0.0, 0.2, 1.0, -1.0)]
-VARIANTS += [activations.make_elu(alpha) for alpha in (0.0, 0.5, 3.0)]
 each = pytest.mark.parametrize("act", ALL, ids=lambda act: act.name)
 each_and_variants = pytest.mark.parametrize("act", ALL + VARIANTS, ids=lambda act: act.name)
 
@@ -30,9 +29,6 @@ JAX = {
     "leaky_relu(1)": lambda z: z,
     "leaky_relu(-1)": lambda z: jax.numpy.where(z > 0, z, -z),
     "elu": jax.nn.elu,
-    "elu(0)": jax.nn.relu,
-    "elu(0.5)": lambda z: jax.nn.elu(z, 0.5),
-    "elu(3)": lambda z: jax.nn.elu(z, 3.0),
     "selu": jax.nn.selu,
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
     "silu": jax.nn.silu,
@@ -121,14 +117,10 @@ def test_any_finite_float_gives_a_finite_value_that_is_right(act, width, dtype):
 
 
 @each_and_variants
-def test_parity_and_the_value_at_zero_are_as_declared(act):
+def test_the_value_at_zero_is_as_declared_and_odd_functions_are_odd_to_the_last_bit(act):
     assert act(0.0) == act.at_zero
-    z = sweep()
-    if act.parity is None:
-        assert abs(abs(act(1.0)) - abs(act(-1.0))) > 0.05
-    else:
-        sign = {"odd": -1.0, "even": 1.0}[act.parity]
-        np.testing.assert_array_equal(act(-z), sign * act(z))
+    if act.name in ("linear", "tanh", "centred_sigmoid", "softsign", "leaky_relu(1)"):
+        np.testing.assert_array_equal(act(-sweep()), -act(sweep()))
 
 
 @each_and_variants
@@ -148,7 +140,7 @@ def test_kinks_are_where_a_derivative_jumps(act):
 def test_derivatives_at_a_jump_are_those_of_the_left():
     assert activations.relu.derivative(0.0) == 0.0
     assert activations.leaky_relu.derivative(0.0) == 0.01
-    assert activations.make_elu(0.5).derivative(0.0) == 0.5
+    assert activations.elu.derivative(0.0) == 1.0
     np.testing.assert_allclose(activations.selu.derivative(0.0), 1.7580993408473766)
 
 
@@ -191,8 +183,8 @@ def test_a_callable_gets_an_accurate_derivative(act):
 
 
 def test_a_callable_keeps_what_it_is_given():
-    made = activations.from_callable(np.sin, np.cos, kinks=[2, -1.0], name="wave", parity="odd")
-    assert (made.name, made.kinks, made.parity, made.at_zero) == ("wave", (-1.0, 2.0), "odd", 0.0)
+    made = activations.from_callable(np.sin, np.cos, kinks=[2, -1.0], name="wave")
+    assert (made.name, made.kinks, made.at_zero) == ("wave", (-1.0, 2.0), 0.0)
     assert made.derivative(0.0) == 1.0
     assert activations.get(np.cos).at_zero == 1.0 and activations.get(np.cos).name == "cos"
     made = activations.from_callable(np.sin)
@@ -234,9 +226,7 @@ def test_a_callable_that_changes_the_shape_later_is_found_out():
         (activations.get, "activation", ["tahn", "", None, 3, True, ["tanh"], dict]),
         (lambda kinks: activations.from_callable(np.sin, kinks=kinks), "kinks",
          [[math.nan], [math.inf], ["0"], [True]]),
-        (lambda parity: activations.from_callable(np.sin, parity=parity), "parity", ["none"]),
         (activations.make_leaky_relu, "slope", [-1.1, 1.1, math.nan, True, "0", None]),
-        (activations.make_elu, "alpha", [-0.1, math.inf, math.nan, True, "0", None]),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_refused(call, argument, values):
@@ -245,9 +235,6 @@ def test_bad_arguments_are_refused(call, argument, values):
             call(value)
 
 
-def test_parameters_show_in_the_name_and_make_the_parity():
+def test_the_slope_shows_in_the_name():
     assert activations.make_leaky_relu(0.25).name == "leaky_relu(0.25)"
-    assert activations.make_elu(2).name == "elu(2)"
     assert activations.make_leaky_relu().name == "leaky_relu"
-    assert activations.make_leaky_relu(-1.0).parity == "even"
-    assert activations.make_leaky_relu(1.0).parity == "odd"

@@ -25,8 +25,8 @@ BUILD = {
     "residual": lambda **o: ResidualMLP(
         (5, 6, 3), "tanh", blocks=2, branch_scale=0.7, biases=RANDOM["biases"], **o
     ),
-    "residual, wide branch, normalised": lambda **o: ResidualMLP(
-        (5, 6, 3), "relu", blocks=3, branch_width=9, normalise=True, epsilon=0.1, **RANDOM, **o
+    "residual, normalised": lambda **o: ResidualMLP(
+        (5, 6, 3), "relu", blocks=3, normalise=True, epsilon=0.1, **RANDOM, **o
     ),
 }
 nets = pytest.mark.parametrize("build", BUILD.values(), ids=BUILD.keys())
@@ -152,12 +152,12 @@ def test_a_constant_unit_is_zero_without_epsilon():
 
 
 def test_averages_move_as_documented():
-    net = BatchNormMLP((3, 4, 2), "tanh", momentum=0.75, seed=1)
-    batches = [draw((6, 3), seed) for seed in range(8)]
+    net = BatchNormMLP((3, 4, 2), "tanh", seed=1)
+    batches = [draw((6, 3), seed) for seed in range(20)]
     mean, variance = 0.0, 0.0
     for number, x in enumerate(batches, start=1):
         net.forward(x, rng=0)
-        share = max(1 / number, 0.25)
+        share = max(1 / number, 0.1)
         u = x @ net.weights[0]
         mean = (1 - share) * mean + share * u.mean(axis=0)
         variance = (1 - share) * variance + share * u.var(axis=0)
@@ -201,7 +201,7 @@ def test_zero_branches_leave_the_stream_alone():
 
 
 def test_the_stream_is_what_the_trace_holds_behind_a_branch():
-    net = ResidualMLP((5, 6, 3), "relu", blocks=2, branch_width=9, branch_scale=0.5)
+    net = ResidualMLP((5, 6, 3), "relu", blocks=2, branch_scale=0.5)
     trace = net.forward(draw((8, 5)))
     h_0, a, h_1 = trace.activations[:3]
     np.testing.assert_allclose(h_1, h_0 + 0.5 * (a @ net.weights[2]), atol=1e-14)
@@ -258,7 +258,6 @@ def test_float32_stays_float32(build):
     ("make", "message"),
     [
         (lambda: BatchNormMLP((3, 2), epsilon=-1), "`epsilon` must be a finite number at least 0"),
-        (lambda: BatchNormMLP((3, 2), momentum=1.0), "`momentum` must be .* below 1"),
         (lambda: BatchNormMLP((3, 4, 2), scales=["ones", "ones"]), "`scales` must be"),
         (lambda: BatchNormMLP((3, 4, 2), dropout=0.5), "`dropout` is for an MLP"),
         (lambda: BatchNormMLP(3), "`widths` must be"),

@@ -152,7 +152,7 @@ def test_numbers_within_bounds_pass_and_no_others(value, least, most):
     closed["at_most"] = math.inf if most is None else most
     open_ = {"above": closed["at_least"], "below": closed["at_most"]}
     for good, call in (
-        (inside, lambda: _checks.integer("n", value, at_least=least, at_most=most)),
+        (inside, lambda: _checks.integer("n", value, **closed)),
         (inside, lambda: _checks.number("n", value, **closed)),
         (strictly, lambda: _checks.number("n", value, **open_)),
     ):

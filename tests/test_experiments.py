@@ -8,34 +8,22 @@ from initcore import datasets, experiments, training
 
 def test_propagate_is_a_plain_forward_pass():
     cases = {"a": ("tanh", 1.5), "b": ("relu", 0.7)}
-    found = experiments.propagate(cases, depth=3, width=6, batch=4, replicas=2, seed=9)
+    found = experiments.propagate(cases, depth=3, width=6, replicas=2, seed=9)
     rng = np.random.default_rng(9)
-    x = rng.standard_normal((2, 4, 6))
+    x = rng.standard_normal((2, 6))
     unit = [rng.standard_normal((2, 6, 6)) for _ in range(3)]
     for label, phi, gain in (("a", np.tanh, 1.5), ("b", lambda z: np.maximum(z, 0), 0.7)):
-        a = x
-        for layer in range(3):
-            z = np.stack([a[r] @ (gain / np.sqrt(6) * unit[layer][r]) for r in range(2)])
-            a = phi(z)
-            values = {name: value[layer] for name, value in found[label].values.items()}
-            for r in range(2):
-                q = (z[r] ** 2).mean()
-                np.testing.assert_allclose(values["q"][r], q)
-                np.testing.assert_allclose(values["q ratio"][r], q / (x[r] ** 2).mean())
-                np.testing.assert_allclose(values["std"][r], a[r].std())
-                np.testing.assert_allclose(values["mean"][r], a[r].mean(), atol=1e-15)
-                across = a[r].std(axis=0).mean()
-                np.testing.assert_allclose(values["std across inputs"][r], across)
-                unit_z = z[r] / np.linalg.norm(z[r], axis=1, keepdims=True)
-                cosine = (unit_z @ unit_z.T)[np.triu_indices(4, 1)].mean()
-                np.testing.assert_allclose(values["cosine"][r], cosine)
+        for r, a in enumerate(x):
+            for layer in range(3):
+                z = a @ (gain / np.sqrt(6) * unit[layer][r])
+                a = phi(z)
+                np.testing.assert_allclose(found[label]["q"][layer, r], (z**2).mean())
 
 
 def test_propagate_gives_each_case_the_same_draws():
     one = experiments.propagate({"x": ("tanh", 1.0)}, depth=2, width=5)
     two = experiments.propagate({"y": ("relu", 2.0), "x": ("tanh", 1.0)}, depth=2, width=5)
     np.testing.assert_array_equal(one["x"]["q"], two["x"]["q"])
-    assert "cosine" not in one["x"].values
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

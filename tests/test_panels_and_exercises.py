@@ -75,15 +75,15 @@ def test_a_panel_answers_at_each_value_of_its_controls(chapter):
     cells, namespace = chapter
     (name,) = (found for code in cells.code for found in PANEL.findall(code.source))
     panel = namespace[name]
-    start, positions, answers = dict(panel.values), list(panel.positions()), [panel.text]
-    values = {key: list({id(p[key]): p[key] for p in positions}.values()) for key in positions[0]}
+    values = {key: list(options.values()) for key, options in panel._options.items()}
+    start, answers = dict(panel.values), [panel.text]
     moved = [start | {k: v} for k, every in values.items() for v in every if v is not start[k]]
     with np.errstate(all="raise", under="ignore"):
-        for position in [*moved, positions[-1]]:
+        for position in [*moved, {key: every[-1] for key, every in values.items()}]:
             answers.append(panel.set(**position))
             assert not {"nan", "inf"} & set(panel.text.lower().split()), position
     assert moved and len(set(answers)) > len(answers) / 2, "most positions look alike"
-    for seed in set(start) - set(positions[0]):
+    for seed in set(start) - set(values):
         before = panel.text
         assert panel.set(**{seed: start[seed] + 1}) != before, "a new draw changes nothing"
 
