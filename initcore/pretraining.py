@@ -9,6 +9,7 @@ of all layers together is left to `training.fit`. All replicas of a network are 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -323,21 +324,19 @@ def _rbm(net, W, b, x, optimizer, *, epochs, batch_size, measure_every, seed):
 
     errors = [error()]
     optimizer.start([W, b, c])
-    bar = _progress_bar(None, epochs * len(range(0, x.shape[-2], batch_size)))
-    for epoch in range(1, epochs + 1):
-        for index in batches(orders, x.shape[-2], batch_size, net.replicas):
-            v = x[index]
-            shape = (v.shape[-2], W.shape[-1])
-            uniform = np.stack([rng.random(shape, W.dtype) for rng in chains])
-            uniform = uniform if net.replicas else uniform[0]
-            gradients, _ = contrastive_divergence(v, W, b, c, uniform)
-            optimizer.step([W, b, c], gradients)
-            if bar is not None:
+    steps = epochs * len(range(0, x.shape[-2], batch_size))
+    with contextlib.closing(_progress_bar(None, steps)) as bar:
+        for epoch in range(1, epochs + 1):
+            for index in batches(orders, x.shape[-2], batch_size, net.replicas):
+                v = x[index]
+                shape = (v.shape[-2], W.shape[-1])
+                uniform = np.stack([rng.random(shape, W.dtype) for rng in chains])
+                uniform = uniform if net.replicas else uniform[0]
+                gradients, _ = contrastive_divergence(v, W, b, c, uniform)
+                optimizer.step([W, b, c], gradients)
                 bar.update()
-        if epoch % measure_every == 0 or epoch == epochs:
-            errors.append(error())
-    if bar is not None:
-        bar.close()
+            if epoch % measure_every == 0 or epoch == epochs:
+                errors.append(error())
     diverged = not all(np.isfinite(values).all() for values in (W, b, c, *errors))
     return W.swapaxes(-1, -2).copy(), c, np.array(errors), diverged
 

@@ -183,10 +183,14 @@ def rms(values: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (...)
     """
-    values = _layer("values", values)
+    return _rms(_layer("values", values))
+
+
+def _rms(values: np.ndarray) -> np.ndarray:
     largest = np.abs(values).max(axis=(-2, -1), keepdims=True)
-    scaled = values / np.where(largest > 0, largest, 1.0)  # tiny gradients: no square underflows
-    return largest[..., 0, 0] * np.sqrt(np.square(scaled).mean(axis=(-2, -1)))
+    scaled = values / (largest + (largest == 0))  # tiny gradients: no square underflows
+    total = np.square(scaled, out=scaled).sum(axis=(-2, -1), keepdims=True)
+    return (largest * np.sqrt(total / (values.shape[-2] * values.shape[-1])))[..., 0, 0]
 
 
 def median_abs(values: np.ndarray) -> np.ndarray:
@@ -220,7 +224,7 @@ def gradient_norm(gradient: np.ndarray) -> np.ndarray:
     5.0
     """
     gradient = _layer("gradient", gradient)
-    return rms(gradient) * np.sqrt(gradient.shape[-2] * gradient.shape[-1])
+    return _rms(gradient) * np.sqrt(gradient.shape[-2] * gradient.shape[-1])
 
 
 def numerical_rank(W: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
