@@ -58,7 +58,7 @@ class _Optimizer:
             Parameters other than those of `start`, or gradients that do not fit them.
         """
         for name, arrays in (("parameters", parameters), ("gradients", gradients)):
-            shapes = [np.shape(array) for array in arrays]
+            shapes = [getattr(array, "shape", None) for array in arrays]
             if shapes != self._shapes or not shapes:
                 allowed = f"arrays of the shapes that `start` was given, {self._shapes}"
                 _checks.fail(name, allowed, shapes)
