@@ -22,9 +22,9 @@ MANY = 256  # rows from which on `predict` takes the replicas one by one
 HAS_BLAS = sys.platform != "emscripten"  # in a browser, NumPy multiplies matrices in plain loops
 LONG = 64  # terms or columns from which on `einsum` is faster than those loops
 
-# Linux takes the memory of a large array back when the array is freed. A step of 32 replicas spent
-# 40% of its time on getting it again. The C library keeps what is up to the size of the largest
-# array freed so far, if that is below 32 MB. Of this one nothing is touched, so it costs nothing.
+# On Linux the memory of an array above 128 kB goes back to the system when the array is freed, and
+# a step of 32 replicas spent 40% of its time on getting it again. To free a larger array raises
+# that limit to its size, up to 32 MB. Nothing of this one is touched, so that it costs nothing.
 if sys.platform == "linux":
     np.empty(30_000_000, np.uint8)
 
@@ -486,7 +486,7 @@ class MLP:
         weights, biases, deltas = [], [], []
         gradient = output_gradient.copy()
         for layer in reversed(range(self.n_layers)):
-            delta = gradient  # in its memory
+            delta = gradient  # turned into δ in place
             if trace.masks[layer] is not None:
                 delta *= trace.masks[layer]
             delta *= self._phi(layer).derivative(trace.pre_activations[layer])
