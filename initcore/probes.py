@@ -120,7 +120,7 @@ def _rms(values: np.ndarray) -> np.ndarray:
     largest = np.abs(values).max(axis=(-2, -1), keepdims=True)
     scaled = values / (largest + (largest == 0))  # tiny gradients: no square underflows
     total = np.square(scaled, out=scaled).sum(axis=(-2, -1), keepdims=True)
-    return (largest * np.sqrt(total / (values.shape[-2] * values.shape[-1])))[..., 0, 0]
+    return (largest * np.sqrt(total / (values.shape[-2] * values.shape[-1])))[..., 0, 0][()]
 
 
 def median_abs(values: np.ndarray) -> np.ndarray:
