@@ -94,7 +94,9 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def _softmax_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[Any, np.ndarray]:
     z = np.subtract(logits, logits.max(axis=-1, keepdims=True), order="C")
     examples = z.reshape(-1, z.shape[-1])  # a view of z, which becomes the softmax
-    of_label = np.arange(len(examples)), np.broadcast_to(labels, z.shape[:-1]).reshape(-1)
+    if labels.shape != z.shape[:-1]:
+        labels = np.broadcast_to(labels, z.shape[:-1])
+    of_label = np.arange(len(examples)), labels.reshape(-1)
     z_label = examples[of_label].reshape(z.shape[:-1])
     softmax = np.exp(z, out=z)
     total = softmax.sum(axis=-1, keepdims=True)

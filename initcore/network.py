@@ -22,6 +22,12 @@ MANY = 256  # rows from which on `predict` takes the replicas one by one
 HAS_BLAS = sys.platform != "emscripten"  # in a browser, NumPy multiplies matrices in plain loops
 LONG = 64  # terms or columns from which on `einsum` is faster than those loops
 
+# On Linux the memory of an array above 128 kB goes back to the system when the array is freed, and
+# a step of 32 replicas spent 40% of its time on getting it again. To free a larger array raises
+# that limit to its size, up to 32 MB. Nothing of this one is touched, so that it costs nothing.
+if sys.platform == "linux":
+    np.empty(30_000_000, np.uint8)
+
 # What one seed is used for beside the weights: each use has its own stream of random numbers. No
 # experiment has two uses of one number. The stored outputs and figures depend on these numbers.
 ORDER = 1  # of the examples in training, and dropout there
@@ -48,11 +54,6 @@ def replica_generators(
         What for: nothing for the weights, otherwise one of `ORDER`, `INPUTS`, `SCALES`, `CHAINS`,
         `BROKEN`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        A seed that is negative, a bool, or no seed at all.
-
     Examples
     --------
     >>> two, three = replica_generators(0, 2), replica_generators(0, 3)
@@ -72,19 +73,9 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     With a BLAS that is ``a @ b`` itself. The browser's NumPy has none: there `numpy.einsum`, whose
     inner loop runs along neighbours in memory, is up to six times faster than ``@``, but slower
-    for small matrices. All products of the passes go through this function.
+    for small matrices. All products of the passes go through this function. The shapes are
+    ``([replicas,] m, k)``, ``([replicas,] k, n)`` and ``([replicas,] m, n)``.
 
-    Parameters
-    ----------
-    a : ndarray, shape ([replicas,] m, k)
-    b : ndarray, shape ([replicas,] k, n)
-
-    Returns
-    -------
-    ndarray, shape ([replicas,] m, n)
-
-    Examples
-    --------
     >>> product(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
     array([[11.]])
     """
@@ -112,9 +103,11 @@ def _einsum_runs_along(a: np.ndarray, b: np.ndarray) -> str | None:
     3.3 and 4.0 for (64 × 64) (64 × 50), but 3.8 and 3.1 for (32 × 32) (32 × 50).
     """
     m, k, n = *a.shape[-2:], b.shape[-1]
+    if m * k * n < 50_000 or max(k, n) < LONG:
+        return None
     is_transposed = b.strides[-2] < b.strides[-1]
     along, length = ("terms", k) if is_transposed or n < LONG else ("columns", n)
-    return along if length >= LONG and m * k * n >= 50_000 else None
+    return along if length >= LONG else None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -218,9 +211,9 @@ class MLP:
     Raises
     ------
     ValueError, TypeError
-        Fewer than two widths or one below 1, an unknown name, a list of another length than the
-        layers, an initializer that returns another shape or something not finite, a dropout rate
-        outside [0, 1), or one integer-seeded initializer for more than one replica.
+        Widths or a rate out of range, an unknown name, a list of another length than the layers, an
+        initializer that returns another shape or something not finite, or one integer-seeded
+        initializer for more than one replica.
 
     Examples
     --------
@@ -450,7 +443,7 @@ class MLP:
     # The passes themselves, on checked arguments.
 
     def _phi(self, layer: int) -> activations.Activation:
-        return self.activation if layer < self.depth else self.output_activation
+        return self.activation if layer < len(self.widths) - 2 else self.output_activation
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
         if self.replicas is not None and x.shape[-2] >= MANY:
@@ -491,11 +484,12 @@ class MLP:
         self, trace: Trace, output_gradient: np.ndarray, by_inputs: bool = True
     ) -> Gradients:
         weights, biases, deltas = [], [], []
-        gradient = output_gradient
+        gradient = output_gradient.copy()
         for layer in reversed(range(self.n_layers)):
+            delta = gradient  # turned into δ in place
             if trace.masks[layer] is not None:
-                gradient = gradient * trace.masks[layer]
-            delta = gradient * self._phi(layer).derivative(trace.pre_activations[layer])
+                delta *= trace.masks[layer]
+            delta *= self._phi(layer).derivative(trace.pre_activations[layer])
             weights.append(product(trace.inputs[layer].swapaxes(-1, -2), delta))
             biases.append(delta.sum(axis=-2))
             deltas.append(delta)
@@ -512,16 +506,8 @@ class MLP:
     def check_batch(self, name: str, x: Any) -> np.ndarray:
         """Return a batch that this network takes, in its dtype.
 
-        Parameters
-        ----------
-        name : str
-            Of the argument, for the error.
-        x : array_like, shape (batch, n_0) or (replicas, batch, n_0)
-
-        Raises
-        ------
-        ValueError, TypeError
-            As `forward` raises them, parameters that no longer fit included.
+        Raises the errors of `forward` about the argument of this name, and about parameters that
+        no longer fit.
         """
         self._check_parameters()
         x = _checks.array(name, x, dtype=self.dtype)

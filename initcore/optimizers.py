@@ -1,7 +1,8 @@
 """What a training step does with a gradient: SGD with momentum, and Adam (level 1).
 
 An optimizer holds settings only, until `start` is given the parameters; `step` then changes them
-in place. Every operation is elementwise, so that replicas in one array never touch each other.
+in place. Every operation is elementwise, so that replicas in one array never touch each other, and
+so that all gradients can be one long array: a few operations in all, not a few for each layer.
 """
 
 from __future__ import annotations
@@ -9,16 +10,68 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from initcore import _checks
 
+TOGETHER = 2**14  # numbers in all, of the arrays that are changed in one go
+
+
+class _Group:
+    """Neighbours among the parameters, and what an optimizer keeps of them as one long array."""
+
+    def __init__(self, first: int, parameters: Sequence[np.ndarray]) -> None:
+        self.arrays = slice(first, first + len(parameters))
+        ends = np.cumsum([p.size for p in parameters])
+        self.move, self.mean, self.square = np.zeros((3, ends[-1]), np.result_type(*parameters))
+        parts = zip(np.split(self.move, ends[:-1]), parameters)
+        self.moves = [part.reshape(p.shape) for part, p in parts]  # in the memory of `move`
+
+
+class _Optimizer:
+    """What both have in common: `_set_move` sets what is then added to a group of parameters."""
+
+    _shapes: list[tuple[int, ...]] = []
+
+    def start(self, parameters: Sequence[np.ndarray]) -> None:
+        """Reset the state, for these parameters."""
+        for i, p in enumerate(parameters):
+            if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
+                _checks.fail(f"parameters[{i}]", "an array of floats", p, TypeError)
+        self._shapes, self._groups, self._steps = [p.shape for p in parameters], [], 0
+        first = 0
+        for last in range(1, len(parameters) + 1):
+            size = sum(p.size for p in parameters[first : last + 1])
+            if last == len(parameters) or size > TOGETHER:
+                self._groups.append(_Group(first, parameters[first:last]))
+                first = last
+
+    def step(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
+        """Change the parameters in place.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Parameters other than those of `start`, or gradients that do not fit them.
+        """
+        for name, arrays in (("parameters", parameters), ("gradients", gradients)):
+            shapes = [getattr(array, "shape", None) for array in arrays]
+            if shapes != self._shapes or not shapes:
+                allowed = f"arrays of the shapes that `start` was given, {self._shapes}"
+                _checks.fail(name, allowed, shapes)
+        self._steps += 1
+        for group in self._groups:
+            parts = [np.ravel(g) for g in gradients[group.arrays]]
+            self._set_move(group, np.concatenate(parts) if len(parts) > 1 else parts[0])
+            for p, move in zip(parameters[group.arrays], group.moves):
+                p += move
+
 
 @dataclass
-class SGD:
+class SGD(_Optimizer):
     """Stochastic gradient descent with momentum.
 
     ``v ← momentum · v - learning_rate · gradient`` and ``p ← p + v`` (Sutskever et al. 2013,
@@ -48,33 +101,18 @@ class SGD:
 
     learning_rate: float = 0.01
     momentum: float = 0.0
-    _velocities: list[np.ndarray] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.learning_rate = _checks.number("learning_rate", self.learning_rate, above=0.0)
         self.momentum = _checks.number("momentum", self.momentum, at_least=0.0, below=1.0)
 
-    def start(self, parameters: Sequence[np.ndarray]) -> None:
-        """Reset the state, for these parameters."""
-        self._velocities = _zeros_like(parameters)
-
-    def step(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
-        """Change the parameters in place.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Parameters other than those of `start`, or gradients that do not fit them.
-        """
-        _check_step(self._velocities, parameters, gradients)
-        for p, g, v in zip(parameters, gradients, self._velocities, strict=True):
-            v *= self.momentum
-            v -= self.learning_rate * g
-            p += v
+    def _set_move(self, group: _Group, gradient: np.ndarray) -> None:
+        group.move *= self.momentum
+        group.move -= self.learning_rate * gradient
 
 
 @dataclass
-class Adam:
+class Adam(_Optimizer):
     """Adam: steps scaled by running means of the gradient and of its square.
 
     ``m ← beta_1 m + (1 - beta_1) g``, ``v ← beta_2 v + (1 - beta_2) g²`` and
@@ -109,9 +147,6 @@ class Adam:
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
-    _steps: int = field(default=0, init=False, repr=False)
-    _means: list[np.ndarray] = field(default_factory=list, init=False, repr=False)
-    _squares: list[np.ndarray] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.learning_rate = _checks.number("learning_rate", self.learning_rate, above=0.0)
@@ -119,32 +154,17 @@ class Adam:
         self.beta_2 = _checks.number("beta_2", self.beta_2, at_least=0.0, below=1.0)
         self.epsilon = _checks.number("epsilon", self.epsilon, at_least=1e-30)
 
-    def start(self, parameters: Sequence[np.ndarray]) -> None:
-        """Reset the state, for these parameters."""
-        self._steps = 0
-        self._means, self._squares = _zeros_like(parameters), _zeros_like(parameters)
-
-    def step(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
-        """Change the parameters in place.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Parameters other than those of `start`, or gradients that do not fit them.
-        """
-        _check_step(self._means, parameters, gradients)
-        self._steps += 1
+    def _set_move(self, group: _Group, gradient: np.ndarray) -> None:
         rate = self.learning_rate / (1.0 - self.beta_1**self._steps)
         unbias = 1.0 / math.sqrt(1.0 - self.beta_2**self._steps)
-        for p, g, m, v in zip(parameters, gradients, self._means, self._squares, strict=True):
-            m *= self.beta_1
-            m += (1.0 - self.beta_1) * g
-            v *= self.beta_2
-            v += (1.0 - self.beta_2) * np.square(g)
-            root = np.sqrt(v)
-            root *= unbias
-            root += self.epsilon
-            p -= rate * m / root
+        group.mean *= self.beta_1
+        group.mean += (1.0 - self.beta_1) * gradient
+        group.square *= self.beta_2
+        group.square += (1.0 - self.beta_2) * np.square(gradient)
+        root = np.sqrt(group.square)
+        root *= unbias
+        root += self.epsilon
+        np.divide(-rate * group.mean, root, out=group.move)
 
 
 def get(optimizer: Any) -> Any:
@@ -173,19 +193,3 @@ def get(optimizer: Any) -> Any:
         allowed = "'sgd', 'adam', or an instance of SGD, Adam or alike"
         _checks.fail("optimizer", allowed, optimizer, TypeError)
     return copy.copy(optimizer)
-
-
-def _zeros_like(parameters: Sequence[np.ndarray]) -> list[np.ndarray]:
-    for i, p in enumerate(parameters):
-        if not isinstance(p, np.ndarray) or p.dtype.kind != "f":
-            _checks.fail(f"parameters[{i}]", "an array of floats", p, TypeError)
-    return [np.zeros_like(p) for p in parameters]
-
-
-def _check_step(state: list, parameters: Sequence, gradients: Sequence) -> None:
-    expected = [s.shape for s in state]
-    for name, arrays in (("parameters", parameters), ("gradients", gradients)):
-        shapes = [np.shape(array) for array in arrays]
-        if not expected or shapes != expected:
-            allowed = f"arrays of the shapes that `start` was given, {expected}"
-            _checks.fail(name, allowed, shapes)

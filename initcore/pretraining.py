@@ -9,6 +9,7 @@ of all layers together is left to `training.fit`. All replicas of a network are 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,6 @@ from initcore.losses import LOSSES
 from initcore.network import CHAINS, MLP, product, replica_generators
 from initcore.training import _progress_bar, batches, fit
 
-METHODS = ("autoencoder", "rbm")
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Stack:
@@ -30,14 +29,11 @@ class Stack:
     Attributes
     ----------
     method : {"autoencoder", "rbm"}
-    weights : list of ndarray, shape ([replicas,] n_{l-1}, n_l)
-        The encoders' weights when pretraining ended.
-    biases : list of ndarray, shape ([replicas,] n_l)
-        Their biases; in an RBM those of the hidden units.
-    decoder_weights : list of ndarray, shape ([replicas,] n_l, n_{l-1})
-        What leads back to the layer below; in an RBM the transposed weights.
-    decoder_biases : list of ndarray, shape ([replicas,] n_{l-1})
-        In an RBM those of the visible units.
+    weights, biases : list of ndarray, ([replicas,] n_{l-1}, n_l) and ([replicas,] n_l)
+        Those of the encoders when pretraining ended; in an RBM the biases of the hidden units.
+    decoder_weights, decoder_biases : list of ndarray
+        What leads back to the layer below, ``([replicas,] n_l, n_{l-1})`` and ``([replicas,]
+        n_{l-1})``; in an RBM the transposed weights, and the biases of the visible units.
     errors : list of ndarray, shape (rows,) or (rows, replicas)
         The squared error of a layer's reconstruction of its own input, summed over the units,
         averaged over the examples; row 0 is before the first step, the last row at the end.
@@ -90,10 +86,8 @@ def pretrain(
         ``"rbm"`` needs a sigmoid network, ``"autoencoder"`` one whose activations lie in [0, 1].
     optimizer : SGD, Adam, "sgd" or "adam"
         Started anew for each layer.
-    epochs : int
-        Passes over the data, for each layer.
-    batch_size : int
-        Examples a step.
+    epochs, batch_size : int
+        Passes over the data, for each layer, and examples a step.
     layers : int, optional
         How many; all hidden layers by default.
     seed : int, numpy.random.Generator or None
@@ -127,7 +121,8 @@ def pretrain(
     """
     if not isinstance(net, MLP):
         _checks.fail("net", "an initcore.network.MLP", net, TypeError)
-    _checks.choice("method", method, METHODS)
+    train = {"autoencoder": _autoencoder, "rbm": _rbm}
+    _checks.choice("method", method, tuple(train))
     x = _in_unit_interval("x", net.check_batch("x", x))
     optimizer = optimizers.get(optimizer)
     epochs = _checks.integer("epochs", epochs, at_least=1)
@@ -139,7 +134,6 @@ def pretrain(
         _checks.fail("net", "a sigmoid network: an RBM's hidden units are", net)
     if probe is not None and not callable(probe):
         _checks.fail("probe", "a function of the network", probe, TypeError)
-    train = {"autoencoder": _autoencoder, "rbm": _rbm}[method]
     streams = _streams(seed, layers)
     how = {"epochs": epochs, "batch_size": batch_size, "measure_every": measure_every}
     stack = Stack(method, [], [], [], [], [])
@@ -147,7 +141,7 @@ def pretrain(
         probe(net)
     for layer in range(layers):
         W, b = net.weights[layer], net.biases[layer]
-        V, d, errors, diverged = train(net, W, b, x, optimizer, seed=streams[layer], **how)
+        V, d, errors, diverged = train[method](net, W, b, x, optimizer, seed=streams[layer], **how)
         if diverged:
             allowed = f"one with which layer {layer + 1} does not diverge"
             _checks.fail("optimizer", allowed, optimizer)
@@ -175,12 +169,7 @@ def unroll(net: MLP, stack: Stack) -> None:
     net : MLP
         Of widths that read the same backwards, with twice the layers of the stack.
     stack : Stack
-        Of its first half.
-
-    Raises
-    ------
-    ValueError
-        The stack does not fit the network.
+        Of its first half; one that does not fit raises a ``ValueError``.
 
     Examples
     --------
@@ -209,23 +198,11 @@ def energy(v: np.ndarray, h: np.ndarray, W: np.ndarray, b: np.ndarray, c: np.nda
 
     Parameters
     ----------
-    v : array_like, shape (..., n_visible)
-    h : array_like, shape (..., n_hidden)
+    v, h : array_like, shape (..., n_visible) and (..., n_hidden)
+        The result has their shape without the last axis.
     W : array_like, shape (n_visible, n_hidden)
-    b : array_like, shape (n_hidden,)
-        Biases of the hidden units, the layer's b.
-    c : array_like, shape (n_visible,)
-        Biases of the visible units.
-
-    Returns
-    -------
-    ndarray
-        Of the shape that `v` and `h` have without their last axis.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Arrays that do not fit.
+    b, c : array_like, shape (n_hidden,) and (n_visible,)
+        Biases of the hidden units, which are the layer's b, and of the visible ones.
 
     Examples
     --------
@@ -323,21 +300,19 @@ def _rbm(net, W, b, x, optimizer, *, epochs, batch_size, measure_every, seed):
 
     errors = [error()]
     optimizer.start([W, b, c])
-    bar = _progress_bar(None, epochs * len(range(0, x.shape[-2], batch_size)))
-    for epoch in range(1, epochs + 1):
-        for index in batches(orders, x.shape[-2], batch_size, net.replicas):
-            v = x[index]
-            shape = (v.shape[-2], W.shape[-1])
-            uniform = np.stack([rng.random(shape, W.dtype) for rng in chains])
-            uniform = uniform if net.replicas else uniform[0]
-            gradients, _ = contrastive_divergence(v, W, b, c, uniform)
-            optimizer.step([W, b, c], gradients)
-            if bar is not None:
+    steps = epochs * len(range(0, x.shape[-2], batch_size))
+    with contextlib.closing(_progress_bar(None, steps)) as bar:
+        for epoch in range(1, epochs + 1):
+            for index in batches(orders, x.shape[-2], batch_size, net.replicas):
+                v = x[index]
+                shape = (v.shape[-2], W.shape[-1])
+                uniform = np.stack([rng.random(shape, W.dtype) for rng in chains])
+                uniform = uniform if net.replicas else uniform[0]
+                gradients, _ = contrastive_divergence(v, W, b, c, uniform)
+                optimizer.step([W, b, c], gradients)
                 bar.update()
-        if epoch % measure_every == 0 or epoch == epochs:
-            errors.append(error())
-    if bar is not None:
-        bar.close()
+            if epoch % measure_every == 0 or epoch == epochs:
+                errors.append(error())
     diverged = not all(np.isfinite(values).all() for values in (W, b, c, *errors))
     return W.swapaxes(-1, -2).copy(), c, np.array(errors), diverged
 

@@ -1,8 +1,8 @@
 """What did happen in a network, layer by layer (level 3).
 
-Each probe is a function of one layer's array with any leading axes (replicas), so that it gives
-one number a replica. `layer_statistics` calls them all on a trace and returns one object that
-prints as a table and converts to a dict of arrays. Nothing here draws, trains or predicts.
+Each probe is a function of one layer's array, of shape ``(..., rows, units)``; it returns an array
+of shape ``(...)``, one number a replica. `layer_statistics` calls them all on a trace and returns
+an object that prints as a table. Nothing here draws, trains or predicts.
 
 Two spreads must not be confused. The *pooled* std runs over all inputs and units together; it
 stays large when every unit has its own constant. The std *across inputs* asks what a unit
@@ -35,19 +35,8 @@ def _layer(name: str, value: Any) -> np.ndarray:
 
 
 def pooled_std(a: np.ndarray) -> np.ndarray:
-    """Return the standard deviation over all inputs and units together.
+    """Return the standard deviation over all inputs and units of ``(..., batch, units)``.
 
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-        Activations or pre-activations of one layer.
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Examples
-    --------
     >>> units_with_their_own_constant = np.array([[1.0, -1.0], [1.0, -1.0]])
     >>> float(pooled_std(units_with_their_own_constant))
     1.0
@@ -58,17 +47,6 @@ def pooled_std(a: np.ndarray) -> np.ndarray:
 def std_across_inputs(a: np.ndarray) -> np.ndarray:
     """Return each unit's standard deviation over the inputs, averaged over the units.
 
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-        Activations or pre-activations of one layer.
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Examples
-    --------
     >>> units_with_their_own_constant = np.array([[1.0, -1.0], [1.0, -1.0]])
     >>> float(std_across_inputs(units_with_their_own_constant))
     0.0
@@ -77,16 +55,7 @@ def std_across_inputs(a: np.ndarray) -> np.ndarray:
 
 
 def mean_square(a: np.ndarray) -> np.ndarray:
-    """Return the mean square over inputs and units: q, if `a` are pre-activations.
-
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-
-    Returns
-    -------
-    ndarray, shape (...)
-    """
+    """Return the mean square over inputs and units: q, if `a` are pre-activations."""
     return np.square(_layer("a", a)).mean(axis=(-2, -1))
 
 
@@ -95,24 +64,8 @@ def mean_cosine(a: np.ndarray) -> np.ndarray:
 
     1 means that the layer answers every input with the same direction. Inputs whose answer is
     exactly zero have no direction and are left out; with fewer than two others left, the layer
-    tells no two inputs apart, and the result is 1.
+    tells no two inputs apart, and the result is 1. `a` must hold at least two inputs.
 
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-        At least two inputs.
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Raises
-    ------
-    ValueError
-        `a` holds fewer than two inputs.
-
-    Examples
-    --------
     >>> float(mean_cosine(np.array([[1.0, 0.0], [0.0, 2.0]])))
     0.0
     """
@@ -140,10 +93,6 @@ def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
     activation : {"tanh", "sigmoid", "centred_sigmoid"}
         Saturated is ``|a| > 0.99``, ``a < 0.01 or a > 0.99``, and ``|a| > 0.49``.
 
-    Returns
-    -------
-    ndarray, shape (...)
-
     Examples
     --------
     >>> float(saturated_fraction(np.array([[0.999, 0.5], [-0.995, 0.0]]), "tanh"))
@@ -156,16 +105,6 @@ def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
 def dead_fraction(a: np.ndarray) -> np.ndarray:
     """Return the share of units that are zero for every input of the batch.
 
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Examples
-    --------
     >>> float(dead_fraction(np.array([[0.0, 0.0], [0.0, 3.0]])))
     0.5
     """
@@ -173,71 +112,37 @@ def dead_fraction(a: np.ndarray) -> np.ndarray:
 
 
 def rms(values: np.ndarray) -> np.ndarray:
-    """Return the root mean square over inputs and units, of gradients (deltas) say.
+    """Return the root mean square over inputs and units, of gradients (deltas) say."""
+    return _rms(_layer("values", values))
 
-    Parameters
-    ----------
-    values : ndarray, shape (..., batch, units)
 
-    Returns
-    -------
-    ndarray, shape (...)
-    """
-    values = _layer("values", values)
+def _rms(values: np.ndarray) -> np.ndarray:
     largest = np.abs(values).max(axis=(-2, -1), keepdims=True)
-    scaled = values / np.where(largest > 0, largest, 1.0)  # tiny gradients: no square underflows
-    return largest[..., 0, 0] * np.sqrt(np.square(scaled).mean(axis=(-2, -1)))
+    scaled = values / (largest + (largest == 0))  # tiny gradients: no square underflows
+    total = np.square(scaled, out=scaled).sum(axis=(-2, -1), keepdims=True)
+    return (largest * np.sqrt(total / (values.shape[-2] * values.shape[-1])))[..., 0, 0][()]
 
 
 def median_abs(values: np.ndarray) -> np.ndarray:
-    """Return the median absolute value over inputs and units: the typical unit's gradient.
-
-    Parameters
-    ----------
-    values : ndarray, shape (..., batch, units)
-
-    Returns
-    -------
-    ndarray, shape (...)
-    """
+    """Return the median absolute value over inputs and units: the typical unit's gradient."""
     return np.median(np.abs(_layer("values", values)), axis=(-2, -1))
 
 
 def gradient_norm(gradient: np.ndarray) -> np.ndarray:
-    """Return the Frobenius norm ``‖∂W‖`` of one layer's weight gradient.
+    """Return the Frobenius norm of a weight's gradient ``∂W``, ``(..., fan_in, fan_out)``.
 
-    Parameters
-    ----------
-    gradient : ndarray, shape (..., fan_in, fan_out)
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Examples
-    --------
     >>> float(gradient_norm(np.array([[3.0, 0.0], [0.0, 4.0]])))
     5.0
     """
     gradient = _layer("gradient", gradient)
-    return rms(gradient) * np.sqrt(gradient.shape[-2] * gradient.shape[-1])
+    return _rms(gradient) * np.sqrt(gradient.shape[-2] * gradient.shape[-1])
 
 
 def numerical_rank(W: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
     """Return how many singular values exceed `tolerance` times the largest; 0 for a zero matrix.
 
-    Parameters
-    ----------
-    W : ndarray, shape (..., fan_in, fan_out)
-    tolerance : float
-        Relative to the largest singular value.
+    `W` is a weight, ``(..., fan_in, fan_out)``.
 
-    Returns
-    -------
-    ndarray of int, shape (...)
-
-    Examples
-    --------
     >>> int(numerical_rank(np.ones((4, 3))))
     1
     """
@@ -250,23 +155,10 @@ def effective_rank(W: np.ndarray) -> np.ndarray:
     """Return ``exp(−Σ p ln p)``, where ``p`` are the singular values divided by their sum.
 
     It is 1 for a matrix of rank one, n for n equal singular values, and 0 for a zero matrix.
-    Unlike the numerical rank it does not count directions that hardly matter.
+    `W` is a weight, ``(..., fan_in, fan_out)``. Unlike the numerical rank it does not count
+    directions that hardly matter (O. Roy and M. Vetterli, The effective rank: a measure of
+    effective dimensionality, EUSIPCO 2007).
 
-    Parameters
-    ----------
-    W : ndarray, shape (..., fan_in, fan_out)
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    References
-    ----------
-    O. Roy and M. Vetterli, The effective rank: a measure of effective dimensionality,
-    EUSIPCO 2007.
-
-    Examples
-    --------
     >>> round(float(effective_rank(np.eye(5))), 6), float(effective_rank(np.zeros((2, 2))))
     (5.0, 0.0)
     """
@@ -291,10 +183,6 @@ def distinct_units(W: np.ndarray, b: np.ndarray | None = None, tolerance: float 
         Biases.
     tolerance : float
         Relative tolerance.
-
-    Returns
-    -------
-    ndarray of int, shape (...)
 
     Examples
     --------
@@ -332,13 +220,7 @@ def _count_columns(parameters: np.ndarray, tolerance: float) -> int:
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """What `layer_statistics` measured, one number a layer (and replica).
-
-    Attributes
-    ----------
-    values : dict of str to ndarray, shape (layers,) or (layers, replicas)
-        The statistics by name.
-    """
+    """What `layer_statistics` measured: `values`, ``(layers,)`` or ``(layers, replicas)`` each."""
 
     values: dict[str, np.ndarray]
 

@@ -7,8 +7,10 @@ no NaN travels on. The module trains and records; what to record of the layers i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +22,9 @@ from initcore.losses import LOSSES, _accuracy
 from initcore.network import MLP, ORDER, replica_generators
 from initcore.optimizers import SGD, Adam  # noqa: F401  (also found here: training.SGD)
 
-DIVERGED_ABOVE = 1e12
-"""A replica has diverged when its loss or the size of a parameter is not at most this."""
-
-PROGRESS_AFTER = 2.0
-"""Seconds after which a run is long, and shows its progress bar."""
-
-CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy")
-"""The curves of a `History`."""
+DIVERGED_ABOVE = 1e12  # a replica has when its loss or the size of a parameter is not at most this
+PROGRESS_AFTER = 2.0  # seconds after which a run is long, and shows its progress bar
+CURVES = ("loss", "accuracy", "validation_loss", "validation_accuracy")  # of a `History`
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,18 +37,14 @@ class History:
     ----------
     epochs : ndarray of int, shape (rows,)
         The epochs after which was measured: 0, before training, to the last.
-    loss : ndarray, shape (rows,) or (rows, replicas)
-        On all training data, without dropout.
-    accuracy : ndarray of that shape, or None
-        None where the loss is no classifier's.
+    loss, accuracy : ndarray, shape (rows,) or (rows, replicas)
+        On all training data, without dropout; accuracy is None where the loss is no classifier's.
     validation_loss, validation_accuracy : ndarray of that shape, or None
         None without validation data.
     diverged : ndarray of int, shape (replicas,), or int
         The epoch in which a replica diverged, 0 if it had before training, -1 if it never did.
-    probes : list
-        What `probe` returned, in the order of `probe_epochs`.
-    probe_epochs : list of int
-        The epochs after which it was called.
+    probes, probe_epochs : list
+        What `probe` returned, and the epochs after which it was called.
     """
 
     epochs: np.ndarray
@@ -65,24 +58,21 @@ class History:
 
     def __repr__(self) -> str:
         """Say where training ended, and how many replicas diverged, in a line or two."""
-        last = []
+        shown = []
         for name in CURVES:
             curve = getattr(self, name)
             if curve is not None:
                 end = tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])
-                last.append(f"{name.replace('_', ' ')} {end}")
-        lines = [f"after epoch {self.epochs[-1]}: {', '.join(last)}"]
+                shown.append(f"{name.replace('_', ' ')} {end}")
+        text = f"after epoch {self.epochs[-1]}: {', '.join(shown)}"
         ends = np.atleast_1d(self.diverged)
         when = ends[ends >= 0]
         if when.size:
-            epochs = f"epoch {when.min()}"
-            if when.max() > when.min():
-                epochs += f" to {when.max()}"
-            lines.append(
-                f"{when.size} of {ends.size} diverged (in {epochs}); "
-                "their numbers are those before that"
-            )
-        return "\n".join(lines)
+            first, last = when.min(), when.max()
+            epochs = f"{first} to {last}" if first < last else first
+            text += f"\n{when.size} of {ends.size} diverged (in epoch {epochs}); "
+            text += "their numbers are those before that"
+        return text
 
 
 def fit(
@@ -104,8 +94,7 @@ def fit(
     """Train a network in place on shuffled mini-batches, and return what happened.
 
     Every replica sees the data in an order of its own, which does not depend on how many
-    replicas there are. The last mini-batch of an epoch may be smaller; its loss is the mean over
-    the examples it has.
+    replicas there are. The last mini-batch of an epoch may be smaller.
 
     A replica *diverges* when its loss on a mini-batch, or after an epoch its loss or one of its
     parameters, is NaN or beyond 1e12 in size. It is put back to the end of the epoch before, and
@@ -133,7 +122,7 @@ def fit(
         Evaluated too, never trained on.
     measure_every : int
         Loss and accuracy are measured before training, after every so many epochs, and after the
-        last. Measuring after every epoch is about a quarter of the running time.
+        last; after every epoch, that is about a quarter of the running time.
     probe : callable, optional
         Called as ``probe(net)`` before training and after every `probe_every` epochs; it must
         not change the network.
@@ -190,8 +179,8 @@ def fit(
     diverged = np.where(run.is_sound(rows[0]), -1, 0)
     probe_epochs = [] if probe is None else list(range(0, epochs + 1, probe_every))
     probes = [] if probe is None else [probe(net)]
-    bar = _progress_bar(progress, epochs * len(range(0, examples, batch_size)))
-    try:
+    steps = epochs * len(range(0, examples, batch_size))
+    with contextlib.closing(_progress_bar(progress, steps)) as bar:
         for epoch in range(1, epochs + 1):
             row, sound = rows[-1], diverged < 0
             if sound.any():
@@ -201,9 +190,6 @@ def fit(
                 rows.append({name: np.where(sound, row[name], rows[-1][name]) for name in row})
             if epoch in probe_epochs:
                 probes.append(probe(net))
-    finally:
-        if bar is not None:
-            bar.close()
     curves = {n: np.array([row[n] for row in rows]) if n in rows[0] else None for n in CURVES}
     return History(
         np.array(measured),
@@ -226,12 +212,8 @@ def batches(
     examples, batch_size : int
         The last mini-batch may be smaller.
     replicas : int or None
-        None: the array has no axis of replicas.
-
-    Yields
-    ------
-    tuple
-        An index of the axes ``([replicas,] examples)``.
+        None: the array has no axis of replicas. What is yielded is an index of its axes
+        ``([replicas,] examples)``.
 
     Examples
     --------
@@ -319,32 +301,26 @@ class _Run:
                 )
                 sound = sound & (np.abs(loss) <= DIVERGED_ABOVE)
                 self.optimizer.step(parameters, gradients.parameters())
-                if bar is not None:
-                    bar.update()
+                bar.update()
             numbers = self.evaluate() if is_measured else {}
             sound = sound & self.is_sound(numbers)
         finally:  # also where training is interrupted
-            _put_back(parameters, saved, sound)
+            for p, s in zip(parameters, saved):
+                np.copyto(p, s, where=~sound.reshape(sound.shape + (1,) * (p.ndim - sound.ndim)))
         return numbers, sound
 
 
-def _put_back(parameters: list[np.ndarray], saved: list[np.ndarray], sound: np.ndarray) -> None:
-    """Give the replicas that are not sound their saved parameters."""
-    if not sound.all():
-        for p, s in zip(parameters, saved, strict=True):
-            np.copyto(p, s, where=~sound.reshape(sound.shape + (1,) * (p.ndim - sound.ndim)))
-
-
 def _progress_bar(asked: bool | None, steps: int) -> Any:
-    """Return a tqdm bar over the steps of a run, or None where there is to be none (see `fit`)."""
+    """Return a tqdm bar over the steps of a run, or what does nothing in its place (see `fit`)."""
+    no_bar = types.SimpleNamespace(update=lambda: None, close=lambda: None)
     if not _wants_bar(asked):
-        return None
+        return no_bar
     try:
         from tqdm.auto import tqdm  # chooses between terminal and notebook
     except ImportError:
         if asked:
             raise ImportError("progress=True needs tqdm: pip install tqdm") from None
-        return None
+        return no_bar
     if sys.platform == "emscripten":
         tqdm.monitor_interval = 0  # its monitor is a thread, and a browser's Python has none
     delay = 0 if asked else PROGRESS_AFTER

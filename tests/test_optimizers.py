@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from initcore import optimizers
 from initcore.optimizers import SGD, Adam
 
 os.environ["KERAS_BACKEND"] = "jax"  # read when Keras is imported, in one test below
@@ -103,6 +104,25 @@ def test_steps_are_in_place_and_a_start_forgets(make):
     for step, same in zip(gradients, kept, strict=True):
         for g, h in zip(step, same, strict=True):
             np.testing.assert_array_equal(g, h)
+
+
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_that_move_together_move_as_they_do_alone(make, dtype, monkeypatch):
+    """To the last bit, whichever arrays stand together, and with gradients that are views."""
+    shapes = [(3, 2), (40, 30), (7,), (), (90, 80, 2), (90, 80), (4, 5), (2,)]
+    rng = np.random.default_rng(3)
+    start = [np.array(rng.standard_normal(shape), dtype) for shape in shapes]
+    steps = [[rng.standard_normal(s[::-1]).astype(dtype).T for s in shapes] for _ in range(3)]
+    together = run(make(), start, steps)
+    alone = [run(make(), [p], [[g[k]] for g in steps]) for k, p in enumerate(start)]
+    monkeypatch.setattr(optimizers, "TOGETHER", 50)
+    fewer = run(make(), start, steps)
+    for path in (fewer, [[a[t][0] for a in alone] for t in range(3)]):
+        for ours, theirs in zip(together, path, strict=True):
+            for p, q in zip(ours, theirs, strict=True):
+                assert p.dtype == q.dtype == dtype
+                np.testing.assert_array_equal(p, q)
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.1, momentum=0.9), Adam(0.1)])

@@ -34,6 +34,7 @@ def test_a_replica_axis_gives_the_numbers_of_the_replicas(name):
         probe = functools.partial(probe, activation="tanh")
     together = probe(a)
     assert together.shape == (2, 3)
+    assert isinstance(probes.rms(a[0, 0]), float)  # without replicas a number, which prints as one
     for index in np.ndindex(2, 3):
         np.testing.assert_allclose(together[index], probe(a[index]), rtol=1e-12)
 
