@@ -93,8 +93,8 @@ notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapter
 	@$(BIN)/python -m website.tools.notebooks $(ARGS)
 	@$(if $(findstring --check,$(ARGS)),,$(BIN)/python -m website.tools.picture)
 
-quick: $(COURSE) ## compare what the notebooks say with what is stored, without kernels (ARGS="chapters/03….ipynb")
-	@$(BIN)/python -m website.tools.quick $(ARGS)
+quick: $(TESTS) ## compare what the notebooks say with what is stored, without kernels (ARGS="chapters/03….ipynb")
+	@$(BIN)/python tests/quick.py $(ARGS)
 
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)
