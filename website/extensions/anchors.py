@@ -1,4 +1,4 @@
-"""Sphinx extension: sources, claims, terms and the package's names can be linked to from anywhere.
+"""Sphinx extension: sources, claims, terms, cells and the package's names can be linked to.
 
 Their pages are plain Markdown, and say themselves where a link leads:
 ``[He et al. (2015)](../pages/references.md#he2015)`` to ``<a id="he2015"></a>``. An entry of the
@@ -12,11 +12,21 @@ them the same ids. Terms that share a definition stand in one line, with commas 
 
 A name of the package has the id that Sphinx gives it:
 ``[HeNormal](../pages/api/initializers.md#initcore.initializers.HeNormal)``.
+
+A measured number in a sentence is a *mark*, a link to the cell that prints it, by the cell's id::
+
+    The spread falls by a factor of [57](#cell-id=across-inputs) a layer.
+
+JupyterLab follows such a link to the cell; on the page the cell gets the id ``cell-across-inputs``.
+The tests read the numbers with `numerals` and `is_printed`: every number in the text of a mark must
+be one that the cell prints, rounded to the digits that the sentence gives.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -27,6 +37,50 @@ from sphinx.transforms import SphinxTransform
 TERM = re.compile(r'<a id="(term-[^"]+)"></a>\*\*(.+?)\*\*')
 ENTRIES = re.compile(r'(?:^- <a id="term-.*\n(?:(?: +\S.*)?\n)*)+', re.MULTILINE)
 ID = re.compile(r'\bid="([^"]+)"')
+PREFIX = "cell-id="
+NUMBER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(%?)(?![\w]|\.\d)", re.IGNORECASE)
+# How a sentence writes what a cell prints as 1.8e-05 and 1437.
+AS_PRINTED = (
+    (re.compile(r"\{,\}|\\,|(?<=\d),(?=\d{3}(?!\d))"), ""),
+    (re.compile(r"\s*(?:\\cdot|\\times|·|×)\s*10\^\{?(-?\d+)\}?"), r"e\1"),
+    (re.compile(r"(?<![\d.e])10\^\{?(-?\d+)\}?"), r"1e\1"),
+    (re.compile(r"\\(?=%)|[$−]"), ""),
+)
+
+
+def numerals(text: str) -> list[str]:
+    r"""Return the numbers in a text as they are printed, without their signs.
+
+    Examples
+    --------
+    >>> numerals(r"from $1.8\cdot10^{-5}$ to 1,437, or 69%")
+    ['1.8e-5', '1437', '69%']
+    """
+    for pattern, replacement in AS_PRINTED:
+        text = pattern.sub(replacement, text)
+    return ["".join(found) for found in NUMBER.findall(text)]
+
+
+def is_printed(numeral: str, output: str) -> bool:
+    """Return whether an output holds a number, in more digits or in as many.
+
+    A share may be printed as one and written in percent.
+
+    Examples
+    --------
+    >>> is_printed("0.97", "accuracy 0.9721 [0.961, 0.981]"), is_printed("69%", "0.688")
+    (True, True)
+    >>> is_printed("0.99", "accuracy 0.9721 [0.961, 0.981]")
+    False
+    """
+    value, percent = float(numeral.rstrip("%")), numeral.endswith("%")
+    mantissa = numeral.rstrip("%").lower().split("e")[0].replace(".", "").lstrip("0")
+    form = f".{max(len(mantissa), 1) - 1}e"
+    for printed in numerals(output):
+        number = float(printed.rstrip("%")) * (100 if percent and printed[-1] != "%" else 1)
+        if (percent or printed[-1] != "%") and f"{number:{form}}" == f"{value:{form}}":
+            return True
+    return False
 
 
 def to_glossary(entries: re.Match) -> str:
@@ -55,28 +109,29 @@ def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
         env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, name)
 
 
-def add_slugs(reading: SphinxTransform, slugs: dict[str, tuple]) -> None:
-    """Let links find places of the page that is being read, its own links and those of others.
-
-    MyST knows a page's headings by their slugs: (line, id, text).
-    """
-    reading.document.__dict__.setdefault("myst_slugs", {}).update(slugs)
-    reading.env.metadata[reading.env.docname].setdefault("myst_slugs", {}).update(slugs)
-
-
 class WrittenAnchors(SphinxTransform):
-    """Tell MyST of the terms, and of the ids that a page's own HTML gives."""
+    """Tell MyST of the terms, of the ids that a page's own HTML gives, and of its code cells."""
 
-    default_priority = 870  # MyST resolves the links within a page at 879
+    default_priority = 871  # MyST resolves the links within a page at 879
 
     def apply(self, **kwargs: Any) -> None:
-        """Look at every term and every piece of HTML."""
-        found = {
-            id_: term.astext() for term in self.document.findall(nodes.term) for id_ in term["ids"]
-        }
+        """Look at every term, every piece of HTML and every cell; a cell gets an id first."""
+        slugs = {}  # as MyST has them for headings: (line, id, text)
+        for term in self.document.findall(nodes.term):
+            slugs |= {id_: (0, id_, term.astext()) for id_ in term["ids"]}
         for html in self.document.findall(nodes.raw):
-            found |= {id_: id_ for id_ in ID.findall(html.astext())}
-        add_slugs(self, {id_: (0, id_, text) for id_, text in found.items()})
+            slugs |= {id_: (0, id_, id_) for id_ in ID.findall(html.astext())}
+        path = Path(self.env.doc2path(self.env.docname))
+        if path.suffix == ".ipynb":
+            cells = json.loads(path.read_text("utf-8"))["cells"]
+            for node in self.document.findall(nodes.container):
+                if node.get("nb_element") == "cell_code":
+                    name = cells[node["cell_index"]]["id"]
+                    node["ids"].append(f"cell-{name}")
+                    slugs[PREFIX + name] = (0, f"cell-{name}", f"cell {name}")
+        # for the links of this page, and for those of others
+        self.document.__dict__.setdefault("myst_slugs", {}).update(slugs)
+        self.env.metadata[self.env.docname].setdefault("myst_slugs", {}).update(slugs)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup, Tag
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from website.extensions import icons, pictures, policy
+from website.extensions import assets, policy
 from website.tools.links import page_names
 
 # Not needed: Font Awesome as a script (the fonts are enough), sphinx-thebe (it needs a server), and
@@ -133,7 +133,7 @@ def show_pictures(page: BeautifulSoup, folder: Path) -> None:
         link["href"] = PNG.sub(r"\1.webp", link["href"])
     for image in page("img", src=re.compile("^[^:]+$"), width=False, height=False):
         image["src"] = PNG.sub(r"\1.webp", image["src"])
-        image["width"], image["height"] = map(str, pictures.size(folder / unquote(image["src"])))
+        image["width"], image["height"] = map(str, assets.size(folder / unquote(image["src"])))
     figures = [image for image in page("img") if "logo__image" not in image.get("class", ())]
     for image in figures[1:]:
         image["loading"], image["decoding"] = "lazy", "async"
@@ -160,7 +160,7 @@ def mend_site(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
     site = Path(app.outdir)
-    pictures.convert(site / app.builder.imagedir)
+    assets.convert(site / app.builder.imagedir)
     shown: set[str] = set()
     scripts: set[str] = set()
     for path in (site / name for name in page_names(site)):
@@ -173,7 +173,7 @@ def mend_site(app: Sphinx, exception: Exception | None) -> None:
             path.write_text(str(page), encoding="utf-8")
         shown.update(name for icon in find_icons(page) for name in icon["class"])
         scripts |= policy.inline_scripts(page)
-    icons.keep_shown(site / "_static", shown)
+    assets.keep_icons(site / "_static", shown)
     policy.write(site, "", policy.line(policy.PAGES, scripts))
 
 
