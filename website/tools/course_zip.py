@@ -17,10 +17,7 @@ from initcore import _files
 from website.tools import students
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTED_BY = (
-    *("website/offline/README.txt", "website/offline/start.py", "website/tools/serve.py"),
-    *("LICENSE", "LICENSE-CC-BY-4.0"),
-)
+STARTED_BY = ("website/offline/README.txt", "website/offline/start.py", "website/tools/serve.py")
 NEEDED = ("index.html", "lite/static/pyodide/pyodide.js")
 
 
@@ -32,13 +29,12 @@ def main(site: str | Path, folder: str | Path = ROOT / "_build") -> None:
     if os.environ.get("STUDENTS", "0") not in ("", "0"):
         target = target.with_stem("course-offline-students")
         files = (path for path in sorted(Path(site).rglob("*")) if path.is_file())
-        students.check(
-            ((str(path), path.read_bytes()) for path in files), students.read_course()[1]
-        )
+        files = ((str(path), path.read_bytes()) for path in files)
+        students.check(files, students.read_course()[1])
     with tempfile.TemporaryDirectory(dir=folder) as work:
         course = Path(work, "weight-initialization")
         shutil.copytree(site, course / "site", ignore=shutil.ignore_patterns(".*"))
-        for name in STARTED_BY:
+        for name in (*STARTED_BY, "LICENSE", "LICENSE-CC-BY-4.0"):
             shutil.copy(ROOT / name, course)
         made = shutil.make_archive(str(Path(work, "made")), "zip", work, course.name)
         Path(made).replace(target)  # whole or not at all

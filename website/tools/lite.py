@@ -154,14 +154,11 @@ def carry(notebook: Path, target: Path) -> None:
 
 
 def add_way_back(lite: Path) -> None:
-    """Load ``back.js`` and ``back.css`` in the application, which is one folder down."""
-    for name in ("back.js", "back.css"):
-        shutil.copyfile(PARTS / name, lite / name)
+    """Load ``back.js`` in the application, which is one folder down."""
+    shutil.copy(PARTS / "back.js", lite)
     path = lite / APP / "index.html"
-    text = path.read_text("utf-8")
-    text = text.replace("</head>", '<link rel="stylesheet" href="../back.css">\n</head>', 1)
-    text = text.replace("</body>", '<script src="../back.js"></script>\n</body>', 1)
-    path.write_text(text, encoding="utf-8")
+    script = '<script src="../back.js"></script>\n</body>'
+    path.write_text(path.read_text("utf-8").replace("</body>", script, 1), encoding="utf-8")
 
 
 def policy(lite: Path) -> str:

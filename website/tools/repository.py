@@ -43,7 +43,7 @@ class Repository(NamedTuple):
         return links
 
 
-def read_repository(url: str, branch: str = "main") -> Repository | None:
+def read_repository(url: str | None, branch: str | None = None) -> Repository | None:
     """Return the repository at an address, None if that is empty.
 
     Raises
@@ -64,6 +64,7 @@ def read_repository(url: str, branch: str = "main") -> Repository | None:
             "repository: url must be an https address, such as https://github.com/OWNER/NAME, "
             f"not {url!r}"
         )
+    branch = branch or "main"
     if not re.fullmatch(r"[\w./-]+", str(branch)):
         raise ValueError(f"repository: branch must be the name of a branch, not {branch!r}")
     host, path = found[1], found[2].removesuffix(".git")

@@ -16,12 +16,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
-# What a machine's own list may lack, or have otherwise.
-TYPES = {
-    **dict.fromkeys((".js", ".mjs"), "text/javascript"),
-    **dict.fromkeys((".json", ".ipynb"), "application/json"),
-    **{".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm"},
-}
+# What a machine's own list may lack, or have otherwise: browsers insist on these.
+TYPES = dict.fromkeys((".js", ".mjs"), "text/javascript")
+TYPES |= {".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm"}
 
 
 class Handler(SimpleHTTPRequestHandler):
