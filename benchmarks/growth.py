@@ -9,15 +9,14 @@ and `make lists` take the figure and the text of ``pages/speed.md`` from there.
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import peers
 
-ROOT = Path(__file__).resolve().parents[1]
+from website.tools import notebooks
+
 POINT = 3.0  # seconds
 Series = Iterator[tuple[float, dict[str, float]]]
 
@@ -38,20 +37,19 @@ def suite() -> Series:
     if hasattr(os, "sched_setaffinity"):  # for the kernels too
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     total = 0.0
-    for count, path in enumerate(sorted((ROOT / "chapters").glob("*.ipynb")), start=1):
-        command = [sys.executable, "-m", "website.tools.notebooks", "--check", str(path)]
-        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        if said.returncode:
-            sys.exit(f"{path.name} does not run as stored:\n{said.stderr}")
-        seconds = float(re.search(r": ([\d.]+) s,", said.stdout).group(1))  # of the kernel
-        print(f"  {path.stem:40}{seconds:6.1f} s", flush=True)
-        total += seconds
+    for count, path in enumerate(sorted(notebooks.ROOT.glob("chapters/*.ipynb")), start=1):
+        began = time.monotonic()
+        good, report = notebooks.run(path, check=True)
+        if not good:
+            sys.exit(report)
+        print(f"  {path.stem:40}{time.monotonic() - began:6.1f} s", flush=True)
+        total += time.monotonic() - began
         yield count, {"all cells, one after the other": total}
 
 
 def site() -> Series:
     """Yield how many chapters the site has, and the megabytes of its pages with their pictures."""
-    built = ROOT / "_build/html"
+    built = notebooks.ROOT / "_build/html"
     chapters = sorted(path.stem for path in built.glob("chapters/*.html"))
     if not chapters:
         sys.exit("There is no site: run `make book` first")

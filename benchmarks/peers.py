@@ -5,10 +5,8 @@ idle machine; with words, only the rows are measured whose names have one of the
 not installed are named and left out (PyTorch is not among the course's requirements).
 
 A row's work is done by all its peers in turn, round after round, after a warm-up; what counts is
-each one's median. A row takes about ten seconds, in 5 to 31 rounds. Work of under two milliseconds
-is timed several calls at a time.
-The table is printed, and the rows measured are written into ``benchmarks/results.json``, which
-keeps its other rows. Nothing here fails because something is slow.
+each one's median. The rows are printed and written into ``benchmarks/results.json``, which keeps
+its others. Nothing here fails because something is slow.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ from initcore import _files, initializers, losses, network, optimizers, probes
 RESULTS = Path(__file__).with_name("results.json")
 OURS, BITS, BARE = "initcore", "raw bits", "bare step"
 WARM_UP, FEWEST, MOST = 2, 5, 31  # rounds
-SHORTEST, WHOLE_ROW = 0.002, 10.0  # seconds
+SHORTEST, WHOLE_ROW = 0.002, 10.0  # seconds, of several calls at a time, and of a row
 
 # Before PyTorch is loaded, whose threads else run on for a while with nothing to do, and take the
 # cores from the peer that is timed next.
@@ -69,14 +67,6 @@ class Law(NamedTuple):
     arguments: dict[str, float] = {}
 
 
-def he(shape: Shape) -> float:
-    return math.sqrt(2 / shape[0])
-
-
-def glorot(shape: Shape) -> float:
-    return math.sqrt(2 / sum(shape))
-
-
 def normal(shape: Shape, stddev: float, bound: float = math.inf) -> np.ndarray:
     """Return normal weights as one writes them with NumPy: what lies beyond is drawn again."""
     z = RNG.standard_normal(shape, dtype=np.float32)
@@ -99,24 +89,24 @@ def orthogonal(shape: Shape) -> np.ndarray:
     return q
 
 
-def truncated(name: str, in_jax: str, stddev: Callable[[Shape], float]) -> Law:
-    """Return a normal law that is cut at two of its standard deviations, given that after it."""
+def truncated(name: str, in_jax: str, variance: Callable[[Shape], float]) -> Law:
+    """Return a normal law, cut at two standard deviations; the variance is that after the cut."""
 
-    def before(shape: Shape) -> float:
-        return stddev(shape) / initializers.TRUNCATED_STD
+    def stddev(shape: Shape) -> float:
+        return math.sqrt(variance(shape)) / initializers.TRUNCATED_STD
 
     def fill(W: Any) -> Any:
-        s = before(W.shape)
+        s = stddev(W.shape)
         return torch.nn.init.trunc_normal_(W, std=s, a=-2 * s, b=2 * s)
 
-    return Law(name, in_jax, lambda shape: normal(shape, before(shape), 2), fill)
+    return Law(name, in_jax, lambda shape: normal(shape, stddev(shape), 2), fill)
 
 
-HE_NORMAL = truncated("HeNormal", "he_normal", he)
-GLOROT_NORMAL = truncated("GlorotNormal", "glorot_normal", glorot)
+HE_NORMAL = truncated("HeNormal", "he_normal", lambda shape: 2 / shape[0])
+GLOROT_NORMAL = truncated("GlorotNormal", "glorot_normal", lambda shape: 2 / sum(shape))
 GLOROT_UNIFORM = Law(
     *("GlorotUniform", "glorot_uniform"),
-    lambda shape: uniform(shape, math.sqrt(3) * glorot(shape)),
+    lambda shape: uniform(shape, math.sqrt(6 / sum(shape))),
     lambda W: torch.nn.init.xavier_uniform_(W),
 )
 NORMAL = Law(
@@ -127,7 +117,7 @@ NORMAL = Law(
 )
 ORTHOGONAL = Law("Orthogonal", "orthogonal", orthogonal, lambda W: torch.nn.init.orthogonal_(W))
 HE_IN_NETS = HE_NORMAL._replace(  # not truncated by NumPy and PyTorch
-    by_numpy=lambda shape: normal(shape, he(shape)),
+    by_numpy=lambda shape: normal(shape, math.sqrt(2 / shape[0])),
     fill=lambda W: torch.nn.init.kaiming_normal_(W, nonlinearity="relu"),
 )
 
@@ -350,9 +340,7 @@ def store(kind: str, measured: dict[str, Any], order: Iterable[str]) -> None:
 
 def main(words: list[str]) -> None:
     """Measure the rows whose names have one of the words, print and store them."""
-    here = circumstances()
-    print(f"{here['processor']}, {here['cores']} cores;", end=" ")
-    print(", ".join(f"{name} {version}" for name, version in here["versions"].items()), flush=True)
+    print(*circumstances().values(), sep="; ", flush=True)
     absent = [name for name, module in PACKAGES.items() if not module]
     print(f"not installed: {', '.join(absent)}\n" if absent else "")
     rows = {row.name: row for row in ROWS}

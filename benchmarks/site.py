@@ -1,24 +1,18 @@
 """How soon the built site's pages come up, what they weigh then, and how fast figures answer.
 
 Usage: ``python benchmarks/site.py [SITE_FOLDER]`` (after ``make book`` and once ``make test-site``,
-which find the browser; on an idle machine: other work makes the times longer). Nothing here fails,
-it only prints. tests/site/test_weight.py holds the limits that do not hang on time.
+on an idle machine). Nothing here fails, it only prints; tests/site/test_weight.py holds the limits
+that do not hang on time.
 
-First views: the opening page and each chapter, wide and on a phone, in a fresh profile, from this
-machine, with the processor slowed down four times; of three times the median, or the most.
+First views: the opening page and each chapter, wide and on a phone, in a fresh profile, with the
+processor slowed down four times; of three views the median, or the most. kB are those of the files
+asked for before any scrolling, compressed as a host sends them, paint is the largest contentful
+one, shift all layout shifts added up, ready when all formulas are set and the last file has come.
 
-- kB: the files asked for before any scrolling, compressed as a host sends them;
-- paint: the largest contentful paint, in seconds;
-- shift: all layout shifts of the first view added up;
-- ready: seconds until all formulas are set, and the last file has come.
-
-Live figures: each is on its page of its own, with its numbers unfolded, which is the most that it
-has to draw, and is moved by keys; once at full speed, and once slowed down four times.
-The course promises handlers below 4 ms (95% of them), and two frames of a sixtieth of a second from
-key to picture.
-
-- handler: from an ``input`` or ``change`` event to the end of all that it does;
-- key to frame: from the key press to the end of the frame that shows what it did.
+Live figures: each on its page of its own, with its numbers unfolded, which is the most that it has
+to draw, moved by keys; once at full speed, and once slowed down. handler is from an ``input`` or
+``change`` event to the end of all that it does, key to frame from the key press to the end of the
+frame that shows it. The course promises 4 ms (95% of the handlers), and two frames (of 1/60 s).
 """
 
 from __future__ import annotations

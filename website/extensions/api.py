@@ -17,17 +17,7 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-PACKAGE = "initcore"
 FIELD = type(namedtuple("Example", "field").field)
-
-
-def exists(name: str) -> bool:
-    """Tell whether a dotted name leads to something in the package."""
-    try:
-        pkgutil.resolve_name(name)
-    except (ImportError, AttributeError):
-        return False
-    return True
 
 
 def show_as_code(
@@ -36,8 +26,12 @@ def show_as_code(
     """Return a name without an entry as it is; None leaves it to Sphinx, which warns."""
     if (node.get("refdomain"), node.get("reftype")) != ("py", "obj"):
         return None
-    target = node["reftarget"]
-    return content if target.partition(".")[0] != PACKAGE or exists(target) else None
+    if node["reftarget"].partition(".")[0] == "initcore":
+        try:
+            pkgutil.resolve_name(node["reftarget"])
+        except (ImportError, AttributeError):
+            return None
+    return content
 
 
 def leave_out_fields(

@@ -47,10 +47,8 @@ def read_settings(app: Sphinx, config: Config) -> None:
     config.html_theme_options = theme
     hub = buttons.get("jupyterhub_url") or ""
     if hub and not re.fullmatch(r"https://[\w.-]+(:\d+)?(/[\w./~-]*)?", str(hub)):
-        raise ExtensionError(
-            "_config.yml: launch_buttons: jupyterhub_url must be an https address, such as "
-            f"https://hub.example.org, not {hub!r}"
-        )
+        must = "jupyterhub_url must be an https address, such as https://hub.example.org"
+        raise ExtensionError(f"_config.yml: launch_buttons: {must}, not {hub!r}")
     try:
         repository = read_repository(theme.get("repository_url"), theme.get("repository_branch"))
     except ValueError as error:
@@ -61,7 +59,6 @@ def read_settings(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the settings, which a page is written again for, and the row."""
     app.add_config_value("launch", {}, "html", [dict])
-    app.add_css_file("launch.css")
     app.connect("config-inited", read_settings)
     app.connect("html-page-context", add_row)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,7 +17,6 @@ from initcore import _files
 from website.tools import students
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTED_BY = ("website/offline/README.txt", "website/offline/start.py", "website/tools/serve.py")
 NEEDED = ("index.html", "lite/static/pyodide/pyodide.js")
 
 
@@ -34,7 +33,8 @@ def main(site: str | Path, folder: str | Path = ROOT / "_build") -> None:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         course = Path(work, "weight-initialization")
         shutil.copytree(site, course / "site", ignore=shutil.ignore_patterns(".*"))
-        for name in (*STARTED_BY, "LICENSE", "LICENSE-CC-BY-4.0"):
+        shutil.copy(ROOT / "website/tools/serve.py", course / "start.py")
+        for name in ("website/offline/README.txt", "LICENSE", "LICENSE-CC-BY-4.0"):
             shutil.copy(ROOT / name, course)
         made = shutil.make_archive(str(Path(work, "made")), "zip", work, course.name)
         Path(made).replace(target)  # whole or not at all

@@ -47,9 +47,8 @@ def draw() -> Figure:
         row[0].set_ylabel(name)
     for layer, ax in enumerate(rows[0], start=1):
         ax.set_title(f"layer {layer}", loc="center", fontweight="normal")
-    fig.suptitle(
-        "A tanh net's activations, for three standard deviations of its weights", weight="bold"
-    )
+    title = "A tanh net's activations, for three standard deviations of its weights"
+    fig.suptitle(title, weight="bold")
     fig.supxlabel("activation of a hidden unit (1,000 inputs, 20 nets of 5 × 50 units)")
     return fig
 
