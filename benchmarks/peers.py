@@ -2,7 +2,7 @@
 
 Usage: ``make bench [ARGS="orthogonal 22"]`` or ``python benchmarks/peers.py [WORD ...]``, on an
 idle machine; with words, only the rows are measured whose names have one of them. Peers that are
-not installed are named and left out (PyTorch is not among the course's requirements).
+not installed are left out (PyTorch is not among the course's requirements).
 
 A row's work is done by all its peers in turn, round after round, after a warm-up; what counts is
 each one's median. The rows are printed and written into ``benchmarks/results.json``, which keeps
@@ -12,7 +12,7 @@ its others. Nothing here fails because something is slow.
 from __future__ import annotations
 
 import datetime
-import importlib
+import importlib.util
 import json
 import math
 import os
@@ -39,15 +39,10 @@ SHORTEST, WHOLE_ROW = 0.002, 10.0  # seconds, of several calls at a time, and of
 os.environ |= {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "KERAS_BACKEND": "jax"}
 
 
-def optional(name: str) -> Any:
-    """Return a module, or None where it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
-
-
-torch, jax, keras = optional("torch"), optional("jax"), optional("keras")
+torch, jax, keras = (
+    importlib.import_module(name) if importlib.util.find_spec(name) else None
+    for name in ("torch", "jax", "keras")
+)
 PACKAGES = {"NumPy": np, "PyTorch": torch, "JAX": jax, "Keras": keras}
 Peers = Iterator[tuple[str, Callable[[], Any]]]
 Shape = tuple[int, ...]
@@ -235,10 +230,9 @@ def probed(widths: Shape) -> Peers:
 
 
 class Row(NamedTuple):
-    """Some work, what is wanted of initcore, and who does the work.
+    """Some work, the least wanted ratios of peers' medians to that of initcore, and all peers.
 
-    `target` has for a peer the least wanted ratio of its median to that of initcore; "fastest" is
-    the fastest of all peers but the raw bits, which are not the work but what it is made of.
+    "fastest" is the fastest peer but for the raw bits, which are not the work but its material.
     """
 
     name: str
@@ -341,8 +335,6 @@ def store(kind: str, measured: dict[str, Any], order: Iterable[str]) -> None:
 def main(words: list[str]) -> None:
     """Measure the rows whose names have one of the words, print and store them."""
     print(*circumstances().values(), sep="; ", flush=True)
-    absent = [name for name, module in PACKAGES.items() if not module]
-    print(f"not installed: {', '.join(absent)}\n" if absent else "")
     rows = {row.name: row for row in ROWS}
     for name in chosen(rows, words):
         result = judge(rows[name], measure(dict(rows[name].peers)))

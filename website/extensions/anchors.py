@@ -2,16 +2,15 @@
 
 Their pages are plain Markdown, and say themselves where a link leads:
 ``[He et al. (2015)](../pages/references.md#he2015)`` to ``<a id="he2015"></a>``. An entry of the
-glossary is an item of a list::
-
-    - <a id="term-dead-unit"></a>**dead unit**
-      A unit whose activation is zero for every input.
-
-Sphinx reads such items as its own ``{glossary}``, which puts the terms into the search and gives
-them the same ids. Terms that share a definition stand in one line, with commas between them.
+glossary is an item of a list, ``- <a id="term-dead-unit"></a>**dead unit**``, with its definition
+indented below. Sphinx reads such items as its own ``{glossary}``, which puts the terms into the
+search and gives them the same ids. Terms that share a definition stand in one line, with commas.
 
 A name of the package has the id that Sphinx gives it:
-``[HeNormal](../pages/api/initializers.md#initcore.initializers.HeNormal)``.
+``[HeNormal](../pages/api/initializers.md#initcore.initializers.HeNormal)``. A docstring writes a
+name in single backticks: a parameter, or an object of the package. It is a link where the reference
+has an entry of that name, and code elsewhere; a name that begins with ``initcore.`` and is not
+there in the package fails the build.
 
 A measured number in a sentence is a *mark*, a link to the cell that prints it, by the cell's id::
 
@@ -25,11 +24,14 @@ be one that the cell prints, rounded to the digits that the sentence gives.
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
+from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
@@ -37,6 +39,7 @@ from sphinx.transforms import SphinxTransform
 TERM = re.compile(r'<a id="(term-[^"]+)"></a>\*\*(.+?)\*\*')
 ENTRIES = re.compile(r'(?:^- <a id="term-.*\n(?:(?: +\S.*)?\n)*)+', re.MULTILINE)
 ID = re.compile(r'\bid="([^"]+)"')
+FIELD = type(namedtuple("Example", "field").field)
 PREFIX = "cell-id="
 NUMBER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(%?)(?![\w]|\.\d)", re.IGNORECASE)
 # How a sentence writes what a cell prints as 1.8e-05 and 1437.
@@ -109,6 +112,25 @@ def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
         env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, name)
 
 
+def show_as_code(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.Node | None:
+    """Return a name without an entry as it is; None leaves it to Sphinx, which warns."""
+    if (node.get("refdomain"), node.get("reftype")) != ("py", "obj"):
+        return None
+    if node["reftarget"].partition(".")[0] == "initcore":
+        try:
+            pkgutil.resolve_name(node["reftarget"])
+        except (ImportError, AttributeError):
+            return None
+    return content
+
+
+def leave_out_fields(app: Sphinx, what: str, name: str, obj: Any, *options: Any) -> bool | None:
+    """Leave out a field of a named tuple, which its signature has; None leaves it to autodoc."""
+    return True if type(obj) is FIELD else None
+
+
 class WrittenAnchors(SphinxTransform):
     """Tell MyST of the terms, of the ids that a page's own HTML gives, and of its code cells."""
 
@@ -139,5 +161,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-outdated", pages_with_terms)
     app.connect("source-read", read_glossary)
     app.connect("env-updated", name_anchors)
+    app.connect("autodoc-skip-member", leave_out_fields)
+    app.connect("missing-reference", show_as_code)
     app.add_transform(WrittenAnchors)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -117,18 +117,12 @@ def answers(name: str, notebook: NotebookNode) -> str:
     return "\n\n".join([*parts, "### Check yourself", *questions(notebook)])
 
 
-def drop_solutions(notebook: NotebookNode) -> NotebookNode:
-    """Return a notebook without the cells that students do not get."""
-    notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
-    return notebook
-
-
 def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, bytes]:
     """Return the files of the students' copy by their names."""
 
     def plain(text: str, folder: str) -> str:
         """Turn links to what is not in the zip into plain words."""
-        for link in set(LINK.finditer(text)):
+        for link in LINK.finditer(text):
             if posixpath.normpath(f"{folder}/{link[2]}") not in {*PAGES, *chapters}:
                 text = text.replace(link[0], link[1])
         return text
@@ -143,9 +137,9 @@ def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, b
     for name in PAGES:
         files[name] = plain((root / name).read_text(encoding="utf-8"), "pages").encode()
     for name, notebook in chapters.items():
-        for cell in drop_solutions(notebook).cells:
-            if cell.cell_type == "markdown":
-                cell.source = plain(cell.source, "chapters")
+        notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
+        for cell in (cell for cell in notebook.cells if cell.cell_type == "markdown"):
+            cell.source = plain(cell.source, "chapters")
         files[name] = notebooks.to_text(notebook).encode()
     return files
 
@@ -184,7 +178,8 @@ def write_course(folder: Path, root: Path = ROOT) -> None:
     left_out = shutil.ignore_patterns(".*", "_build", "__pycache__", "node_modules", "tests")
     shutil.copytree(root, folder, ignore=left_out)
     for path in folder.glob("chapters/*.ipynb"):
-        notebook = drop_solutions(notebooks.read(path.read_text(encoding="utf-8")))
+        notebook = notebooks.read(path.read_text(encoding="utf-8"))
+        notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
         path.write_text(notebooks.to_text(notebook), encoding="utf-8")
     for name in ("_build/pyodide", "website/node_modules"):
         (root / name).mkdir(parents=True, exist_ok=True)
