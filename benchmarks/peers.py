@@ -34,9 +34,7 @@ OURS, BITS, BARE = "initcore", "raw bits", "bare step"
 WARM_UP, FEWEST, MOST = 2, 5, 31  # rounds
 SHORTEST, WHOLE_ROW = 0.002, 10.0  # seconds, of several calls at a time, and of a row
 
-# Before PyTorch is loaded, whose threads else run on for a while with nothing to do, and take the
-# cores from the peer that is timed next.
-os.environ |= {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "KERAS_BACKEND": "jax"}
+os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
 torch, jax, keras = (
@@ -272,6 +270,15 @@ def seconds(work: Callable[[], Any], calls: int = 1) -> float:
     return (time.perf_counter() - start) / calls
 
 
+def rest() -> None:
+    """Wait until no thread of the peer before runs on with nothing to do, as OpenBLAS's do."""
+    busy = True
+    while busy:
+        used = time.process_time()
+        time.sleep(0.01)
+        busy = time.process_time() - used > 0.001
+
+
 def measure(peers: dict[str, Callable], whole: float = WHOLE_ROW) -> dict[str, float]:
     """Return each peer's median in milliseconds; they take turns, for some `whole` seconds."""
     warm = {name: min(seconds(work) for _ in range(WARM_UP)) for name, work in peers.items()}
@@ -280,7 +287,7 @@ def measure(peers: dict[str, Callable], whole: float = WHOLE_ROW) -> dict[str, f
     times: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(min(MOST, max(FEWEST, round(whole / one_round)))):
         for name, work in peers.items():
-            time.sleep(0.01)  # until the threads of the one before have come to rest
+            rest()
             times[name].append(seconds(work, calls[name]))
     return {name: 1e3 * statistics.median(taken) for name, taken in times.items()}
 

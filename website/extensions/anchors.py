@@ -158,6 +158,7 @@ class WrittenAnchors(SphinxTransform):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks and the transform."""
+    app.setup_extension("sphinx.ext.autodoc")  # for its event
     app.connect("env-get-outdated", pages_with_terms)
     app.connect("source-read", read_glossary)
     app.connect("env-updated", name_anchors)
