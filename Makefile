@@ -69,7 +69,7 @@ test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (g
 	@$(PYTEST) -o "norecursedirs=.* node_modules site"
 	@$(BIN)/nox -k numpy_1_26
 
-matrix: $(TESTS) ## run the notebooks on several Pythons, NumPys, processors, threads, in the browser: a table
+matrix: $(TESTS) ## run the notebooks on several Pythons, NumPys, processors, threads, in the browser
 	@$(BIN)/nox $(ARGS)
 
 bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there (ARGS=orthogonal for some)

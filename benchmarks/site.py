@@ -36,7 +36,6 @@ from website.tools import serve  # noqa: E402
 
 RUNS, SLOWED = 3, 4
 KEYS = 120  # at least, for each figure
-FRAME = 1000 / 60  # milliseconds
 
 # Of a key's event the time that its handlers take; then that from the key's time stamp to a message
 # which is sent in the next frame and comes after it.
@@ -119,7 +118,7 @@ def figures(browser: Browser, site: str) -> None:
                 "".join(f"{value:8.1f}" for value in np.quantile(column, [0.5, 0.95, 1.0]))
                 for column in times.T
             ]
-            within = np.mean(times[:, 1] <= 2 * FRAME)
+            within = np.mean(times[:, 1] <= 2 * 1000 / 60)
             print(f"{name:11}{slower:5}×{'  '.join(told)}{within:10.0%}", flush=True)
 
 

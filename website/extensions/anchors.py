@@ -52,30 +52,14 @@ AS_PRINTED = (
 
 
 def numerals(text: str) -> list[str]:
-    r"""Return the numbers in a text as they are printed, without their signs.
-
-    Examples
-    --------
-    >>> numerals(r"from $1.8\cdot10^{-5}$ to 1,437, or 69%")
-    ['1.8e-5', '1437', '69%']
-    """
+    """Return the numbers in a text as they are printed, without their signs."""
     for pattern, replacement in AS_PRINTED:
         text = pattern.sub(replacement, text)
     return ["".join(found) for found in NUMBER.findall(text)]
 
 
 def is_printed(numeral: str, output: str) -> bool:
-    """Return whether an output holds a number, in more digits or in as many.
-
-    A share may be printed as one and written in percent.
-
-    Examples
-    --------
-    >>> is_printed("0.97", "accuracy 0.9721 [0.961, 0.981]"), is_printed("69%", "0.688")
-    (True, True)
-    >>> is_printed("0.99", "accuracy 0.9721 [0.961, 0.981]")
-    False
-    """
+    """Return whether an output holds a number, in as many digits or more, or a share as one."""
     value, percent = float(numeral.rstrip("%")), numeral.endswith("%")
     mantissa = numeral.rstrip("%").lower().split("e")[0].replace(".", "").lstrip("0")
     form = f".{max(len(mantissa), 1) - 1}e"

@@ -21,7 +21,6 @@ from sphinx.errors import ExtensionError
 from website.tools.lite import offline
 from website.tools.repository import read_repository
 
-LITE = "lite/notebooks/index.html"
 ROW = Path(__file__).with_name("launch.html.jinja")
 
 
@@ -30,7 +29,7 @@ def add_row(app: Sphinx, pagename: str, templatename: str, context: dict, doctre
     if doctree is None or Path(app.env.doc2path(pagename)).suffix != ".ipynb":
         return
     file, pathto, settings = f"{pagename}.ipynb", context["pathto"], app.config.launch
-    links = {"Run in your browser": f"{pathto(LITE, 1)}?path={quote(file)}"}
+    links = {"Run in your browser": f"{pathto('lite/notebooks/index.html', 1)}?path={quote(file)}"}
     if repository := settings["repository"]:
         others = repository.links(file, settings["hub"])
         links |= {f"Open on {name}": url for name, url in others.items()}

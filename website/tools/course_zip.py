@@ -1,8 +1,7 @@
 """Pack the site, its server and a README into ``_build/course-offline.zip``: ``make zip``.
 
-It is for machines without a network: the site must carry Python for the browser. With the
-environment variable ``STUDENTS`` set to ``1`` the zip is ``course-offline-students.zip``, and no
-answer to an exercise may stand in any of the site's files.
+The site must carry Python for the browser. With the environment variable ``STUDENTS`` set to ``1``
+the zip is ``course-offline-students.zip``, and no answer to an exercise may be in a file of it.
 """
 
 from __future__ import annotations

@@ -73,13 +73,7 @@ def given(notebook: NotebookNode, names: Collection[str]) -> dict[str, str]:
 
 
 def is_value(expression: str) -> bool:
-    """Tell whether an answer can be run: it is made of numbers and of a few functions of them.
-
-    Examples
-    --------
-    >>> is_value("(np.sqrt(6 / 600), 24**-0.5, Fraction(23, 40))"), is_value("open('x')")
-    (True, False)
-    """
+    """Tell whether an answer can be run: it is made of numbers and of a few functions of them."""
     try:
         nodes = list(ast.walk(ast.parse(expression, mode="eval")))
     except (SyntaxError, ValueError, RecursionError):

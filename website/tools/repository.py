@@ -41,13 +41,7 @@ class Repository(NamedTuple):
 
 
 def read_repository(url: str | None, branch: str | None = None) -> Repository | None:
-    """Return the repository at an address that a browser and git both understand, None without one.
-
-    Examples
-    --------
-    >>> read_repository("https://github.com/owner/course.git").url
-    'https://github.com/owner/course'
-    """
+    """Return the repository at an address that browsers and git understand, None without one."""
     if not url:
         return None
     found = ADDRESS.fullmatch(str(url))
