@@ -59,7 +59,7 @@ def numerals(text: str) -> list[str]:
 
 
 def is_printed(numeral: str, output: str) -> bool:
-    """Return whether an output holds a number, in as many digits or more; 69% may be 0.688 there."""
+    """Return whether an output holds a number, in as many digits or more; 69% may be 0.688."""
     value, percent = float(numeral.rstrip("%")), numeral.endswith("%")
     mantissa = numeral.rstrip("%").lower().split("e")[0].replace(".", "").lstrip("0")
     form = f".{max(len(mantissa), 1) - 1}e"
