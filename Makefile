@@ -70,7 +70,7 @@ test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (g
 	@$(PYTEST) -o "norecursedirs=.* node_modules site"
 	@$(BIN)/nox -k numpy_1_26
 
-matrix: $(TESTS) ## run the notebooks on several Pythons, NumPys, processors, threads, in the browser: a table
+matrix: $(TESTS) ## run the notebooks on several Pythons, NumPys, processors, threads, in the browser
 	@$(BIN)/nox $(ARGS)
 
 bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there (ARGS=orthogonal for some)
@@ -100,8 +100,8 @@ notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapter
 	@$(BIN)/python -m website.tools.notebooks $(ARGS)
 	@$(if $(findstring --check,$(ARGS)),,$(BIN)/python -m website.tools.picture)
 
-quick: $(COURSE) ## compare what the notebooks say with what is stored, without kernels (ARGS="chapters/03….ipynb")
-	@$(BIN)/python -m website.tools.quick $(ARGS)
+quick: $(TESTS) ## compare what the notebooks say with what is stored, without kernels (ARGS="chapters/03….ipynb")
+	@$(BIN)/python tests/quick.py $(ARGS)
 
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)

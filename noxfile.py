@@ -1,19 +1,17 @@
 """Run the notebooks on several Pythons, NumPys, processors and threads, and in the browser.
 
-``make matrix`` prints a table in the end. nbval compares each cell's text with the stored one, to
-the letter. One row, or one chapter of it:
+nbval compares each cell's text with the stored one, to the letter. ``make matrix`` lists in the end
+what each run came to; one that needs what is not on this machine is skipped, and says so. One run,
+or one chapter of it:
 
     make matrix ARGS="-k haswell"
     make matrix ARGS="-k haswell -- chapters/02_symmetry.ipynb"
 """
 
-import atexit
-import contextlib
 import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nox
@@ -34,34 +32,6 @@ from numpy._core._multiarray_umath import __cpu_features__ as features
 raise SystemExit(not features[{0!r}])
 """
 VERSION = "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
-PYTHONS = ["python_3_11", "python_3_12", "python_3_13", "python_3_14"]
-ROWS = []  # (row, verdict, seconds)
-
-
-@atexit.register
-def table():
-    """Print what each row came to, when all is done."""
-    width = max((len(row) for row, *_ in ROWS), default=0)
-    for row, verdict, seconds in ROWS:
-        print(f"{row:<{width}}  {seconds:5.0f} s  {verdict}")
-
-
-class NotHereError(Exception):
-    """What a row needs is not on this machine."""
-
-
-@contextlib.contextmanager
-def row(session, what):
-    """Note for the table what a row came to."""
-    begin, verdict = time.monotonic(), "NOT AS STORED, or did not run: see above"
-    try:
-        yield
-        verdict = "text as stored"
-    except NotHereError as reason:
-        verdict = f"not here: {reason}"
-        session.skip(str(reason))
-    finally:
-        ROWS.append((f"{session.name}: {what}", verdict, time.monotonic() - begin))
 
 
 def compare(session, python, variables, workers=2):
@@ -74,8 +44,7 @@ def compare(session, python, variables, workers=2):
 def interpreter(version):
     """Return a Python of this version that is on this machine, or None."""
     own = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
-    names = [shutil.which(f"python{version}"), *own]
-    for name in filter(None, names):
+    for name in filter(None, [shutil.which(f"python{version}"), *own]):
         said = subprocess.run([name, "-c", VERSION], capture_output=True, text=True).stdout
         if said.strip() == version:
             return str(name)
@@ -99,20 +68,18 @@ def compare_elsewhere(session, base, numpy):
 @nox.parametrize("version", ["1.26.4", "2.0.2"], ids=["numpy_1_26", "numpy_2_0"])
 def numpy(session, version):
     """Run the notebooks on an older NumPy."""
-    with row(session, f"NumPy {version}"):
-        compare_elsewhere(session, sys.executable, f"numpy=={version}")
+    compare_elsewhere(session, sys.executable, f"numpy=={version}")
 
 
 @nox.session(venv_backend="none")
-@nox.parametrize("version", ["3.11", "3.12", "3.13", "3.14"], ids=PYTHONS)
+@nox.parametrize("version", [nox.param(f"3.{n}", id=f"python_3_{n}") for n in range(11, 15)])
 def python(session, version):
     """Run the notebooks on another Python, with the NumPy of ``requirements.txt``."""
-    with row(session, f"Python {version}, {NUMPY}"):
-        if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
-            raise NotHereError("it is that of .venv, in which the rows below run")
-        if not (base := interpreter(version)):
-            raise NotHereError("there is no such Python on this machine")
-        compare_elsewhere(session, base, NUMPY)
+    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+        session.skip("it is that of .venv, in which those of the processor run")
+    if not (base := interpreter(version)):
+        session.skip("there is no such Python on this machine")
+    compare_elsewhere(session, base, NUMPY)
 
 
 @nox.session(venv_backend="none")
@@ -129,21 +96,17 @@ def python(session, version):
 )
 def processor(session, variables, feature):
     """Run the notebooks on the NumPy of ``requirements.txt``, in ``.venv``."""
-    settings = " ".join(f"{name}={value}" for name, value in variables.items())
-    with row(session, settings or f"{NUMPY}, one thread, the processor's own kernels"):
-        check = [sys.executable, "-c", FEATURE.format(feature)]
-        if feature and subprocess.run(check).returncode:
-            raise NotHereError(f"the processor has no {feature}")
-        compare(session, sys.executable, variables, 1 if "OMP_NUM_THREADS" in variables else 2)
+    check = [sys.executable, "-c", FEATURE.format(feature)]
+    if feature and subprocess.run(check).returncode:
+        session.skip(f"the processor has no {feature}")
+    compare(session, sys.executable, variables, 1 if "OMP_NUM_THREADS" in variables else 2)
 
 
 @nox.session(venv_backend="none")
 def browser(session):
     """Run all chapters in the browser's kernel."""
-    with row(session, "Pyodide, in a browser"):
-        search = subprocess.run([sys.executable, "tests/site/browser.py"], capture_output=True)
-        if search.returncode:
-            raise NotHereError("there is no browser: see tests/site/browser.py")
-        names = [re.search(r"\d+", Path(name).name)[0] for name in session.posargs]
-        chapters = f"--chapters {','.join(names)}" if names else ""
-        session.run("make", "test-lite", f"ARGS={chapters}", external=True)
+    if subprocess.run([sys.executable, "tests/site/browser.py"], capture_output=True).returncode:
+        session.skip("there is no browser: see tests/site/browser.py")
+    names = [re.search(r"\d+", Path(name).name)[0] for name in session.posargs]
+    chapters = f"--chapters {','.join(names)}" if names else ""
+    session.run("make", "test-lite", f"ARGS={chapters}", external=True)

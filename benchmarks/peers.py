@@ -2,22 +2,17 @@
 
 Usage: ``make bench [ARGS="orthogonal 22"]`` or ``python benchmarks/peers.py [WORD ...]``, on an
 idle machine; with words, only the rows are measured whose names have one of them. Peers that are
-not installed are named and left out (PyTorch is not among the course's requirements).
+not installed are left out (PyTorch is not among the course's requirements).
 
 A row's work is done by all its peers in turn, round after round, after a warm-up; what counts is
-each one's median. A row takes about ten seconds, in 5 to 31 rounds. Work of under two milliseconds
-is timed several calls at a time.
-The table is printed, and the rows measured are written into ``benchmarks/results.json``, which
-keeps its other rows. Nothing here fails because something is slow.
-
-To add a row, write a generator function under `row`: it yields a peer's name and the function to
-time. What it prepares before a ``yield`` is not timed, and an absent peer is not yielded.
+each one's median. The rows are printed and written into ``benchmarks/results.json``, which keeps
+its others. Nothing here fails because something is slow.
 """
 
 from __future__ import annotations
 
 import datetime
-import importlib
+import importlib.util
 import json
 import math
 import os
@@ -26,7 +21,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,223 +30,109 @@ import numpy as np
 from initcore import _files, initializers, losses, network, optimizers, probes
 
 RESULTS = Path(__file__).with_name("results.json")
-OURS, BITS = "initcore", "raw bits"
+OURS, BITS, BARE = "initcore", "raw bits", "bare step"
 WARM_UP, FEWEST, MOST = 2, 5, 31  # rounds
-SHORTEST, WHOLE_ROW = 0.002, 10.0  # seconds
+SHORTEST, WHOLE_ROW = 0.002, 10.0  # seconds, of several calls at a time, and of a row
+
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
-def optional(name: str) -> Any:
-    """Return a module, or None where it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
-
-
-torch, jax, keras = optional("torch"), optional("jax"), optional("keras")
+torch, jax, keras = (
+    importlib.import_module(name) if importlib.util.find_spec(name) else None
+    for name in ("torch", "jax", "keras")
+)
 PACKAGES = {"NumPy": np, "PyTorch": torch, "JAX": jax, "Keras": keras}
-
-# ---- the rows ----------------------------------------------------------------------------
-
 Peers = Iterator[tuple[str, Callable[[], Any]]]
+Shape = tuple[int, ...]
+
+# ---- draws -------------------------------------------------------------------------------
+
+RNG = np.random.default_rng(0)
 
 
-class Row(NamedTuple):
-    """Some work, what is wanted of initcore, and who does the work.
-
-    `target` has for a peer the least wanted ratio of its median to that of initcore; "fastest" is
-    the fastest of all peers but the raw bits, which are not the work but what it is made of.
-    """
+class Law(NamedTuple):
+    """A distribution of weights, as it is drawn here and in Keras, in JAX, NumPy and PyTorch."""
 
     name: str
-    target: dict[str, float]
-    peers: Callable[[], Peers]
+    in_jax: str
+    by_numpy: Callable[[Shape], np.ndarray]
+    fill: Callable[[Any], Any]  # a tensor
+    arguments: dict[str, float] = {}
 
 
-ROWS: list[Row] = []
-
-
-def row(name: str, **target: float) -> Callable:
-    """Register a generator function as the peers of a row; `_` stands for a space in a name."""
-    wanted = {peer.replace("_", " "): ratio for peer, ratio in target.items()}
-
-    def register(peers: Callable[[], Peers]) -> Callable[[], Peers]:
-        ROWS.append(Row(name, wanted, peers))
-        return peers
-
-    return register
-
-
-LARGE = (4096, 4096)
-SMALL_NET = [(100, 50), *[(50, 50)] * 4, (50, 10)]
-WIDE_NET = [(512, 512)] * 22
-
-
-def raw_bits(shape: tuple[int, ...]) -> Callable[[], Any]:
-    """Return what draws 32 random bits a weight and does nothing with them."""
-    rng = np.random.default_rng(0)
-    words, most = math.prod(shape) // 2, 2**64 - 1
-    return lambda: rng.integers(0, most, words, np.uint64, endpoint=True)
-
-
-def jitted(draws: Callable, shapes: list[tuple[int, ...]]) -> Callable[[], Any]:
-    """Return a call of a JAX initializer for all shapes, compiled as one function of the key."""
-    keys = jax.jit(lambda key: jax.random.split(key, len(shapes)))(jax.random.key(0))
-    compiled = jax.jit(lambda keys: [draws(key, shape) for key, shape in zip(keys, shapes)])
-    return lambda: jax.block_until_ready(compiled(keys))
-
-
-def of_keras(name: str, shapes: list[tuple[int, ...]], **arguments: Any) -> Callable[[], Any]:
-    """Return a call of a Keras initializer for all shapes, on its JAX backend."""
-    seed = keras.random.SeedGenerator(0)
-    draw = getattr(keras.initializers, name)(seed=seed, **arguments)
-    return lambda: jax.block_until_ready([draw(shape) for shape in shapes])
-
-
-def of_torch(fill: Callable, shapes: list[tuple[int, ...]], **arguments: Any) -> Callable[[], Any]:
-    """Return a call of a function of torch.nn.init for new tensors of all shapes."""
-    return lambda: [fill(torch.empty(shape), **arguments) for shape in shapes]
-
-
-def ours(name: str, shapes: list[tuple[int, ...]], **arguments: Any) -> Callable[[], Any]:
-    """Return a call of an initializer of this package for all shapes."""
-    draw = getattr(initializers, name)(seed=np.random.default_rng(0), **arguments)
-    return lambda: [draw(shape) for shape in shapes]
-
-
-def redrawn(rng: np.random.Generator, shape: tuple[int, ...], stddev: float) -> np.ndarray:
-    """Return a truncated normal as one writes it with NumPy: what lies beyond is drawn again."""
-    z = rng.standard_normal(shape, dtype=np.float32)
-    beyond = np.abs(z) > 2
-    while beyond.any():
-        z[beyond] = rng.standard_normal(np.count_nonzero(beyond), dtype=np.float32)
-        beyond = np.abs(z) > 2
+def normal(shape: Shape, stddev: float, bound: float = math.inf) -> np.ndarray:
+    """Return normal weights as one writes them with NumPy: what lies beyond is drawn again."""
+    z = RNG.standard_normal(shape, dtype=np.float32)
+    while bound < math.inf and (beyond := np.abs(z) > bound).any():
+        z[beyond] = RNG.standard_normal(np.count_nonzero(beyond), dtype=np.float32)
     z *= np.float32(stddev)
     return z
 
 
-def truncated(name: str, in_jax: str, variance: float, shape: tuple[int, ...] = LARGE) -> Peers:
-    """Yield who draws a truncated normal of this variance after the cut."""
-    rng, stddev = np.random.default_rng(0), math.sqrt(variance) / initializers.TRUNCATED_STD
-    yield OURS, ours(name, [shape])
-    yield "NumPy", lambda: redrawn(rng, shape, stddev)
+def uniform(shape: Shape, limit: float) -> np.ndarray:
+    values = RNG.random(shape, dtype=np.float32)
+    values -= np.float32(0.5)
+    values *= np.float32(2 * limit)
+    return values
+
+
+def orthogonal(shape: Shape) -> np.ndarray:
+    q, r = np.linalg.qr(RNG.standard_normal(shape, dtype=np.float32))
+    q *= np.sign(np.diagonal(r))
+    return q
+
+
+def truncated(name: str, in_jax: str, variance: Callable[[Shape], float]) -> Law:
+    """Return a normal law, cut at two standard deviations; the variance is that after the cut."""
+
+    def stddev(shape: Shape) -> float:
+        return math.sqrt(variance(shape)) / initializers.TRUNCATED_STD
+
+    def fill(W: Any) -> Any:
+        s = stddev(W.shape)
+        return torch.nn.init.trunc_normal_(W, std=s, a=-2 * s, b=2 * s)
+
+    return Law(name, in_jax, lambda shape: normal(shape, stddev(shape), 2), fill)
+
+
+HE_NORMAL = truncated("HeNormal", "he_normal", lambda shape: 2 / shape[0])
+GLOROT_NORMAL = truncated("GlorotNormal", "glorot_normal", lambda shape: 2 / sum(shape))
+GLOROT_UNIFORM = Law(
+    *("GlorotUniform", "glorot_uniform"),
+    lambda shape: uniform(shape, math.sqrt(6 / sum(shape))),
+    lambda W: torch.nn.init.xavier_uniform_(W),
+)
+NORMAL = Law(
+    *("RandomNormal", "normal"),
+    lambda shape: normal(shape, 0.02),
+    lambda W: torch.nn.init.normal_(W, std=0.02),
+    {"stddev": 0.02},
+)
+ORTHOGONAL = Law("Orthogonal", "orthogonal", orthogonal, lambda W: torch.nn.init.orthogonal_(W))
+HE_IN_NETS = HE_NORMAL._replace(  # not truncated by NumPy and PyTorch
+    by_numpy=lambda shape: normal(shape, math.sqrt(2 / shape[0])),
+    fill=lambda W: torch.nn.init.kaiming_normal_(W, nonlinearity="relu"),
+)
+
+
+def draws(law: Law, *shapes: Shape) -> Peers:
+    """Yield who draws weights of all these shapes, and what they are made of."""
+    draw = getattr(initializers, law.name)(seed=np.random.default_rng(0), **law.arguments)
+    yield OURS, lambda: [draw(shape) for shape in shapes]
+    yield "NumPy", lambda: [law.by_numpy(shape) for shape in shapes]
     if torch:
-        cut = {"a": -2 * stddev, "b": 2 * stddev}
-        yield "PyTorch", of_torch(torch.nn.init.trunc_normal_, [shape], std=stddev, **cut)
+        yield "PyTorch", lambda: [law.fill(torch.empty(shape)) for shape in shapes]
     if jax:
-        yield "JAX", jitted(getattr(jax.nn.initializers, in_jax)(), [shape])
+        theirs = getattr(jax.nn.initializers, law.in_jax)(**law.arguments)
+        keys = jax.random.split(jax.random.key(0), len(shapes))
+        compiled = jax.jit(lambda keys: list(map(theirs, keys, shapes)))
+        yield "JAX", lambda: jax.block_until_ready(compiled(keys))
     if keras:
-        yield "Keras", of_keras(name, [shape])
-    yield BITS, raw_bits(shape)
-
-
-@row("HeNormal 4096² float32", JAX=3, PyTorch=10, raw_bits=1 / 3.5)
-def he_normal() -> Peers:
-    """A truncated normal whose variance is right after the cut."""
-    yield from truncated("HeNormal", "he_normal", 2 / LARGE[0])
-
-
-@row("GlorotNormal 4096² float32", JAX=3, PyTorch=10, raw_bits=1 / 3.5)
-def glorot_normal() -> Peers:
-    """The same of another variance."""
-    yield from truncated("GlorotNormal", "glorot_normal", 2 / sum(LARGE))
-
-
-@row("GlorotUniform 4096² float32", fastest=1.5)
-def glorot_uniform() -> Peers:
-    """A uniform distribution between two bounds."""
-    rng, limit = np.random.default_rng(0), np.float32(math.sqrt(6 / sum(LARGE)))
-
-    def numpy_uniform() -> np.ndarray:
-        values = rng.random(LARGE, dtype=np.float32)
-        values -= np.float32(0.5)
-        values *= 2 * limit
-        return values
-
-    yield OURS, ours("GlorotUniform", [LARGE])
-    yield "NumPy", numpy_uniform
-    if torch:
-        yield "PyTorch", of_torch(torch.nn.init.xavier_uniform_, [LARGE])
-    if jax:
-        yield "JAX", jitted(jax.nn.initializers.glorot_uniform(), [LARGE])
-    if keras:
-        yield "Keras", of_keras("GlorotUniform", [LARGE])
-    yield BITS, raw_bits(LARGE)
-
-
-@row("RandomNormal 4096² float32", PyTorch=1)
-def random_normal() -> Peers:
-    """A normal distribution without a cut."""
-    rng = np.random.default_rng(0)
-
-    def numpy_normal() -> np.ndarray:
-        values = rng.standard_normal(LARGE, dtype=np.float32)
-        values *= np.float32(0.02)
-        return values
-
-    yield OURS, ours("RandomNormal", [LARGE], stddev=0.02)
-    yield "NumPy", numpy_normal
-    if torch:
-        yield "PyTorch", of_torch(torch.nn.init.normal_, [LARGE], std=0.02)
-    if jax:
-        yield "JAX", jitted(jax.nn.initializers.normal(0.02), [LARGE])
-    if keras:
-        yield "Keras", of_keras("RandomNormal", [LARGE], stddev=0.02)
-    yield BITS, raw_bits(LARGE)
-
-
-@row("Orthogonal 1024² float32", PyTorch=1.7)
-def orthogonal() -> Peers:
-    """A matrix uniform over the orthogonal ones."""
-    rng, shape = np.random.default_rng(0), (1024, 1024)
-
-    def numpy_orthogonal() -> np.ndarray:
-        q, r = np.linalg.qr(rng.standard_normal(shape, dtype=np.float32))
-        q *= np.sign(np.diagonal(r))
-        return q
-
-    yield OURS, ours("Orthogonal", [shape])
-    yield "NumPy", numpy_orthogonal
-    if torch:
-        yield "PyTorch", of_torch(torch.nn.init.orthogonal_, [shape])
-    if jax:
-        yield "JAX", jitted(jax.nn.initializers.orthogonal(), [shape])
-    if keras:
-        yield "Keras", of_keras("Orthogonal", [shape])
-
-
-def _all_weights(shapes: list[tuple[int, ...]]) -> Peers:
-    """Yield who draws all weights of a net by He; in NumPy and PyTorch they are not truncated."""
-    rng = np.random.default_rng(0)
-
-    def numpy_weights() -> list[np.ndarray]:
-        weights = [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
-        for W in weights:
-            W *= np.float32(math.sqrt(2 / len(W)))
-        return weights
-
-    yield OURS, ours("HeNormal", shapes)
-    yield "NumPy", numpy_weights
-    if torch:
-        kaiming = torch.nn.init.kaiming_normal_
-        yield "PyTorch", of_torch(kaiming, shapes, nonlinearity="relu")
-    if jax:
-        yield "JAX", jitted(jax.nn.initializers.he_normal(), shapes)
-    if keras:
-        yield "Keras", of_keras("HeNormal", shapes)
-
-
-@row("all weights of 22×512, truncated", PyTorch=1)
-def wide_net() -> Peers:
-    """A deep net of 5.8 million weights."""
-    yield from _all_weights(WIDE_NET)
-
-
-@row("all weights of 100-50×5-10", PyTorch=1)
-def small_net() -> Peers:
-    """The net of the chapters: 15,500 weights."""
-    yield from _all_weights(SMALL_NET)
+        seed = keras.random.SeedGenerator(0)
+        layer = getattr(keras.initializers, law.name)(seed=seed, **law.arguments)
+        yield "Keras", lambda: jax.block_until_ready([layer(shape) for shape in shapes])
+    words = sum(map(math.prod, shapes)) // 2
+    yield BITS, lambda: RNG.integers(0, 2**64 - 1, words, np.uint64, endpoint=True)
 
 
 # ---- one training step: forward, cross-entropy, backward, SGD with momentum ---------------
@@ -259,18 +140,18 @@ def small_net() -> Peers:
 BATCH, RATE, MOMENTUM = 64, 0.01, 0.9
 
 
-def digits(widths: tuple[int, ...], *replicas: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a batch of inputs and labels."""
+def digits(widths: Shape, lead: Shape) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch of inputs and labels, for each replica."""
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((*replicas, BATCH, widths[0]), dtype=np.float32)
-    return x, rng.integers(0, widths[-1], (*replicas, BATCH))
+    x = rng.standard_normal((*lead, BATCH, widths[0]), dtype=np.float32)
+    return x, rng.integers(0, widths[-1], (*lead, BATCH))
 
 
-def our_step(widths: tuple[int, ...], replicas: int | None = None, look: Any = None) -> Callable:
-    """Return a step as `training.fit` takes it; `look` is called on the net and its gradients."""
-    options = {"weights": "he_normal", "replicas": replicas, "dtype": "float32"}
+def our_step(widths: Shape, lead: Shape, look: Any = None) -> Callable[[], None]:
+    """Return a step as `training.fit` takes it; `look` is called on the gradients."""
+    options = {"weights": "he_normal", "replicas": lead[0] if lead else None, "dtype": "float32"}
     net, sgd = network.MLP(widths, "relu", **options), optimizers.SGD(RATE, momentum=MOMENTUM)
-    x, y = digits(widths, *([replicas] if replicas else []))
+    x, y = digits(widths, lead)
     parameters, loss = net.parameters(), losses.LOSSES["softmax_cross_entropy"]
     sgd.start(parameters)
 
@@ -278,17 +159,17 @@ def our_step(widths: tuple[int, ...], replicas: int | None = None, look: Any = N
         _, gradients = net.loss_and_gradients(x, y, loss)
         sgd.step(parameters, gradients.parameters())
         if look:
-            look(net, gradients)
+            look(gradients)
 
     return step
 
 
-def jax_step(widths: tuple[int, ...], replicas: int | None = None) -> Callable[[], Any]:
+def jax_step(widths: Shape, lead: Shape) -> Callable[[], None]:
     """Return a compiled step that reuses the memory of its parameters; replicas by vmap."""
-    x, y = map(jax.numpy.asarray, digits(widths, *([replicas] if replicas else [])))
-    he, lead = jax.nn.initializers.he_normal(), [replicas] if replicas else []
+    x, y = map(jax.numpy.asarray, digits(widths, lead))
+    draw, zeros = jax.nn.initializers.he_normal(), jax.numpy.zeros
     shapes = list(zip(widths[:-1], widths[1:]))
-    net = [(he(jax.random.key(0), (*lead, *s)), jax.numpy.zeros((*lead, s[1]))) for s in shapes]
+    net = [(draw(jax.random.key(0), (*lead, *s)), zeros((*lead, s[1]))) for s in shapes]
     state = [net, jax.tree.map(jax.numpy.zeros_like, net)]
 
     def loss(net: list, x: Any, y: Any) -> Any:
@@ -303,7 +184,7 @@ def jax_step(widths: tuple[int, ...], replicas: int | None = None) -> Callable[[
         v = jax.tree.map(lambda v, g: MOMENTUM * v - RATE * g, v, gradients)
         return jax.tree.map(jax.numpy.add, net, v), v
 
-    compiled = jax.jit(jax.vmap(update) if replicas else update, donate_argnums=(0, 1))
+    compiled = jax.jit(jax.vmap(update) if lead else update, donate_argnums=(0, 1))
 
     def step() -> None:
         state[:] = compiled(*state, x, y)
@@ -312,13 +193,13 @@ def jax_step(widths: tuple[int, ...], replicas: int | None = None) -> Callable[[
     return step
 
 
-def torch_step(widths: tuple[int, ...]) -> Callable[[], Any]:
+def torch_step(widths: Shape) -> Callable[[], None]:
     """Return a step as PyTorch's tutorials write it."""
     layers = [torch.nn.Linear(*shape) for shape in zip(widths[:-1], widths[1:])]
     parts = [part for layer in layers for part in (layer, torch.nn.ReLU())][:-1]
     net, loss = torch.nn.Sequential(*parts), torch.nn.CrossEntropyLoss()
     sgd = torch.optim.SGD(net.parameters(), lr=RATE, momentum=MOMENTUM)
-    x, y = map(torch.from_numpy, digits(widths))
+    x, y = map(torch.from_numpy, digits(widths, ()))
 
     def step() -> None:
         sgd.zero_grad()
@@ -328,38 +209,55 @@ def torch_step(widths: tuple[int, ...]) -> Callable[[], Any]:
     return step
 
 
-STEPS = {
-    "100-50×5-10": ((100, *[50] * 5, 10), {"JAX": 1.2, "PyTorch": 3}),
-    "64-128×3-10": ((64, *[128] * 3, 10), {"JAX": 1.2, "PyTorch": 3}),
-    "256×22": ((256,) * 22, {"fastest": 1}),
-}
-
-
-def steps(widths: tuple[int, ...], replicas: int | None = None) -> Peers:
-    yield OURS, our_step(widths, replicas)
-    if torch and not replicas:
+def steps(widths: Shape, *lead: int) -> Peers:
+    """Yield who takes a step with a net, or with as many replicas of it as `lead` says."""
+    yield OURS, our_step(widths, lead)
+    if torch and not lead:
         yield "PyTorch", torch_step(widths)
     if jax:
-        yield "JAX", jax_step(widths, replicas)
+        yield "JAX", jax_step(widths, lead)
 
 
-for net, (widths, target) in STEPS.items():
-    row(f"SGD step {net}, batch 64", **target)(lambda w=widths: steps(w))
-for net, (widths, _) in list(STEPS.items())[:2]:
-    row(f"SGD step of 32 replicas of {net}, batch 64", JAX=1.2)(lambda w=widths: steps(w, 32))
+def probed(widths: Shape) -> Peers:
+    """Yield a step with the norms of all weights' gradients, and one without."""
+    yield OURS, our_step(widths, (), lambda g: [probes.gradient_norm(w) for w in g.weights])
+    yield BARE, our_step(widths, ())
 
 
-@row("SGD step 64-128×3-10, probed", bare_step=1 / 1.3)
-def probed_step() -> Peers:
-    """The norms of all weights' gradients on every step; without a look, none is computed."""
+# ---- the rows ----------------------------------------------------------------------------
 
-    def look(net: network.MLP, gradients: network.Gradients) -> list:
-        return [probes.gradient_norm(g) for g in gradients.weights]
 
-    widths, _ = STEPS["64-128×3-10"]
-    yield OURS, our_step(widths, look=look)
-    yield "bare step", our_step(widths)
+class Row(NamedTuple):
+    """Some work, the least wanted ratios of peers' medians to that of initcore, and all peers.
 
+    "fastest" is the fastest peer but for the raw bits, which are not the work but its material.
+    """
+
+    name: str
+    target: dict[str, float]
+    peers: Peers  # what they prepare is not timed
+
+
+LARGE = (4096, 4096)
+SMALL_NET = [(100, 50), *[(50, 50)] * 4, (50, 10)]
+CHAPTERS, SHORT = (100, *[50] * 5, 10), (64, *[128] * 3, 10)  # widths
+OF_TRUNCATED = {"JAX": 3, "PyTorch": 10, BITS: 1 / 3.5}
+OF_STEPS = {"JAX": 1.2, "PyTorch": 3}
+ROWS = [
+    Row("HeNormal 4096² float32", OF_TRUNCATED, draws(HE_NORMAL, LARGE)),
+    Row("GlorotNormal 4096² float32", OF_TRUNCATED, draws(GLOROT_NORMAL, LARGE)),
+    Row("GlorotUniform 4096² float32", {"fastest": 1.5}, draws(GLOROT_UNIFORM, LARGE)),
+    Row("RandomNormal 4096² float32", {"PyTorch": 1}, draws(NORMAL, LARGE)),
+    Row("Orthogonal 1024² float32", {"PyTorch": 1.7}, draws(ORTHOGONAL, (1024, 1024))),
+    Row("all weights of 22×512, truncated", {"PyTorch": 1}, draws(HE_IN_NETS, *[(512, 512)] * 22)),
+    Row("all weights of 100-50×5-10", {"PyTorch": 1}, draws(HE_IN_NETS, *SMALL_NET)),
+    Row("SGD step 100-50×5-10, batch 64", OF_STEPS, steps(CHAPTERS)),
+    Row("SGD step 64-128×3-10, batch 64", OF_STEPS, steps(SHORT)),
+    Row("SGD step 256×22, batch 64", {"fastest": 1}, steps((256,) * 22)),
+    Row("SGD step of 32 replicas of 100-50×5-10, batch 64", {"JAX": 1.2}, steps(CHAPTERS, 32)),
+    Row("SGD step of 32 replicas of 64-128×3-10, batch 64", {"JAX": 1.2}, steps(SHORT, 32)),
+    Row("SGD step 64-128×3-10, probed", {BARE: 1 / 1.3}, probed(SHORT)),
+]
 
 # ---- measuring ---------------------------------------------------------------------------
 
@@ -372,91 +270,86 @@ def seconds(work: Callable[[], Any], calls: int = 1) -> float:
     return (time.perf_counter() - start) / calls
 
 
+def rest() -> None:
+    """Wait until no thread of the peer before runs on with nothing to do, as OpenBLAS's do."""
+    busy = True
+    while busy:
+        used = time.process_time()
+        time.sleep(0.01)
+        busy = time.process_time() - used > 0.001
+
+
 def measure(peers: dict[str, Callable], whole: float = WHOLE_ROW) -> dict[str, float]:
-    """Return the median seconds of each peer; they take turns, for some `whole` seconds in all."""
+    """Return each peer's median in milliseconds; they take turns, for some `whole` seconds."""
     warm = {name: min(seconds(work) for _ in range(WARM_UP)) for name, work in peers.items()}
     calls = {name: math.ceil(SHORTEST / once) for name, once in warm.items()}
     one_round = sum(once * calls[name] for name, once in warm.items())
-    rounds = min(MOST, max(FEWEST, round(whole / one_round)))
     times: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(rounds):
+    for _ in range(min(MOST, max(FEWEST, round(whole / one_round)))):
         for name, work in peers.items():
-            time.sleep(0.01)  # until the threads of the one before have come to rest
+            rest()
             times[name].append(seconds(work, calls[name]))
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    return {name: 1e3 * statistics.median(taken) for name, taken in times.items()}
 
 
 def judge(row: Row, medians: dict[str, float]) -> dict[str, Any]:
     """Return a row of the results: times in ms, and the ratios beside those wanted."""
     others = {peer: time for peer, time in medians.items() if peer != OURS}
-    with_fastest = others | {"fastest": min(t for peer, t in others.items() if peer != BITS)}
-    ratios = {peer: round(time / medians[OURS], 3) for peer, time in with_fastest.items()}
-    known = {peer: least for peer, least in row.target.items() if peer in ratios}
+    others["fastest"] = min(time for peer, time in others.items() if peer != BITS)
+    ratios = {peer: round(time / medians[OURS], 3) for peer, time in others.items()}
+    known = [ratios[peer] >= least for peer, least in row.target.items() if peer in ratios]
     return {
         "name": row.name,
-        "unit": "ms",
-        "medians": {peer: float(f"{1e3 * time:.4g}") for peer, time in medians.items()},
+        "medians": {peer: float(f"{time:.4g}") for peer, time in medians.items()},
         "target": ", ".join(said(peer, least) for peer, least in row.target.items()),
-        "wanted": row.target,
         "ratio": ratios,
-        "met": all(ratios[peer] >= least for peer, least in known.items()) if known else None,
+        "met": all(known) if known else None,
     }
 
 
 def said(peer: str, least: float) -> str:
     """Return a target in words: a speed, or a share of time where initcore may be slower."""
-    peer = "the fastest peer" if peer == "fastest" else peer
+    peer = {"fastest": "the fastest peer", BARE: f"the {BARE}"}.get(peer, peer)
     return f"≥ {least:g}× {peer}" if least >= 1 else f"≤ {1 / least:.3g}× the time of {peer}"
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    try:
-        found = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8"))
-        return found.group(1)
-    except (AttributeError, OSError):
-        return platform.processor() or platform.machine()
 
 
 def circumstances() -> dict[str, Any]:
     """Return when, on what and with which versions the rows are measured."""
+    info = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.+)", info.read_text("utf-8")) if info.is_file() else None
     versions = {name: module.__version__ for name, module in PACKAGES.items() if module}
     return {
         "date": datetime.date.today().isoformat(),
-        "processor": processor(),
+        "processor": model[1] if model else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "versions": {"Python": platform.python_version()} | versions,
     }
 
 
-def store(
-    kind: str, measured: list[dict[str, Any]], order: list[str], path: Path = RESULTS
-) -> None:
+def chosen(names: Iterable[str], words: list[str]) -> list[str]:
+    """Return the names that have one of the words, or all where there are no words."""
+    return [n for n in names if not words or any(word.lower() in n.lower() for word in words)]
+
+
+def store(kind: str, measured: dict[str, Any], order: Iterable[str]) -> None:
     """Write what was measured beside the stored entries of other names, in this order."""
-    stored = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    by_name = {entry["name"]: entry for entry in [*stored.get(kind, []), *measured]}
+    stored = json.loads(RESULTS.read_text("utf-8"))
+    by_name = {entry["name"]: entry for entry in [*stored[kind], measured | circumstances()]}
     stored[kind] = [by_name[name] for name in order if name in by_name]
-    _files.write(path, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+    _files.write(RESULTS, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
 
 
 def main(words: list[str]) -> None:
     """Measure the rows whose names have one of the words, print and store them."""
-    here = circumstances()
-    print(f"{here['processor']}, {here['cores']} cores;", end=" ")
-    print(", ".join(f"{name} {version}" for name, version in here["versions"].items()), flush=True)
-    absent = [name for name, module in PACKAGES.items() if not module]
-    print(f"not installed: {', '.join(absent)}\n" if absent else "")
-    measured = []
-    for wanted in ROWS:
-        if words and not any(word.lower() in wanted.name.lower() for word in words):
-            continue
-        result = judge(wanted, measure(dict(wanted.peers())))
-        measured.append(result | here)
-        print(f"{wanted.name}: {result['target']}; met: {result['met']}")
-        for peer, time_ in result["medians"].items():
+    print(*circumstances().values(), sep="; ", flush=True)
+    rows = {row.name: row for row in ROWS}
+    for name in chosen(rows, words):
+        result = judge(rows[name], measure(dict(rows[name].peers)))
+        print(f"{name}: {result['target']}; met: {result['met']}")
+        for peer, taken in result["medians"].items():
             ratio = f"  ×{result['ratio'][peer]:.2f}" if peer != OURS else ""
-            print(f"  {peer:12}{time_:10.4g} ms{ratio}", flush=True)
-    store("rows", measured, [row.name for row in ROWS])
+            print(f"  {peer:12}{taken:10.4g} ms{ratio}", flush=True)
+        store("rows", result, rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ than the chapter's, where what was chosen stands. About fifteen minutes on one c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +18,8 @@ from initcore import experiments, pretraining
 from initcore.initializers import GlorotUniform, HeNormal, RandomNormal, VarianceScaling
 from initcore.network import MLP
 from initcore.tables import Table
-from initcore.training import SGD, Adam, fit
+from initcore.training import SGD, Adam, History, fit
 
-SGD_RATES = (0.01, 0.03, 0.1, 0.3)
-ADAM_RATES = (0.001, 0.003, 0.005, 0.01, 0.02, 0.03)
-DECAYS = (0.01, 0.03, 0.1, 0.2)  # with Adam at the best of its rates and the two beside it
 FEW, CODE = 480, 6  # images that the deep autoencoder learns from, numbers that it makes of them
 COMMON = {"replicas": 4, "seed": 1}
 BATCHES = {"batch_size": 32, "seed": 1}
@@ -37,13 +34,13 @@ class Start(NamedTuple):
     layerwise: SGD | None = None
 
 
-SMALL = RandomNormal(stddev=0.01)
+SMALL, GAIN_4 = RandomNormal(stddev=0.01), VarianceScaling(16.0, "fan_in")
 STARTS = {
     "small random": Start("sigmoid", SMALL),
     "autoencoder stack": Start("sigmoid", SMALL, "autoencoder", SGD(0.3, momentum=0.9)),
     "RBM stack": Start("sigmoid", SMALL, "rbm", SGD(0.3, momentum=0.5)),
-    "plain sigmoid, gain 4": Start("sigmoid", VarianceScaling(16.0, "fan_in")),
-    "centred sigmoid, gain 4": Start("centred_sigmoid", VarianceScaling(16.0, "fan_in")),
+    "plain sigmoid, gain 4": Start("sigmoid", GAIN_4),
+    "centred sigmoid, gain 4": Start("centred_sigmoid", GAIN_4),
     "tanh, Glorot": Start("tanh", GlorotUniform()),
     "ReLU, He": Start("relu", HeNormal()),
 }
@@ -60,33 +57,29 @@ class Decaying(Adam):
         super().step(parameters, gradients)
 
 
-def optimizers() -> Iterator[tuple[str, SGD | Adam]]:
-    yield from ((f"SGD {rate:g}", SGD(rate, momentum=0.9)) for rate in SGD_RATES)
-    yield from ((f"Adam {rate:g}", Adam(rate)) for rate in ADAM_RATES)
+SGDS = {f"SGD {rate:g}": SGD(rate, momentum=0.9) for rate in (0.01, 0.03, 0.1, 0.3)}
+ADAMS = {f"Adam {rate:g}": Adam(rate) for rate in (0.001, 0.003, 0.005, 0.01, 0.02, 0.03)}
+DECAYING = {}  # Adam at the best of its rates and the two beside it
+for rate in (0.005, 0.01, 0.02):
+    for decay in (0.01, 0.03, 0.1, 0.2):
+        DECAYING[f"Adam {rate:g}, decay {decay:g}"] = optimizer = Decaying(rate)
+        optimizer.decay = decay
 
 
-def decaying() -> Iterator[tuple[str, Adam]]:
-    for rate in (0.005, 0.01, 0.02):
-        for decay in DECAYS:
-            optimizer = Decaying(rate)
-            optimizer.decay = decay
-            yield f"Adam {rate:g}, decay {decay:g}", optimizer
-
-
-def report(title: str, tried: Iterable[tuple[dict, Any]], **measures: Callable) -> None:
+def report(title: str, tried: Iterable[tuple[dict, History]], **measures: Callable) -> None:
     """Print a table: what was tried, and what each measure says of its history."""
     rows = [on | {name: of(history) for name, of in measures.items()} for on, history in tried]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     print(Table(columns, title=title), "\n", flush=True)
 
 
-def last(name: str) -> Callable:
+def last(name: str) -> Callable[[History], float]:
     """Return the measure of a curve: its median at the end."""
     return lambda history: np.median(getattr(history, name)[-1])
 
 
-def classifier(start: Start, optimizer: Any, epochs: int) -> Any:
-    """Return the history of deep classifiers, pretrained or not, on the validation digits."""
+def classifier(start: Start, optimizer: Any, epochs: int) -> History:
+    """Train deep classifiers, pretrained or not, judged on the validation digits."""
     (x, y), (x_judged, y_judged) = experiments.split_digits("validation", standardize=False)
     net = MLP((64, *[64] * 5, 10), start.activation, weights=start.weights, **COMMON)
     if start.method:
@@ -96,13 +89,12 @@ def classifier(start: Start, optimizer: Any, epochs: int) -> Any:
     return fit(net, x / 16, y, optimizer=optimizer, **options)
 
 
-def autoencoder(start: Start, optimizer: Any, passes: int = 20) -> Any:
-    """Return the history of deep autoencoders of a few digits, by the error on the validation."""
+def autoencoder(start: Start, optimizer: Any, passes: int = 20) -> History:
+    """Train deep autoencoders of a few digits, judged by the error on the validation digits."""
     train, judged = experiments.split_digits("validation", standardize=False)
     x, x_judged = train.x[:FEW] / 16, judged.x / 16
-    widths = (64, 50, 25, CODE, 25, 50, 64)
     options = {"weights": start.weights, "output_activation": "sigmoid", **COMMON}
-    net = MLP(widths, start.activation, **options)
+    net = MLP((64, 50, 25, CODE, 25, 50, 64), start.activation, **options)
     if start.method:
         stack = {"method": start.method, "optimizer": start.layerwise, "epochs": passes}
         pretraining.unroll(net, pretraining.pretrain(net, x, layers=3, seed=1, **stack))
@@ -132,11 +124,9 @@ def tune_classifier() -> None:
     measures = {"accuracy": last("validation_accuracy"), "loss": last("validation_loss")}
     measures["above 0.5"] = lambda history: int(np.sum(history.validation_accuracy[-1] > 0.5))
     for name, start in STARTS.items():
-        tried = [
-            ({"fine-tuning": label}, classifier(start, optimizer, 15 if "SGD" in label else 30))
-            for label, optimizer in optimizers()
-            if "SGD" in label or name == "small random"
-        ]
+        tried = [({"fine-tuning": o}, classifier(start, SGDS[o], 15)) for o in SGDS]
+        if name == "small random":
+            tried += [({"fine-tuning": o}, classifier(start, ADAMS[o], 30)) for o in ADAMS]
         report(f"{name}: deep classifier", tried, **measures)
 
 
@@ -145,8 +135,8 @@ def tune_autoencoder() -> None:
     measures = {"training error": last("loss"), "validation error": last("validation_loss")}
     measures["diverged"] = lambda history: int(np.sum(history.diverged >= 0))
     for name in ("small random", "RBM stack", "centred sigmoid, gain 4"):
-        settings = [*optimizers(), *(decaying() if name != "small random" else ())]
-        tried = [({"fine-tuning": label}, autoencoder(STARTS[name], o)) for label, o in settings]
+        settings = SGDS | ADAMS | (DECAYING if name != "small random" else {})
+        tried = [({"fine-tuning": o}, autoencoder(STARTS[name], settings[o])) for o in settings]
         report(f"{name}: deep autoencoder", tried, **measures)
 
 

@@ -363,7 +363,7 @@ def try_notebooks(mutant: Mutant, chosen: list[str], seconds: dict[str, float]) 
 
 def first_difference(name: str, seconds: float) -> str:
     """Return the first cell of a notebook whose text is another, "" if there is none."""
-    from website.tools import quick
+    import quick
 
     allow(seconds)
     contents = quick.contents
@@ -568,7 +568,7 @@ def main() -> int:
     for name in settings["warm"]:
         importlib.import_module(name)
     if options.kind == "notebooks":
-        importlib.import_module("website.tools.quick").warm()
+        importlib.import_module("quick").warm()
     assert not any(name.partition(".")[0] == "initcore" for name in sys.modules)
 
     began = time.monotonic()

@@ -19,7 +19,7 @@ from chapter import NOT_COMPARED, Chapter, inline, is_constant
 from markdown_it.token import Token
 
 from initcore.explorers import EXPLORERS
-from website.extensions import anchors, marks
+from website.extensions import anchors
 from website.tools import notebooks, setup_cell, students
 
 SECTIONS = """\
@@ -267,11 +267,11 @@ def pieces(tokens: list[Token], *, prose: bool = False) -> Iterator[tuple[str, s
 
 def marks_measured_numbers(chapter: Chapter) -> Iterator[str]:
     """A measured number in a sentence leads to the cell that prints it, and is what it prints."""
-    printed = {n for code in chapter.code for n in marks.numerals("\n".join(code.texts))}
-    given = {n for code in chapter.code for n in marks.numerals(code.source)}
+    printed = {n for code in chapter.code for n in anchors.numerals("\n".join(code.texts))}
+    given = {n for code in chapter.code for n in anchors.numerals(code.source)}
     for tokens in chapter.markdown:
         formulas = [*inline(tokens, "math_inline"), *(t for t in tokens if t.type == "math_block")]
-        given |= {n for formula in formulas for n in marks.numerals(formula.content)}
+        given |= {n for formula in formulas for n in anchors.numerals(formula.content)}
     for tokens in chapter.markdown:
         yield from problems_of_marks(tokens, chapter.path)
         for numeral in unmarked(tokens):
@@ -282,16 +282,16 @@ def marks_measured_numbers(chapter: Chapter) -> Iterator[str]:
 def problems_of_marks(tokens: list[Token], path: Path) -> Iterator[str]:
     """Yield what is wrong with the marks in the Markdown of a page or a chapter."""
     for text, href in pieces(tokens):
-        name, _, cell = (href or "").partition(f"#{marks.PREFIX}")
+        name, _, cell = (href or "").partition(f"#{anchors.PREFIX}")
         if not cell:
             continue
         there = outputs_by_id((path.parent / name).resolve() if name else path)
         if cell not in there:
             yield f"the mark [{text}]({href}) names no code cell"
-        elif not marks.numerals(text) and f"Claim {text}:" not in there[cell]:
+        elif not anchors.numerals(text) and f"Claim {text}:" not in there[cell]:
             yield f"the mark [{text}]({href}) holds no number, and no claim that its cell decides"
-        for numeral in marks.numerals(text):
-            if not marks.is_printed(numeral, there.get(cell, "")):
+        for numeral in anchors.numerals(text):
+            if not anchors.is_printed(numeral, there.get(cell, "")):
                 yield f"the cell of [{text}]({href}) does not print {numeral}"
 
 
@@ -306,7 +306,9 @@ def unmarked(tokens: list[Token]) -> Iterator[str]:
     """Yield the decimals and percentages that stand in plain text, outside links and formulas."""
     for text, href in pieces(tokens):
         if href is None:
-            yield from (n for n in marks.numerals(SYMBOLS.sub("\0", text)) if re.search(r"[.%]", n))
+            yield from (
+                n for n in anchors.numerals(SYMBOLS.sub("\0", text)) if re.search(r"[.%]", n)
+            )
 
 
 def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:

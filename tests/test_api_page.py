@@ -16,7 +16,7 @@ from initcore import explorers
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
 OURS = re.compile("add_module|autodoc|default_role|numpydoc|python_|toc_object")
-EXTENSIONS = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "website.extensions.api"]
+EXTENSIONS = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "website.extensions.anchors"]
 # A module that shows all that can be written in a docstring, and a name that is not there.
 EXAMPLE = '''
 """A module: `square`, `initcore.probes.rms`, which the package has, and `initcore.probes.rsm`."""

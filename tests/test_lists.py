@@ -18,7 +18,7 @@ CHAPTER = NAME.removesuffix(".ipynb")
 HIDDEN = {"aria-hidden": "true"}
 # The parts of Jupyter Book that matter here, without its theme and its table of contents.
 CONFIGURATION = """
-extensions = ["myst_nb", "website.extensions.anchors", "website.extensions.marks"]
+extensions = ["myst_nb", "website.extensions.anchors"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -162,6 +162,7 @@ def test_the_page_on_speed_shows_the_results_as_they_are_stored(tmp_path):
     lists.main(tmp_path)
     page = (tmp_path / "pages/speed.md").read_text(encoding="utf-8")
     assert "| a draw | 1 | – | – | 3.14 | – | – | ≥ 3× JAX | ✓ met |" in page
+    assert "| its bare step | 0.5 | – | – | – | – | – | | |" in page
     assert "2026-01-31, a chip, 2 cores, NumPy 2.0" in page
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from website.tools import lite, pyodide_files
+from website.tools import lite
 
 ROOT = Path(__file__).resolve().parents[1]
 CDN = "https://cdn.jsdelivr.net/pyodide/"
@@ -26,8 +26,8 @@ def plain(monkeypatch):
 @pytest.fixture
 def network(tmp_path, monkeypatch):
     """A folder in the official network's stead, and nothing fetched."""
-    monkeypatch.setattr(pyodide_files, "FETCHED", tmp_path / "fetched")
-    monkeypatch.setattr(pyodide_files, "cdn", lambda: f"{tmp_path.as_uri()}/network/")
+    monkeypatch.setattr(lite, "FETCHED", tmp_path / "fetched")
+    monkeypatch.setattr(lite, "cdn", lambda: f"{tmp_path.as_uri()}/network/")
     (tmp_path / "network").mkdir()
     return tmp_path / "network"
 
@@ -43,23 +43,23 @@ def test_closure_follows_what_packages_need_and_their_other_names():
         "traitlets": {"depends": []},
         "scipy": {"depends": ["numpy"]},
     }
-    found = pyodide_files.closure(packages, ["Matplotlib_Inline"])
+    found = lite.closure(packages, ["Matplotlib_Inline"])
     assert found == {"matplotlib", "matplotlib-inline", "numpy", "traitlets"}
 
 
 def test_a_file_is_fetched_once_from_the_official_network(network):
-    pyodide_files.FETCHED.mkdir()
-    (pyodide_files.FETCHED / WHEEL).write_bytes(b"that of an earlier version")
+    lite.FETCHED.mkdir()
+    (lite.FETCHED / WHEEL).write_bytes(b"that of an earlier version")
     (network / WHEEL).write_bytes(b"one")
-    found = pyodide_files.find(WHEEL, DIGEST)
+    found = lite.find(WHEEL, DIGEST)
     (network / WHEEL).unlink()
-    assert pyodide_files.find(WHEEL, DIGEST) == found and found.read_bytes() == b"one"
+    assert lite.find(WHEEL, DIGEST) == found and found.read_bytes() == b"one"
 
 
 def test_a_folder_that_is_named_comes_before_the_network(network, tmp_path, monkeypatch):
     monkeypatch.setenv("PYODIDE_DIR", str(tmp_path))
     (tmp_path / WHEEL).write_bytes(b"one")
-    assert pyodide_files.find(WHEEL, DIGEST) == tmp_path / WHEEL
+    assert lite.find(WHEEL, DIGEST) == tmp_path / WHEEL
 
 
 @pytest.mark.parametrize("content", [b"another", None])
@@ -72,7 +72,7 @@ def test_a_file_that_is_missing_or_not_the_one_of_the_lock_is_refused(
     if content:
         (network / WHEEL).write_bytes(content)
     with pytest.raises(SystemExit) as error:
-        pyodide_files.find(WHEEL, DIGEST)
+        lite.find(WHEEL, DIGEST)
     line = str(error.value)
     assert WHEEL in line and "\n" not in line
     assert content or named or "PYODIDE_DIR" in line

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 from sphinx.errors import ExtensionError
 
-from website.extensions import icons, pages, pictures, policy
+from website.extensions import assets, pages, policy
 
 HEAD = '<head>\n<meta charset="utf-8"/><title>A</title>'
 SIDEBAR = (
@@ -109,7 +109,7 @@ def test_pictures_become_lighter_and_stay_the_same(tmp_path):
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 9, (40, 60, 4), dtype=np.uint8) * 28, "RGBA")
     picture.save(tmp_path / "a.png")
-    pictures.convert(tmp_path)
+    assets.convert(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.webp"]
     with Image.open(tmp_path / "a.webp") as light:
         # what nobody sees, below a transparency of 0, may change
@@ -167,7 +167,7 @@ def test_a_site_is_mended_once_and_keeps_the_icons_that_it_shows(app, tmp_path):
     assert hashed("a()") in json.loads((tmp_path / policy.FILE).read_text("utf-8"))[""]
     assert hashed("a()") in (tmp_path / "a.html").read_text("utf-8")
     with pytest.raises(ValueError, match="no icon is left"):
-        icons.keep_shown(tmp_path / "_static", set())
+        assets.keep_icons(tmp_path / "_static", set())
 
 
 @pytest.mark.parametrize(

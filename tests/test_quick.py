@@ -93,7 +93,7 @@ def save(path, cells):
 
 def run(*paths):
     """Return how the command ended, and the words on each cell."""
-    command = [sys.executable, "-m", "website.tools.quick", *paths]
+    command = [sys.executable, "tests/quick.py", *paths]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     parts = re.findall(r"^cell (\S+)\n((?:    .*\n)*)", done.stdout, re.MULTILINE)
     return done, {cell: re.sub(r"^    ", "", words, flags=re.MULTILINE) for cell, words in parts}
@@ -129,7 +129,7 @@ def test_a_worker_that_dies_or_hangs_is_told_with_its_cell(tmp_path, monkeypatch
         "good": ("print(1)", [said("1\n")], ""),
     }
     paths = [save(tmp_path / f"{name}.ipynb", {name: cell}) for name, cell in sources.items()]
-    command = "import sys; from website.tools import quick; quick.CELL_TIMEOUT = 2; "
+    command = "import sys; sys.path.insert(0, 'tests'); import quick; quick.CELL_TIMEOUT = 2; "
     command += "sys.exit(quick.main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", command, *paths], cwd=ROOT, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""What formulas need: `mathjax`; and the pictures that stand on no notebook."""
+"""What formulas need: `assets`; and the pictures that stand on no notebook."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,20 +6,20 @@ from types import SimpleNamespace
 import pytest
 from sphinx.errors import ExtensionError
 
-from website.extensions import mathjax
+from website.extensions import assets
 from website.tools import picture
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_site_has_mathjax_or_is_not_built(tmp_path, monkeypatch):
-    app = SimpleNamespace(outdir=str(tmp_path), builder=SimpleNamespace(format="html"))
-    monkeypatch.setattr(mathjax, "SOURCE", tmp_path / "mathjax")
+    app = SimpleNamespace(outdir=str(tmp_path))
+    monkeypatch.setattr(assets, "MATHJAX", tmp_path / "mathjax")
     with pytest.raises(ExtensionError, match="MathJax is missing"):
-        mathjax.copy(app)
+        assets.copy_mathjax(app)
     (tmp_path / "mathjax/es5").mkdir(parents=True)
     (tmp_path / "mathjax/es5/tex-chtml.js").write_text("/* maths */", encoding="utf-8")
-    mathjax.copy(app)
+    assets.copy_mathjax(app)
     assert (tmp_path / "_static/mathjax/tex-chtml.js").read_text("utf-8") == "/* maths */"
 
 

@@ -28,7 +28,7 @@ def test_it_holds_the_site_and_is_served_by_a_bare_python(site, tmp_path):
     with zipfile.ZipFile(tmp_path / "course-offline.zip") as archive:
         names = {name.partition("/")[2] for name in archive.namelist() if name[-1] != "/"}
         archive.extractall(tmp_path / "on a stick")
-    started_by = {"README.txt", "start.py", "serve.py", "LICENSE", "LICENSE-CC-BY-4.0"}
+    started_by = {"README.txt", "start.py", "LICENSE", "LICENSE-CC-BY-4.0"}
     assert names == started_by | {f"site/{name}" for name in FILES if name[0] != "."}
     # -S -E: only the standard library, and none of this environment's settings
     start = tmp_path / "on a stick/weight-initialization/start.py"

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from initcore.explorers import EXPLORERS
 from initcore.initializers import HeNormal
-from website.tools import lite, pyodide_files, serve
+from website.tools import lite, serve
 
 CHAPTER = "03_small_random_weights"
 BUTTON = "Run in your browser"
@@ -214,7 +214,7 @@ def test_a_cell_of_the_reader_runs(page, site):
 
 def test_by_default_pyodide_comes_from_its_network_when_the_button_is_pressed(page, default_site):
     """The files of the offline site are given in the network's stead."""
-    network = pyodide_files.cdn()
+    network = lite.cdn()
     given = []
 
     def change(settings):

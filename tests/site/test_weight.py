@@ -91,7 +91,7 @@ def test_the_data_of_a_live_figure(pytestconfig, pages):
 
 
 def test_every_icon_is_in_the_fonts(pytestconfig, pages):
-    """`website/extensions/icons.py` leaves out the others."""
+    """`website/extensions/assets.py` leaves out the others."""
     folder = site_folder(pytestconfig)
     style = (folder / "_static/styles/pydata-sphinx-theme.css").read_text("utf-8")
     icons = {

@@ -1,25 +1,37 @@
-"""Sphinx extension: sources, claims, terms and the package's names can be linked to from anywhere.
+"""Sphinx extension: sources, claims, terms, cells and the package's names can be linked to.
 
 Their pages are plain Markdown, and say themselves where a link leads:
 ``[He et al. (2015)](../pages/references.md#he2015)`` to ``<a id="he2015"></a>``. An entry of the
-glossary is an item of a list::
-
-    - <a id="term-dead-unit"></a>**dead unit**
-      A unit whose activation is zero for every input.
-
-Sphinx reads such items as its own ``{glossary}``, which puts the terms into the search and gives
-them the same ids. Terms that share a definition stand in one line, with commas between them.
+glossary is an item of a list, ``- <a id="term-dead-unit"></a>**dead unit**``, with its definition
+indented below. Sphinx reads such items as its own ``{glossary}``, which puts the terms into the
+search and gives them the same ids. Terms that share a definition stand in one line, with commas.
 
 A name of the package has the id that Sphinx gives it:
-``[HeNormal](../pages/api/initializers.md#initcore.initializers.HeNormal)``.
+``[HeNormal](../pages/api/initializers.md#initcore.initializers.HeNormal)``. A docstring writes a
+name in single backticks: a parameter, or an object of the package. It is a link where the reference
+has an entry of that name, and code elsewhere; a name that begins with ``initcore.`` and is not
+there in the package fails the build.
+
+A measured number in a sentence is a *mark*, a link to the cell that prints it, by the cell's id::
+
+    The spread falls by a factor of [57](#cell-id=across-inputs) a layer.
+
+JupyterLab follows such a link to the cell; on the page the cell gets the id ``cell-across-inputs``.
+The tests read the numbers with `numerals` and `is_printed`: every number in the text of a mark must
+be one that the cell prints, rounded to the digits that the sentence gives.
 """
 
 from __future__ import annotations
 
+import json
+import pkgutil
 import re
+from collections import namedtuple
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
@@ -27,6 +39,35 @@ from sphinx.transforms import SphinxTransform
 TERM = re.compile(r'<a id="(term-[^"]+)"></a>\*\*(.+?)\*\*')
 ENTRIES = re.compile(r'(?:^- <a id="term-.*\n(?:(?: +\S.*)?\n)*)+', re.MULTILINE)
 ID = re.compile(r'\bid="([^"]+)"')
+FIELD = type(namedtuple("Example", "field").field)
+PREFIX = "cell-id="
+NUMBER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?(?:e[-+]?\d+)?)(%?)(?![\w]|\.\d)", re.IGNORECASE)
+# How a sentence writes what a cell prints as 1.8e-05 and 1437.
+AS_PRINTED = (
+    (re.compile(r"\{,\}|\\,|(?<=\d),(?=\d{3}(?!\d))"), ""),
+    (re.compile(r"\s*(?:\\cdot|\\times|·|×)\s*10\^\{?(-?\d+)\}?"), r"e\1"),
+    (re.compile(r"(?<![\d.e])10\^\{?(-?\d+)\}?"), r"1e\1"),
+    (re.compile(r"\\(?=%)|[$−]"), ""),
+)
+
+
+def numerals(text: str) -> list[str]:
+    """Return the numbers in a text as they are printed, without their signs."""
+    for pattern, replacement in AS_PRINTED:
+        text = pattern.sub(replacement, text)
+    return ["".join(found) for found in NUMBER.findall(text)]
+
+
+def is_printed(numeral: str, output: str) -> bool:
+    """Return whether an output holds a number, in as many digits or more; 69% may be 0.688."""
+    value, percent = float(numeral.rstrip("%")), numeral.endswith("%")
+    mantissa = numeral.rstrip("%").lower().split("e")[0].replace(".", "").lstrip("0")
+    form = f".{max(len(mantissa), 1) - 1}e"
+    for printed in numerals(output):
+        number = float(printed.rstrip("%")) * (100 if percent and printed[-1] != "%" else 1)
+        if (percent or printed[-1] != "%") and f"{number:{form}}" == f"{value:{form}}":
+            return True
+    return False
 
 
 def to_glossary(entries: re.Match) -> str:
@@ -55,34 +96,57 @@ def name_anchors(app: Sphinx, env: BuildEnvironment) -> None:
         env.metadata[page].setdefault("myst_slugs", {})[anchor] = (0, anchor, name)
 
 
-def add_slugs(reading: SphinxTransform, slugs: dict[str, tuple]) -> None:
-    """Let links find places of the page that is being read, its own links and those of others.
+def show_as_code(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.Node | None:
+    """Return a name without an entry as it is; None leaves it to Sphinx, which warns."""
+    if (node.get("refdomain"), node.get("reftype")) != ("py", "obj"):
+        return None
+    if node["reftarget"].partition(".")[0] == "initcore":
+        try:
+            pkgutil.resolve_name(node["reftarget"])
+        except (ImportError, AttributeError):
+            return None
+    return content
 
-    MyST knows a page's headings by their slugs: (line, id, text).
-    """
-    reading.document.__dict__.setdefault("myst_slugs", {}).update(slugs)
-    reading.env.metadata[reading.env.docname].setdefault("myst_slugs", {}).update(slugs)
+
+def leave_out_fields(app: Sphinx, what: str, name: str, obj: Any, *options: Any) -> bool | None:
+    """Leave out a field of a named tuple, which its signature has; None leaves it to autodoc."""
+    return True if type(obj) is FIELD else None
 
 
 class WrittenAnchors(SphinxTransform):
-    """Tell MyST of the terms, and of the ids that a page's own HTML gives."""
+    """Tell MyST of the terms, of the ids that a page's own HTML gives, and of its code cells."""
 
-    default_priority = 870  # MyST resolves the links within a page at 879
+    default_priority = 871  # MyST resolves the links within a page at 879
 
     def apply(self, **kwargs: Any) -> None:
-        """Look at every term and every piece of HTML."""
-        found = {
-            id_: term.astext() for term in self.document.findall(nodes.term) for id_ in term["ids"]
-        }
+        """Look at every term, every piece of HTML and every cell; a cell gets an id first."""
+        slugs = {}  # as MyST has them for headings: (line, id, text)
+        for term in self.document.findall(nodes.term):
+            slugs |= {id_: (0, id_, term.astext()) for id_ in term["ids"]}
         for html in self.document.findall(nodes.raw):
-            found |= {id_: id_ for id_ in ID.findall(html.astext())}
-        add_slugs(self, {id_: (0, id_, text) for id_, text in found.items()})
+            slugs |= {id_: (0, id_, id_) for id_ in ID.findall(html.astext())}
+        path = Path(self.env.doc2path(self.env.docname))
+        if path.suffix == ".ipynb":
+            cells = json.loads(path.read_text("utf-8"))["cells"]
+            for node in self.document.findall(nodes.container):
+                if node.get("nb_element") == "cell_code":
+                    name = cells[node["cell_index"]]["id"]
+                    node["ids"].append(f"cell-{name}")
+                    slugs[PREFIX + name] = (0, f"cell-{name}", f"cell {name}")
+        # for the links of this page, and for those of others
+        self.document.__dict__.setdefault("myst_slugs", {}).update(slugs)
+        self.env.metadata[self.env.docname].setdefault("myst_slugs", {}).update(slugs)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the hooks and the transform."""
+    app.setup_extension("sphinx.ext.autodoc")  # for its event
     app.connect("env-get-outdated", pages_with_terms)
     app.connect("source-read", read_glossary)
     app.connect("env-updated", name_anchors)
+    app.connect("autodoc-skip-member", leave_out_fields)
+    app.connect("missing-reference", show_as_code)
     app.add_transform(WrittenAnchors)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

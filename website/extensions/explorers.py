@@ -1,11 +1,10 @@
 """Sphinx extension: the live figures of the pages, which need no kernel.
 
-- The output of a cell that shows an anywidget becomes ``<div class="explorer">`` around its still
-  picture. Module, style and state go to ``_static/explorers/``, each under a name made from its
-  content, and ``explorers/host.js`` brings them to life. Other widgets need a running kernel:
-  their still picture stays, with a line that says so.
-- ``{explorer} NAME`` puts a figure on a page that is no notebook, around a still picture.
-- Every figure also gets a page of its own, ``embed/NAME.html``, for an ``<iframe>`` elsewhere.
+The output of a cell that shows an anywidget becomes ``<div class="explorer">`` around its still
+picture. Module, style and state go to ``_static/explorers/``, each under a name made from its
+content, and ``explorers/host.js`` brings them to life. Of other widgets the still picture stays,
+and a line says that they need a kernel. ``{explorer} NAME`` puts a figure on a page that is no
+notebook. Each figure has a page of its own too, ``embed/NAME.html``, for an ``<iframe>`` elsewhere.
 """
 
 from __future__ import annotations
@@ -50,11 +49,8 @@ def save(app: Sphinx, content: str | bytes, suffix: str) -> str:
 
 def start(app: Sphinx, state: dict[str, Any]) -> str:
     """Save what a widget needs, given its traits; return the start of its element."""
-    public = {
-        name: value
-        for name, value in state.items()
-        if not name.startswith("_") and name not in ("layout", "tabbable", "tooltip")
-    }
+    hidden = {name for name in state if name.startswith("_")} | {"layout", "tabbable", "tooltip"}
+    public = {name: value for name, value in state.items() if name not in hidden}
     text = json.dumps(public, separators=(",", ":"), ensure_ascii=False)
     name = state.get("name", "widget")
     wide, phone = EXPLORERS.get(name, Explorer).HEIGHTS
@@ -78,14 +74,11 @@ class Figures(SphinxPostTransform):
     """Give the outputs that show a widget, and the places of the directive, their element."""
 
     default_priority = 3  # myst-nb chooses one type for each output at 4
-    formats = ("html",)  # others keep the still picture
 
     def run(self, **kwargs: Any) -> None:
-        """Look at the outputs of a page."""
         path = Path(self.env.doc2path(self.env.docname))
-        notebook = json.loads(path.read_text("utf-8")) if path.suffix == ".ipynb" else {}
-        widgets = notebook.get("metadata", {}).get("widgets", {})
-        models = widgets.get(STATE, {}).get("state", {})
+        about = json.loads(path.read_text("utf-8"))["metadata"] if path.suffix == ".ipynb" else {}
+        models = about.get("widgets", {}).get(STATE, {}).get("state", {})
         for box in list(self.document.findall(nodes.container)):
             if "explorer" in box:
                 figure = EXPLORERS[box["explorer"]]()
@@ -112,7 +105,6 @@ class ExplorerDirective(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Check the name and read the still picture."""
         name = self.arguments[0]
         if name not in EXPLORERS:
             raise self.error(f"NAME must be one of {', '.join(EXPLORERS)}, not {name!r}")
@@ -135,7 +127,7 @@ def add_host(app: Sphinx, page: str, template: str, context: dict, doctree: Any)
 
 def embed(app: Sphinx, exception: Exception | None) -> None:
     """Write the page of its own of each figure."""
-    if exception or app.builder.format != "html":
+    if exception:
         return
     Path(app.outdir, "embed").mkdir(exist_ok=True)
     for name, kind in EXPLORERS.items():
@@ -146,8 +138,8 @@ def embed(app: Sphinx, exception: Exception | None) -> None:
             start=start(app, figure.get_state()),
             end=END,
             alt=html.escape(figure.alt()),
+            still=f"{FOLDER}/{save(app, picture, '.png')}",
             folder=FOLDER,
-            still=save(app, picture, ".png"),
             width=int.from_bytes(picture[16:20], "big"),
             height=int.from_bytes(picture[20:24], "big"),
             page=page,

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from bs4 import BeautifulSoup, Tag
+from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from website.extensions import icons, pictures, policy
+from website.extensions import assets, policy
 from website.tools.links import page_names
 
 # Not needed: Font Awesome as a script (the fonts are enough), sphinx-thebe (it needs a server), and
@@ -25,6 +25,7 @@ from website.tools.links import page_names
 UNUSED = re.compile(r"fontawesome\.js|thebe|THEBE|kernelName =|OPTIONS\.pagename")
 JOINT = re.compile(r"(?<=[._(=,])(?=[^\W\d]|[\"'])")
 PNG = re.compile(r"^((?:[^:]*/)?_images/[^:]+)\.png$")
+ICON = {"name": ["i", "span"], "class_": re.compile("^fa-")}
 DOES = {"window.print()": "print", "toggleFullScreen()": "full-screen"}
 
 
@@ -59,18 +60,13 @@ def name_controls(page: BeautifulSoup) -> None:
 
 
 def name_formulas(page: BeautifulSoup) -> None:
-    """A link has a name for all screen readers (2.4.4), though it be a formula."""
-    for formula in page("span", class_="math"):
-        link = formula.find_parent("a")
-        if link and link.get_text() == formula.get_text():
-            link["aria-label"] = spoken(formula.get_text().strip(r"\()"))
-
-
-def spoken(tex: str) -> str:
-    """Return a number in TeX in words."""
-    tex = re.sub(r"\\(?:cdot|times)\s*", " times ", tex)
-    tex = re.sub(r"\^(?:\{([^}]*)\}|(\w))", r" to the power \1\2", tex)
-    return tex.replace("-", "−").replace("\\", "")
+    """A link has a name for all screen readers (2.4.4), though it be a number in TeX."""
+    for formula in page.select("a span.math"):
+        link, tex = formula.find_parent("a"), formula.get_text()
+        if link.get_text() == tex:
+            tex = re.sub(r"\\(?:cdot|times)\s*", " times ", tex.strip(r"\()"))
+            tex = re.sub(r"\^(?:\{([^}]*)\}|(\w))", r" to the power \1\2", tex)
+            link["aria-label"] = tex.replace("-", "−").replace("\\", "")
 
 
 def keep_one_heading(page: BeautifulSoup) -> None:
@@ -81,11 +77,10 @@ def keep_one_heading(page: BeautifulSoup) -> None:
 
 def unlist_signatures(page: BeautifulSoup) -> None:
     """A list of definitions has terms (1.3.1): a signature on several lines is none."""
-    for signature in page("dl"):
-        if signature.parent.name == "dt":
-            for line in signature("dd"):
-                line.name, line["class"] = "span", "sig-line"
-            signature.name, signature["class"] = "span", "sig-lines"
+    for signature in page.select("dt > dl"):
+        for line in signature("dd"):
+            line.name, line["class"] = "span", "sig-line"
+        signature.name, signature["class"] = "span", "sig-lines"
 
 
 def move_code(page: BeautifulSoup) -> None:
@@ -95,14 +90,9 @@ def move_code(page: BeautifulSoup) -> None:
         del button["onclick"]
 
 
-def find_icons(page: BeautifulSoup) -> list[Tag]:
-    """Return the icons of a page."""
-    return page(["i", "span"], class_=re.compile("^fa-"))
-
-
 def hide_icons(page: BeautifulSoup) -> None:
     """A sign of the icons' fonts is nothing to be read out (1.1.1)."""
-    for icon in find_icons(page):
+    for icon in page(**ICON):
         icon["aria-hidden"] = "true"
 
 
@@ -133,36 +123,33 @@ def show_pictures(page: BeautifulSoup, folder: Path) -> None:
         link["href"] = PNG.sub(r"\1.webp", link["href"])
     for image in page("img", src=re.compile("^[^:]+$"), width=False, height=False):
         image["src"] = PNG.sub(r"\1.webp", image["src"])
-        image["width"], image["height"] = map(str, pictures.size(folder / unquote(image["src"])))
+        image["width"], image["height"] = map(str, assets.size(folder / unquote(image["src"])))
     figures = [image for image in page("img") if "logo__image" not in image.get("class", ())]
     for image in figures[1:]:
         image["loading"], image["decoding"] = "lazy", "async"
 
 
+STEPS = (
+    *(drop_unused, defer_scripts, name_controls, name_formulas, keep_one_heading),
+    *(unlist_signatures, move_code, hide_icons, count_columns, break_names),
+)
+
+
 def mend(page: BeautifulSoup, folder: Path) -> None:
     """Take all steps for a page that stands in this folder."""
-    drop_unused(page)
-    defer_scripts(page)
-    name_controls(page)
-    name_formulas(page)
-    keep_one_heading(page)
-    unlist_signatures(page)
-    move_code(page)
-    hide_icons(page)
-    count_columns(page)
-    break_names(page)
+    for step in STEPS:
+        step(page)
     show_pictures(page, folder)
     policy.harden(page)
 
 
 def mend_site(app: Sphinx, exception: Exception | None) -> None:
     """Mend all pages of the written site, and with them its pictures, its icons and its policy."""
-    if exception or app.builder.format != "html":
+    if exception:
         return
     site = Path(app.outdir)
-    pictures.convert(site / app.builder.imagedir)
-    shown: set[str] = set()
-    scripts: set[str] = set()
+    assets.convert(site / app.builder.imagedir)
+    shown, scripts = set(), set()
     for path in (site / name for name in page_names(site)):
         page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         if not page.find("meta", policy.META):
@@ -171,9 +158,9 @@ def mend_site(app: Sphinx, exception: Exception | None) -> None:
             except ValueError as error:
                 raise ExtensionError(f"{path}: {error}") from error
             path.write_text(str(page), encoding="utf-8")
-        shown.update(name for icon in find_icons(page) for name in icon["class"])
+        shown.update(name for icon in page(**ICON) for name in icon["class"])
         scripts |= policy.inline_scripts(page)
-    icons.keep_shown(site / "_static", shown)
+    assets.keep_icons(site / "_static", shown)
     policy.write(site, "", policy.line(policy.PAGES, scripts))
 
 

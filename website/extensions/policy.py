@@ -36,7 +36,7 @@ PAGES = {
 #: The browser's kernel, which is JupyterLite on Pyodide: another program, with needs of its own.
 LITE = {**PAGES, "script-src": ["'self'", "'unsafe-eval'", "blob:"]}
 
-RUN = ("", "module", "text/javascript", "application/javascript")  # types of scripts; "" for none
+RUN = ("", "module", "text/javascript", "application/javascript")  # types of scripts
 SERVERS = {
     "nginx": """\
 # in the block http
@@ -87,10 +87,9 @@ def write(site: Path, prefix: str, text: str) -> None:
 
 def main(server: str = "", folder: str = "_build/html") -> None:
     """Print the settings for a server."""
-    path = Path(folder, FILE)
     if server not in SERVERS:
         sys.exit(f"SERVER must be {' or '.join(SERVERS)}, not {server!r}")
-    if not path.is_file():
+    if not (path := Path(folder, FILE)).is_file():
         sys.exit(f"FOLDER must hold the built site, and {folder} does not: run make book")
     known = json.loads(path.read_text("utf-8"))
     print(SERVERS[server].format(pages=known[""], lite=known["lite/"]))

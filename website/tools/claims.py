@@ -1,8 +1,4 @@
-"""The ledger of claims, ``claims.yml``, and the cells that decide.
-
-A *deciding cell* is a code cell of a chapter that calls `initcore.tables.decide`::
-
-    decide("S1", "imprecise", "Small weights shrink the signal.", {"tanh": (ratio, "<", 1)})
+"""The ledger of claims, ``claims.yml``, and the cells that decide, by `initcore.tables.decide`.
 
 The page of the claims is made from both, by website/tools/lists.py. The tests read the ledger and
 the cells with the same functions.
@@ -45,20 +41,13 @@ class Loader(yaml.SafeLoader):
     """YAML without references: a few of them can stand for more than a memory holds."""
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
-        """Read a value, and refuse a reference to another one."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError(f"a reference{self.peek_event().start_mark}")
         return super().compose_node(parent, index)
 
 
 def load_claims(path: Path) -> list[Claim]:
-    """Return the claims in a ledger, in its order.
-
-    Raises
-    ------
-    ValueError
-        An entry does not follow the schema, or two have one id. The message names the claim.
-    """
+    """Return the claims in a ledger, in its order; a `ValueError` names a claim that is wrong."""
     try:
         entries = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
@@ -79,13 +68,7 @@ def load_claims(path: Path) -> list[Claim]:
 
 
 def deciding_calls(source: str) -> list[DecidingCall]:
-    """Return the calls of `initcore.tables.decide` in the code of a cell.
-
-    Examples
-    --------
-    >>> [(call.claim, call.verdict) for call in deciding_calls("decide('S1', 'true', '…', {})")]
-    [('S1', 'true')]
-    """
+    """Return the calls of `initcore.tables.decide` in the code of a cell."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -93,7 +76,6 @@ def deciding_calls(source: str) -> list[DecidingCall]:
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "decide":
-            first = [arg.value if isinstance(arg, ast.Constant) else "" for arg in node.args[:2]]
-            claim, verdict = (*first, "", "")[:2]
-            found.append(DecidingCall(str(claim), str(verdict), node))
+            first = [str(arg.value) if isinstance(arg, ast.Constant) else "" for arg in node.args]
+            found.append(DecidingCall(*[*first, "", ""][:2], node))
     return found

@@ -1,8 +1,7 @@
 """Pack the site, its server and a README into ``_build/course-offline.zip``: ``make zip``.
 
-It is for machines without a network: the site must carry Python for the browser. With the
-environment variable ``STUDENTS`` set to ``1`` the zip is ``course-offline-students.zip``, and no
-answer to an exercise may stand in any of the site's files.
+The site must carry Python for the browser. With the environment variable ``STUDENTS`` set to ``1``
+the zip is ``course-offline-students.zip``, and no answer to an exercise may be in a file of it.
 """
 
 from __future__ import annotations
@@ -17,10 +16,6 @@ from initcore import _files
 from website.tools import students
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTED_BY = (
-    *("website/offline/README.txt", "website/offline/start.py", "website/tools/serve.py"),
-    *("LICENSE", "LICENSE-CC-BY-4.0"),
-)
 NEEDED = ("index.html", "lite/static/pyodide/pyodide.js")
 
 
@@ -32,13 +27,13 @@ def main(site: str | Path, folder: str | Path = ROOT / "_build") -> None:
     if os.environ.get("STUDENTS", "0") not in ("", "0"):
         target = target.with_stem("course-offline-students")
         files = (path for path in sorted(Path(site).rglob("*")) if path.is_file())
-        students.check(
-            ((str(path), path.read_bytes()) for path in files), students.read_course()[1]
-        )
+        files = ((str(path), path.read_bytes()) for path in files)
+        students.check(files, students.read_course()[1])
     with tempfile.TemporaryDirectory(dir=folder) as work:
         course = Path(work, "weight-initialization")
         shutil.copytree(site, course / "site", ignore=shutil.ignore_patterns(".*"))
-        for name in STARTED_BY:
+        shutil.copy(ROOT / "website/tools/serve.py", course / "start.py")
+        for name in ("website/offline/README.txt", "LICENSE", "LICENSE-CC-BY-4.0"):
             shutil.copy(ROOT / name, course)
         made = shutil.make_archive(str(Path(work, "made")), "zip", work, course.name)
         Path(made).replace(target)  # whole or not at all

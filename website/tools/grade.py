@@ -1,9 +1,8 @@
 """Grade a folder of returned notebooks (``make grade ARGS=FOLDER``).
 
-``python -m website.tools.grade FOLDER`` prints a table for each chapter, a line for each notebook
-in the folder or below it, and writes ``grades.csv`` there, with the answers too. An exercise is
-`right`, `not yet` with the reason that its cell gives, `missing` if the answer is not there or is
-the one that was handed out, or an `error`.
+It prints a table for each chapter, a line for each notebook in the folder or below it, and writes
+``grades.csv`` there, with the answers too. An exercise is `right`, `not yet` with the reason that
+its cell gives, `missing` if the answer is not there or is that handed out, or an `error`.
 
 Of a returned notebook only the answers count, ``my_k = 3``, wherever they stand. Such an answer is
 put into the course's own cell, which runs in the course's own chapter: once for all notebooks. It
@@ -74,13 +73,7 @@ def given(notebook: NotebookNode, names: Collection[str]) -> dict[str, str]:
 
 
 def is_value(expression: str) -> bool:
-    """Tell whether an answer can be run: it is made of numbers and of a few functions of them.
-
-    Examples
-    --------
-    >>> is_value("(np.sqrt(6 / 600), 24**-0.5, Fraction(23, 40))"), is_value("open('x')")
-    (True, False)
-    """
+    """Tell whether an answer can be run: it is made of numbers and of a few functions of them."""
     try:
         nodes = list(ast.walk(ast.parse(expression, mode="eval")))
     except (SyntaxError, ValueError, RecursionError):
@@ -154,18 +147,18 @@ def grade(
         if cell.cell_type == "code" and MARK in cell.source
     }
     code = [cell for cell in chapter.cells if cell.cell_type == "code"]
-    while code[-1].id not in titles:
-        code.pop()
     cells, found = [], {title: [] for title in titles.values()}
+    while code and code[-1].id not in titles:
+        code.pop()
     for cell in code:
         stored, checks = asked(cell.source) if cell.id in titles else {}, {}
         for notebook in returned if stored else ():
             answers = given(notebook, stored)
-            said = "missing"
             if bad := [text for text in answers.values() if not is_value(text)]:
-                shown = bad[0] if len(bad[0]) <= 40 else f"{bad[0][:40]} …"
-                said = f"error: {shown} is not a value"
-            elif len(answers) == len(stored) and answers != stored:
+                said = f"error: {bad[0][:40]}{' …' if len(bad[0]) > 40 else ''} is not a value"
+            elif len(answers) < len(stored) or answers == stored:
+                said = "missing"
+            else:
                 source = with_answers(cell.source, answers)
                 check = new_code_cell(source, metadata={"tags": ["raises-exception"]})
                 said = checks.setdefault(source, check)  # one for all who gave this answer
@@ -190,45 +183,43 @@ def read(path: Path) -> NotebookNode | None:
         with warnings.catch_warnings(action="ignore"):  # of cells without an id
             notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
         return notebook if [cell.source for cell in notebook.cells] else None
-    except nbformat.ValidationError:
+    except (nbformat.ValidationError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    except (ValueError, LookupError, TypeError, AttributeError, NameError, RecursionError):
-        return None  # what nbformat makes of a damaged one
+    except (NameError, RecursionError):  # of nbformat too, for a damaged one
+        return None
 
 
 def main(folder: str = "", root: Path = ROOT) -> None:
     """Print the tables, and write them to ``grades.csv`` in the folder."""
-    found = [path for path in (Path(folder).rglob("*") if folder else ()) if path.is_file()]
-    found = [path for path in found if path.parent.name != ".ipynb_checkpoints"]
-    paths = sorted(path for path in found if path.suffix.lower() == ".ipynb")
-    others = sorted(path.name for path in {*found} - {*paths} if path.name != "grades.csv")
-    if not paths:
+    left_out = {".ipynb_checkpoints", "grades.csv"}
+    found = sorted(Path(folder).rglob("*")) if folder else []
+    found = [path for path in found if path.is_file() and not left_out & {*path.parts[-2:]}]
+    if not any(path.suffix.lower() == ".ipynb" for path in found):
         sys.exit(f"FOLDER must hold returned notebooks, not {folder or 'nothing'!r}")
-    chapters = {root / name: chapter for name, chapter in students.read_chapters(root).items()}
-    parts = {file: {cell.source for cell in one.cells} for file, one in chapters.items()}
-    returned: dict[Path | None, dict[str, NotebookNode]] = {file: {} for file in [*chapters, None]}
-    for path in paths:
-        notebook = read(path)
+    chapters = students.read_chapters(root)
+    parts = {name: {cell.source for cell in one.cells} for name, one in chapters.items()}
+    returned: dict[str, dict[str, NotebookNode]] = {name: {} for name in chapters}
+    rows = []
+    for path in found:
+        name, notebook = path.relative_to(folder).as_posix(), read(path)
         own = {cell.source for cell in notebook.cells} if notebook else set()
-        most = max(chapters, key=lambda file: len(parts[file] & own))
-        file = most if parts[most] & own else None
-        returned[file][path.relative_to(folder).as_posix()] = notebook
-    rows = [
-        [name, f"error: {'no chapter of the course' if notebook else 'cannot be read'}"]
-        for name, notebook in returned.pop(None).items()
-    ]
-    rows += [[name, "error: no notebook"] for name in others]
-    print(*map(": ".join, rows), sep="\n", end="\n" if rows else "")
-    for file, notebooks_of in returned.items():
-        if notebooks_of:
-            table = grade(chapters[file], list(notebooks_of.values()), file.parent)
-            print(f"\n{file.name}: {'; '.join(table)}")
-            columns = [[*notebooks_of], *([said for said, _ in row] for row in table.values())]
+        chapter = max(chapters, key=lambda chapter: len(parts[chapter] & own))
+        if parts[chapter] & own:
+            returned[chapter][name] = notebook
+        else:
+            no = "cannot be read" if path.suffix.lower() == ".ipynb" else "no notebook"
+            rows.append([name, f"error: {'no chapter of the course' if notebook else no}"])
+            print(": ".join(rows[-1]))
+    for chapter, given_back in returned.items():
+        if given_back:
+            table = grade(chapters[chapter], list(given_back.values()), root / "chapters")
+            print(f"\n{Path(chapter).name}: {'; '.join(table)}")
+            columns = [[*given_back], *([said for said, _ in row] for row in table.values())]
             widths = [max(map(len, column)) for column in columns]
             for line in zip(*columns, strict=True):
                 print(*(text.ljust(n) for text, n in zip(line, widths, strict=True)), sep="  ")
-            for name, cells in zip(notebooks_of, zip(*table.values(), strict=True), strict=True):
-                rows.append([name, file.stem, *(text for cell in cells for text in cell)])
+            for name, *cells in zip(given_back, *table.values(), strict=True):
+                rows.append([name, Path(chapter).stem, *(text for cell in cells for text in cell)])
     most = max(map(len, rows)) // 2
     heads = [f"{what}{n}" for n in range(1, most) for what in ("exercise ", "answer ")]
     rows = [[plain(text) for text in row] for row in rows]

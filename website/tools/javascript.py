@@ -1,9 +1,8 @@
 """Install JavaScript packages: ``python -m website.tools.javascript [FOLDER]``.
 
-A FOLDER holds a ``package.json`` and a ``package-lock.json``, with a hash of every file; npm puts
-the packages into its ``node_modules``. Without one it is ``website``: what the site itself serves.
-npm and Node.js are those on the path, or else come from a PyPI wheel, which is installed into the
-running Python's environment. Does nothing when all is there already.
+npm puts what the FOLDER's ``package-lock.json`` names, with hashes, into its ``node_modules``, if
+it is not there already. The default is ``website``: what the site itself serves. npm and Node.js
+are those on the path, or else come from a PyPI wheel, into the running Python's environment.
 """
 
 from __future__ import annotations

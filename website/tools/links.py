@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from bs4 import BeautifulSoup
 
-FOLDER = "_build/html"
 ATTRIBUTES = ("href", "src", "action", "poster")
 ELSEWHERE = {"data", "mailto", "tel"}  # schemes that lead to no page
 NO_PAGES = ("_static/", "_sources/", "lite/")  # below are templates and programs
@@ -35,14 +34,10 @@ class Page:
 
     def __init__(self, html: str) -> None:
         tree = BeautifulSoup(html, "html.parser")
-        self.links = [
-            (tag.name, tag[name].strip())
-            for tag in tree.find_all(True)
-            for name in ATTRIBUTES
-            if name in tag.attrs
-        ]
-        self.ids = Counter(tag["id"] for tag in tree.find_all(id=True))
-        self.own = {tag["id"] for part in tree("article") for tag in part.find_all(id=True)}
+        found = [(tag, name) for tag in tree(True) for name in ATTRIBUTES if name in tag.attrs]
+        self.links = [(tag.name, tag[name].strip()) for tag, name in found]
+        self.ids = Counter(tag["id"] for tag in tree(id=True))
+        self.own = {tag["id"] for tag in tree.select("article [id]")}
 
 
 class Site:
@@ -50,12 +45,9 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         # not `is_file` for each link, which takes a name in other letters on some systems
-        self.files = {
-            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-        }
-        self.pages = {
-            name: Page((folder / name).read_text(encoding="utf-8")) for name in page_names(folder)
-        }
+        found = [path for path in folder.rglob("*") if path.is_file()]
+        self.files = {path.relative_to(folder).as_posix() for path in found}
+        self.pages = {n: Page((folder / n).read_text(encoding="utf-8")) for n in page_names(folder)}
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong, a line each."""
@@ -67,7 +59,7 @@ class Site:
                 if count > 1 and id_ in page.own:
                     yield f"{name}: #{id_}: the id is there {count} times"
 
-    def problem(self, name: str, link: str, tag: str = "a") -> str:
+    def problem(self, name: str, link: str, tag: str) -> str:
         """Say what is wrong with a link of a page; nothing is ``""``."""
         parts = urlsplit(link)
         if parts.scheme in ELSEWHERE:
@@ -83,26 +75,23 @@ class Site:
             target = posixpath.normpath(posixpath.join(name, "..", unquote(parts.path)))
             index = posixpath.normpath(f"{target}/index.html")  # what a server answers a folder by
             target = index if index in self.files else target
-        if target not in self.files:
-            return f"there is no file {target}"
-        for notebook in parse_qs(parts.query).get("path", ()):  # that the browser's kernel opens
-            if f"lite/files/{notebook}" not in self.files:
-                return f"there is no file lite/files/{notebook}"
+        # those that the browser's kernel opens too
+        notebooks = [f"lite/files/{path}" for path in parse_qs(parts.query).get("path", ())]
+        if missing := [file for file in (target, *notebooks) if file not in self.files]:
+            return f"there is no file {missing[0]}"
         fragment = unquote(parts.fragment)
         if not fragment or target not in self.pages or fragment in self.pages[target].ids:
             return ""
         return f"there is no id {fragment} in {target}"
 
 
-def main(folder: str = FOLDER) -> None:
+def main(folder: str = "_build/html") -> None:
     """Check a folder; exit with 1 if a link leads nowhere."""
     site = Site(Path(folder))
     if not site.pages:
         sys.exit(f"There is no page in {folder}: run `make book` first")
-    problems = list(site.problems())
-    for problem in problems:
-        print(problem)
-    if problems:
+    if problems := list(site.problems()):
+        print(*problems, sep="\n")
         print("Already mended? Remove _build: it keeps pages of earlier builds.", file=sys.stderr)
         sys.exit(f"{len(problems)} links or ids of the built site are wrong: see above")
     links = sum(len(page.links) for page in site.pages.values())

@@ -33,35 +33,24 @@ RESULTS = "benchmarks/results.json"
 PEERS = ("initcore", "NumPy", "PyTorch", "JAX", "Keras", "raw bits")
 ROWS = re.compile(r"(<!-- benchmarks/results.json -->).*?<!-- end -->", re.DOTALL)
 SCREEN = re.compile(r"(<!-- In one screen: (\S+) -->).*?<!-- end -->", re.DOTALL)
-REFERENCES = """\
-# References
-
-The sources of the course and of the docstrings of its package, in the order of their year.
-
-"""
+REFERENCES = (
+    "The sources of the course and of the docstrings of its package, in the order of their year."
+)
 
 
 def names_of_sources(path: Path) -> dict[str, str]:
     """Return what to call each source of a BibTeX file, by its key: ``He et al. (2015)``."""
-    names = {}
+    found = {}
     for key, entry in parse_file(str(path)).entries.items():
-        people = [
-            str(Text.from_latex(" ".join([*person.prelast_names, *person.last_names])))
-            for person in entry.persons.get("author", [])
-        ]
+        people = [[*one.prelast_names, *one.last_names] for one in entry.persons.get("author", [])]
+        people = [str(Text.from_latex(" ".join(names))) for names in people]
         who = f"{people[0]} et al." if len(people) > 2 else " and ".join(people)
-        names[key] = f"{who} ({entry.fields['year']})" if "year" in entry.fields else who
-    return names
+        found[key] = f"{who} ({entry.fields['year']})" if "year" in entry.fields else who
+    return found
 
 
 def deciding_cells(claim: Claim, root: Path) -> Iterator[str]:
-    """Yield links to the cells that decide a claim, each with the title of its chapter.
-
-    Raises
-    ------
-    ValueError
-        A chapter has no such cell.
-    """
+    """Yield links to the cells that decide a claim, each with the title of its chapter."""
     for name in claim.chapter:
         cells = json.loads((root / name).read_text(encoding="utf-8"))["cells"]
         title = "".join(cells[0]["source"]).partition("\n")[0].removeprefix("# ")
@@ -78,11 +67,9 @@ def claims_page(root: Path) -> str:
     for claim in claims:
         if unknown := [key for key in claim.source if key not in sources]:
             raise ValueError(f"{claim.id} names the source {unknown[0]}, not in {BIBLIOGRAPHY}")
-    return Template(TEMPLATE.read_text(encoding="utf-8"), keep_trailing_newline=True).render(
-        claims=[(claim, ", ".join(deciding_cells(claim, root))) for claim in claims],
-        sources=sources,
-        signs=SIGNS,
-    )
+    cells = [(claim, ", ".join(deciding_cells(claim, root))) for claim in claims]
+    template = Template(TEMPLATE.read_text(encoding="utf-8"), keep_trailing_newline=True)
+    return template.render(claims=cells, sources=sources, signs=SIGNS)
 
 
 def references_page(root: Path) -> str:
@@ -91,25 +78,16 @@ def references_page(root: Path) -> str:
     text = PybtexEngine().format_from_file(file, "unsrt", output_backend="markdown")
     entries = re.split(r"^\[\d+\] ", text.replace("  \n", "\n"), flags=re.MULTILINE)[1:]
     sources = parse_file(file).entries
-    items = [
-        f'- <a id="{key}"></a>' + " ".join(entry.split())
-        for key, entry in sorted(
-            zip(sources, entries, strict=True),
-            key=lambda pair: sources[pair[0]].fields.get("year", "none"),
-        )
-    ]
+    listed = dict(zip(sources, entries, strict=True))
+    order = sorted(sources, key=lambda key: sources[key].fields.get("year", "none"))
+    items = [f'- <a id="{key}"></a>{" ".join(listed[key].split())}' for key in order]
     # pybtex escapes every sign that could mean something in Markdown. These do not here.
-    return REFERENCES + re.sub(r"\\(?=[-.()])", "", "\n".join(items)) + "\n"
+    items = re.sub(r"\\(?=[-.()])", "", "\n".join(items))
+    return f"# References\n\n{REFERENCES}\n\n{items}\n"
 
 
 def in_one_screen(chapter: Path) -> str:
-    """Return the answer of a chapter, its links as seen from a folder beside it.
-
-    Raises
-    ------
-    ValueError
-        There is none.
-    """
+    """Return the answer of a chapter, its links as seen from a folder beside it."""
     cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
     texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
     text = next((text.partition(HEADING)[2] for text in texts if HEADING in text), "")
@@ -124,26 +102,26 @@ def in_one_screen(chapter: Path) -> str:
 
 def ten_minutes_page(root: Path) -> str:
     """Return the page of all answers, as it stands, with the answers of today."""
-
-    def answer(part: re.Match) -> str:
-        return f"{part[1]}\n\n{in_one_screen(root / part[2])}\n\n<!-- end -->"
-
-    return SCREEN.sub(answer, (root / "pages/ten_minutes.md").read_text(encoding="utf-8"))
+    return SCREEN.sub(
+        lambda part: f"{part[1]}\n\n{in_one_screen(root / part[2])}\n\n<!-- end -->",
+        (root / "pages/ten_minutes.md").read_text(encoding="utf-8"),
+    )
 
 
 def speed_page(root: Path) -> str:
     """Return the page on speed, with the results that are stored today."""
     rows = json.loads((root / RESULTS).read_text(encoding="utf-8"))["rows"]
     told = [f"| work | {' | '.join(PEERS)} | target | |", "|---" * (len(PEERS) + 3) + "|"]
+    circumstances = set()
     for row in rows:
-        times = [f"{row['medians'][peer]:.3g}" if peer in row["medians"] else "–" for peer in PEERS]
+        medians = {peer: f"{time:.3g}" for peer, time in row["medians"].items()}
+        times = " | ".join(medians.get(peer, "–") for peer in PEERS)
         verdict = {True: "✓ met", False: "✗ missed", None: "not measured"}[row["met"]]
-        told.append(f"| {row['name']} | {' | '.join(times)} | {row['target']} | {verdict} |")
-    circumstances = {
-        f"{row['date']}, {row['processor']}, {row['cores']} cores, "
-        + ", ".join(f"{name} {version}" for name, version in row["versions"].items())
-        for row in rows
-    }
+        told.append(f"| {row['name']} | {times} | {row['target']} | {verdict} |")
+        for other in medians.keys() - {*PEERS}:  # initcore's too, to be compared with
+            told.append(f"| its {other} | {medians[other]} |{' – |' * (len(PEERS) - 1)} | |")
+        versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+        circumstances.add(f"{row['date']}, {row['processor']}, {row['cores']} cores, {versions}")
     told += ["", f"Medians in milliseconds. Measured: {'; '.join(sorted(circumstances))}."]
     page = (root / "pages/speed.md").read_text(encoding="utf-8")
     return ROWS.sub(lambda found: "\n\n".join([found[1], "\n".join(told), "<!-- end -->"]), page)

@@ -3,9 +3,12 @@
 JupyterLite shows the chapters' notebooks, cell by cell as they are stored, at
 ``lite/notebooks/index.html?path=…``, and runs them in the reader's browser on Pyodide. `initcore`
 and what it needs beyond Pyodide's own packages are wheels of the site itself, loaded when the
-kernel starts. Pyodide comes from its official network, and only when a reader opens a notebook;
-with ``OFFLINE=1`` in the environment it is carried by the site (see ``pyodide_files.py``), and
-nothing asks another host.
+kernel starts. Pyodide comes from its official network, and only when a reader opens a notebook.
+
+With ``OFFLINE=1`` in the environment the site carries Pyodide, and nothing asks another host. Its
+core comes from its npm package (``website/package-lock.json``), whose lock names the wheels, each
+with a hash that it must match. They come from the folder that the environment variable
+``PYODIDE_DIR`` names, or else from the official network, and are kept then in ``_build/pyodide``.
 
 Building takes half a minute, and is left out when nothing that it is made of has changed.
 """
@@ -17,6 +20,8 @@ import json
 import os
 import shutil
 import sys
+import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -24,22 +29,25 @@ from bs4 import BeautifulSoup
 
 from initcore import _files
 from website.extensions import policy as csp
-from website.tools import pyodide_files
 from website.tools.javascript import run
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ROOT / "website" / "lite"
+PARTS = ROOT / "website/lite"
 APP = "notebooks"
 #: Of Pyodide's packages: what the kernel itself and the chapters import.
 PACKAGES = (
     *("ipython", "jedi", "matplotlib", "matplotlib-inline", "micropip", "numpy", "packaging"),
     *("sqlite3", "ssl", "traitlets"),
 )
+NPM = ROOT / "website/node_modules/pyodide"
+CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
+LOCK = "pyodide-lock.json"
+FETCHED = ROOT / "_build/pyodide"
 KERNEL = "@jupyterlite/pyodide-kernel-extension:kernel"
 #: Of the installed extensions of JupyterLab: the kernel, and what shows anywidget's widgets. That
 #: of ipywidgets is in ``extensions.txt``. Others that are installed stay out.
 EXTENSIONS = [
-    str(Path(sys.prefix, "share", "jupyter", "labextensions", name))
+    str(Path(sys.prefix, "share/jupyter/labextensions", name))
     for name in ("@jupyterlite/pyodide-kernel-extension", "anywidget")
 ]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
@@ -50,6 +58,53 @@ WHEELS = "static/wheels"
 def offline() -> bool:
     """Whether the site is to carry Pyodide."""
     return os.environ.get("OFFLINE", "0") not in ("", "0")
+
+
+def cdn() -> str:
+    """Return the official address of the files of the version that ``package.json`` pins."""
+    pinned = json.loads((ROOT / "website/package.json").read_text("utf-8"))["dependencies"]
+    return f"https://cdn.jsdelivr.net/pyodide/v{pinned['pyodide']}/full/"
+
+
+def closure(packages: dict[str, dict], names: Iterable[str]) -> set[str]:
+    """Return the names of packages and of all that they depend on."""
+    needed, todo = set(), list(names)
+    while todo:
+        name = todo.pop().lower().replace("_", "-")
+        if name not in needed:
+            needed.add(name)
+            todo += packages[name]["depends"]
+    return needed
+
+
+def find(name: str, digest: str) -> Path:
+    """Return the file of Pyodide's of this name and hash, fetched if need be."""
+
+    def is_right() -> bool:
+        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest
+
+    named = os.environ.get("PYODIDE_DIR")
+    file = Path(named or FETCHED, name)
+    if not named and not is_right():
+        FETCHED.mkdir(parents=True, exist_ok=True)
+        try:
+            with urllib.request.urlopen(cdn() + name, timeout=60) as answer:
+                file.write_bytes(answer.read())
+        except OSError as error:
+            sys.exit(f"{cdn()}{name}: {error}. Or name a folder with such files by PYODIDE_DIR")
+    if not is_right():
+        sys.exit(f"{file} must be the file of that name in {cdn()}, and is not")
+    return file
+
+
+def carry_pyodide(target: Path) -> None:
+    """Put Pyodide's core and the packages, with all that they need, into a new folder."""
+    packages = json.loads((NPM / LOCK).read_text("utf-8"))["packages"]
+    chosen = [packages[name] for name in closure(packages, PACKAGES)]
+    target.mkdir(parents=True)
+    core = [NPM / name for name in (*CORE, LOCK)]
+    for file in core + [find(package["file_name"], package["sha256"]) for package in chosen]:
+        shutil.copyfile(file, target / file.name)
 
 
 def digest() -> str:
@@ -82,9 +137,8 @@ def settings(wheels: list[str], mark: str) -> dict:
     every = json.loads((PARTS / "jupyter-lite.json").read_text(encoding="utf-8"))
     data = every["jupyter-config-data"]
     data["contentsStorageName"] = f"initcore {mark}"
-    source = "./static/pyodide/" if offline() else pyodide_files.cdn()
     kernel = data["litePluginSettings"][KERNEL]
-    kernel["pyodideUrl"] = f"{source}pyodide.js"
+    kernel["pyodideUrl"] = f"{'./static/pyodide/' if offline() else cdn()}pyodide.js"
     # relative to the worker's script, .../lite/extensions/@jupyterlite/KERNEL/static/N.js
     places = [f"../../../../{WHEELS}/{mark}/{name}" for name in wheels]
     kernel["loadPyodideOptions"]["packages"] += places
@@ -100,35 +154,28 @@ def carry(notebook: Path, target: Path) -> None:
 
 
 def add_way_back(lite: Path) -> None:
-    """Load ``back.js`` and ``back.css`` in the application, which is one folder down."""
-    for name in ("back.js", "back.css"):
-        shutil.copyfile(PARTS / name, lite / name)
+    """Load ``back.js`` in the application, which is one folder down."""
+    shutil.copy(PARTS / "back.js", lite)
     path = lite / APP / "index.html"
-    text = path.read_text("utf-8")
-    text = text.replace("</head>", '<link rel="stylesheet" href="../back.css">\n</head>', 1)
-    text = text.replace("</body>", '<script src="../back.js"></script>\n</body>', 1)
-    path.write_text(text, encoding="utf-8")
+    script = '<script src="../back.js"></script>\n</body>'
+    path.write_text(path.read_text("utf-8").replace("</body>", script, 1), encoding="utf-8")
 
 
 def policy(lite: Path) -> str:
     """Return what the kernel, with the scripts that stand in its pages, may load."""
-    directives = {name: list(sources) for name, sources in csp.LITE.items()}
+    directives = csp.LITE
     if not offline():
-        network = pyodide_files.cdn()
-        directives["script-src"].append(network)
-        directives["connect-src"] = ["'self'", network]
-    scripts: set[str] = set()
-    for path in lite.rglob("*.html"):
-        page = BeautifulSoup(path.read_text("utf-8"), "html.parser")
-        scripts |= csp.inline_scripts(page)
-    return csp.line(directives, scripts)
+        scripts = [*csp.LITE["script-src"], cdn()]
+        directives = {**csp.LITE, "script-src": scripts, "connect-src": ["'self'", cdn()]}
+    pages = [BeautifulSoup(path.read_text("utf-8"), "html.parser") for path in lite.rglob("*.html")]
+    return csp.line(directives, set().union(*map(csp.inline_scripts, pages)))
 
 
 def build(site: Path) -> None:
     """Build the kernel into ``site/lite``, in a folder beside it first."""
     lite, work = site / "lite", site.parent / "lite"
     shutil.rmtree(work, ignore_errors=True)  # jupyterlite's own record of what is done goes stale
-    contents, wheels, output = work / "contents" / "chapters", work / "wheels", work / "output"
+    contents, wheels, output = work / "contents/chapters", work / "wheels", work / "output"
     contents.mkdir(parents=True)
     for path in ROOT.glob("chapters/*.ipynb"):
         carry(path, contents / path.name)
@@ -156,7 +203,7 @@ def build(site: Path) -> None:
     run(command, "jupyter lite could not be built:", cwd=work, env=environment)
     shutil.copytree(wheels, output / WHEELS / mark)
     if offline():
-        pyodide_files.carry(output / "static" / "pyodide", PACKAGES)
+        carry_pyodide(output / "static/pyodide")
     add_way_back(output)
     (output / MADE_FROM).write_text(digest())
     shutil.rmtree(lite, ignore_errors=True)

@@ -41,11 +41,8 @@ METADATA = {  # without the version of Python: it is the reader's, not the noteb
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {
         "codemirror_mode": {"name": "ipython", "version": 3},
-        "file_extension": ".py",
-        "mimetype": "text/x-python",
-        "name": "python",
-        "nbconvert_exporter": "python",
-        "pygments_lexer": "ipython3",
+        **{"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
+        **{"nbconvert_exporter": "python", "pygments_lexer": "ipython3"},
     },
 }
 # Cells whose code the page folds, or leaves out: JupyterLab folds it too.
@@ -84,8 +81,7 @@ def to_text(notebook: NotebookNode) -> str:
 def normalise(notebook: NotebookNode) -> NotebookNode:
     """Return a copy of an executed notebook without what changes from run to run.
 
-    The text of a figure, which `initcore.plots.show` puts beside the picture, is copied to where
-    MyST-NB takes it from.
+    The text of a figure, by `initcore.plots.show`, is copied to where MyST-NB takes it from.
     """
     text = json.dumps(notebook)
     widgets = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {})
@@ -99,23 +95,19 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type != "code":
             continue
-        cell.outputs = _join_streams(cell.outputs)
+        # what a cell printed in one go: how a kernel cuts it into messages is chance
+        joined: list[NotebookNode] = []
+        for output in cell.outputs:
+            if joined and output.get("name") and output.name == joined[-1].get("name"):
+                joined[-1].text += output.text
+            else:
+                joined.append(output)
+        cell.outputs = joined
         for text in filter(None, map(alt_text, pictures(cell))):
             cell.metadata["mystnb"] = {"image": {"alt": text}}
         if FOLDED & set(tags):
             cell.metadata["jupyter"] = {"source_hidden": True}
     return notebook
-
-
-def _join_streams(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
-    """Join what a cell printed in one go: how a kernel cuts it into messages is chance."""
-    joined: list[NotebookNode] = []
-    for output in outputs:
-        if joined and output.get("name") and output.name == joined[-1].get("name"):
-            joined[-1].text += output.text
-        else:
-            joined.append(output)
-    return joined
 
 
 def pictures(cell: NotebookNode) -> list[NotebookNode]:
@@ -131,10 +123,7 @@ def alt_text(picture: NotebookNode) -> str:
 def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """Run all cells in a new kernel and return the notebook as it is to be stored.
 
-    Raises
-    ------
-    NotebookError
-        A cell failed, took too long, wrote to stderr or drew two figures, or the kernel died.
+    A cell that fails, takes too long, writes to stderr or draws two figures is a `NotebookError`.
     """
     notebook.metadata.pop("widgets", None)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -157,7 +146,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
             failed = isinstance(error, CellExecutionError)
             what = f"{error.ename}: {error.evalue}" if failed else error
             number = client.code_cells_executed
-            name = code[number - 1].get("id", "") if number else ""
+            name = code[number - 1].id if number else ""
             raise NotebookError(f"code cell {number} ({name}): {what}") from None
     for number, cell in enumerate(code, start=1):
         said = [output.text for output in cell.outputs if output.get("name") == "stderr"]
@@ -170,21 +159,20 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
 
 def run(path: Path, check: bool = False) -> tuple[bool, str]:
     """Run one notebook and store it, or compare it; return whether all is well, and a report."""
-    start = time.monotonic()
+    start, good, outcome = time.monotonic(), True, "unchanged"
     try:
         was = path.read_text(encoding="utf-8")
         notebook, folder = read(was), path.resolve().parent
         if (folder.parent / "_config.yml").is_file():  # a chapter of a course
             setup_cell.put(notebook, folder.parent / "_config.yml")
         text = to_text(execute(notebook, folder))
-        if check and text != was:
-            raise NotebookError(f"it differs\n{differences(was, text)}")
         if path.read_text(encoding="utf-8") != was:
             raise NotebookError("it was saved by somebody else in the meantime")
         if text != was:
+            outcome = f"stored\n{differences(was, text)}"
+            if check:
+                raise NotebookError(f"it differs\n{differences(was, text)}")
             _files.write(path, text)
-        outcome = f"stored\n{differences(was, text)}" if text != was else "unchanged"
-        good = True
     except (NotebookError, OSError, ValueError) as error:
         good, outcome = False, f"failed, file unchanged\n{error}"
     outcome = outcome.replace("\n", "\n    ")

@@ -47,9 +47,8 @@ def draw() -> Figure:
         row[0].set_ylabel(name)
     for layer, ax in enumerate(rows[0], start=1):
         ax.set_title(f"layer {layer}", loc="center", fontweight="normal")
-    fig.suptitle(
-        "A tanh net's activations, for three standard deviations of its weights", weight="bold"
-    )
+    title = "A tanh net's activations, for three standard deviations of its weights"
+    fig.suptitle(title, weight="bold")
     fig.supxlabel("activation of a hidden unit (1,000 inputs, 20 nets of 5 × 50 units)")
     return fig
 
@@ -60,16 +59,12 @@ def draw_growth() -> Figure:
     peers = [peer for curve in curves for peer in curve["series"]]
     colours = {peer: plots.COLOURS[i] for i, peer in enumerate(dict.fromkeys(peers))}
     fig = Figure(figsize=(8, 8.5), layout="constrained")
-    axes = fig.subplots(-(-len(curves) // 2), 2).flat
-    for ax in axes[len(curves) :]:
-        ax.remove()
-    for curve, ax in zip(curves, axes):
-        timed = curve["unit"] == "ms"
+    for curve, ax in zip(curves, fig.subplots(len(curves) // 2, 2).flat, strict=True):
         for peer, values in curve["series"].items():
             mark = plots.MARKERS[plots.COLOURS.index(colours[peer])]
             ax.plot(curve["at"], values, mark, color=colours[peer], label=peer, ls="-")
         ax.set(xlabel=curve["of"], ylabel=curve["unit"], title=curve["name"])
-        if timed:
+        if curve["unit"] == "ms":
             ax.set(xscale="log", yscale="log")
             if max(curve["at"]) < 1000:
                 ax.set_xticks(curve["at"], curve["at"])

@@ -24,18 +24,15 @@ class Repository(NamedTuple):
     branch: str
 
     def links(self, file: str, hub: str = "") -> dict[str, str]:
-        """Return the addresses that open a file on other hosts, by the names of these.
-
-        Colab knows GitHub only. A hub's nbgitpuller clones the course first.
-        """
+        """Return the addresses that open a file on other hosts, by the names of these."""
         paths = {"github.com": f"gh/{self.path}", "gitlab.com": f"gl/{quote(self.path, safe='')}"}
         there = paths.get(self.host, f"git/{quote(self.url, safe='')}")
         lab = f"lab/tree/{quote(file)}"
         links = {"Binder": f"https://mybinder.org/v2/{there}/{self.branch}?urlpath={lab}"}
-        if self.host == "github.com":
+        if self.host == "github.com":  # Colab knows no other
             there = f"{self.path}/blob/{self.branch}/{quote(file)}"
             links["Colab"] = f"https://colab.research.google.com/github/{there}"
-        if hub:
+        if hub:  # its nbgitpuller clones the course first
             lab = f"lab/tree/{self.path.rpartition('/')[2]}/{file}"
             query = {"repo": self.url, "urlpath": lab, "branch": self.branch}
             pull = urlencode(query, safe="/", quote_via=quote)
@@ -43,27 +40,15 @@ class Repository(NamedTuple):
         return links
 
 
-def read_repository(url: str, branch: str = "main") -> Repository | None:
-    """Return the repository at an address, None if that is empty.
-
-    Raises
-    ------
-    ValueError
-        It is no address that a browser and git both understand, or the branch is none.
-
-    Examples
-    --------
-    >>> read_repository("https://github.com/owner/course.git").url
-    'https://github.com/owner/course'
-    """
+def read_repository(url: str | None, branch: str | None = None) -> Repository | None:
+    """Return the repository at an address that browsers and git understand, None without one."""
     if not url:
         return None
     found = ADDRESS.fullmatch(str(url))
     if not found or (found[1] == "github.com" and found[2].count("/") != 1):
-        raise ValueError(
-            "repository: url must be an https address, such as https://github.com/OWNER/NAME, "
-            f"not {url!r}"
-        )
+        example = "such as https://github.com/OWNER/NAME"
+        raise ValueError(f"repository: url must be an https address, {example}, not {url!r}")
+    branch = branch or "main"
     if not re.fullmatch(r"[\w./-]+", str(branch)):
         raise ValueError(f"repository: branch must be the name of a branch, not {branch!r}")
     host, path = found[1], found[2].removesuffix(".git")

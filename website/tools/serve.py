@@ -1,7 +1,8 @@
 """Serve the built site on this machine only: ``python -m website.tools.serve [FOLDER] [PORT]``.
 
 The policy in the site's ``content-security-policy.json`` says what its pages may load. The standard
-library is enough, as the zip of the course carries this file to machines with a bare Python.
+library is enough, as the zip of the course carries this file, as ``start.py``, to machines with a
+bare Python: ``python3 start.py [PORT]`` serves the folder ``site`` beside it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
-# What a machine's own list may lack, or have otherwise.
-TYPES = {
-    **dict.fromkeys((".js", ".mjs"), "text/javascript"),
-    **dict.fromkeys((".json", ".ipynb"), "application/json"),
-    **{".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm"},
-}
+# What a machine's own list may lack, or have otherwise: browsers insist on these.
+TYPES = dict.fromkeys((".js", ".mjs"), "text/javascript")
+TYPES |= {".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm"}
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -84,4 +82,5 @@ def main(folder: str = "_build/html", port: str = "8000") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    packed = Path(__file__).resolve().with_name("site")
+    main(*([str(packed)] if packed.is_dir() else []), *sys.argv[1:3])

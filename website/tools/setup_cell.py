@@ -1,9 +1,8 @@
-"""The first code cell of a chapter: it installs initcore where that is missing.
+"""A chapter's first code cell, by ``make notebooks``: it installs initcore where that is missing.
 
-It installs from the course's repository, whose address is written into it from ``_config.yml``, or
-from what the environment variable ``INITCORE_SOURCE`` names. It never asks a package index for the
-name "initcore", which anybody could have taken. ``make notebooks`` puts the cell into each chapter;
-the page leaves it out. Its import is also what makes the browser's kernel load the package.
+It does so from the repository that ``_config.yml`` names, or from ``INITCORE_SOURCE``, and never by
+the name "initcore", which anybody could have taken in a package index. The page leaves it out. Its
+import is also what makes the browser's kernel load the package.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def make(config: Path) -> NotebookNode:
     """Return the cell for the course that a ``_config.yml`` describes."""
     settings = yaml.safe_load(config.read_text(encoding="utf-8")) if config.is_file() else {}
     about = (settings or {}).get("repository") or {}
-    repository = read_repository(about.get("url") or "", about.get("branch") or "main")
+    repository = read_repository(about.get("url"), about.get("branch"))
     address = f"git+{repository.url}@{repository.branch}" if repository else ""
     metadata = {"tags": [TAG], "jupyter": {"source_hidden": True}}
     return new_code_cell(TEMPLATE.replace("ADDRESS", address), id=ID, metadata=metadata)

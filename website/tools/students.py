@@ -2,9 +2,9 @@
 
 ``_build/students.zip`` holds what is needed to read and run the chapters. Their cells with the tag
 ``solution`` are left out; they go to ``_build/answer_key.md``, with the exercises, and with the
-questions under ``## Check yourself``. The same course gives the same bytes. Nothing is written, and
-one line says why, when an exercise has no solution, when a question has no right option or several,
-or when an answer (`my_k = 3` in a solution) is still in a file of the zip.
+questions under ``## Check yourself``. Nothing is written, and one line says why, when an exercise
+has no solution, when a question has no right option or several, or when an answer (`my_k = 3` in a
+solution) is still in a file of the zip.
 
 ``python -m website.tools.students FOLDER`` writes another copy: all that the site is built from,
 without solutions. `make zip STUDENTS=1` builds the students' site there.
@@ -27,14 +27,10 @@ from website.tools import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("LICENSE", "LICENSE-CC-BY-4.0", "pyproject.toml")
-PAGES = tuple(
-    f"pages/{name}.md"
-    for name in (
-        *("ten_minutes", "summary", "my_model_does_not_train", "claims"),
-        *("notation", "glossary", "references"),
-    )
-)
-
+PAGES = [
+    *("pages/ten_minutes.md", "pages/summary.md", "pages/my_model_does_not_train.md"),
+    *("pages/claims.md", "pages/notation.md", "pages/glossary.md", "pages/references.md"),
+]
 FOLDED = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 LINK = re.compile(r"\[([^\[\]]*)\]\(([\w./]+)(?:#[^()\s]*)?\)")  # to a file of the course
 
@@ -82,10 +78,8 @@ def read_chapters(root: Path) -> dict[str, NotebookNode]:
         for exercise, cells in exercises(chapters[name]).items():
             printed = "".join(o.get("text", "") for cell in cells for o in cell.get("outputs", ()))
             if printed.strip().endswith("right"):
-                sys.exit(
-                    f"{name} must be as it is handed out, and “{exercise}” is answered in it: "
-                    f"git restore {name}"
-                )
+                answered = f"and “{exercise}” is answered in it: git restore {name}"
+                sys.exit(f"{name} must be as it is handed out, {answered}")
     return chapters
 
 
@@ -111,8 +105,8 @@ def questions(notebook: NotebookNode) -> list[str]:
 
 def answers(name: str, notebook: NotebookNode) -> str:
     """Return a chapter's part of the answer key."""
-    title = notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
-    parts = [f"## {title}", f"`{name}`", "### Exercises"]
+    title = notebook.cells[0].source.partition("\n")[0]
+    parts = [f"#{title}", f"`{name}`", "### Exercises"]
     texts = re.split(r"^### +.+$", section(notebook, "Exercises"), flags=re.MULTILINE)[1:]
     for (exercise, cells), text in zip(exercises(notebook).items(), texts, strict=True):
         solutions = [FOLDED.sub(r"\2", cell.source).strip() for cell in cells if is_solution(cell)]
@@ -123,23 +117,15 @@ def answers(name: str, notebook: NotebookNode) -> str:
     return "\n\n".join([*parts, "### Check yourself", *questions(notebook)])
 
 
-def drop_solutions(notebook: NotebookNode) -> NotebookNode:
-    """Return a notebook without the cells that students do not get."""
-    notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
-    return notebook
-
-
 def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, bytes]:
     """Return the files of the students' copy by their names."""
 
     def plain(text: str, folder: str) -> str:
         """Turn links to what is not in the zip into plain words."""
-
-        def shown(link: re.Match) -> str:
-            is_there = posixpath.normpath(f"{folder}/{link[2]}") in {*PAGES, *chapters}
-            return link[0] if is_there else link[1]
-
-        return LINK.sub(shown, text)
+        for link in LINK.finditer(text):
+            if posixpath.normpath(f"{folder}/{link[2]}") not in {*PAGES, *chapters}:
+                text = text.replace(link[0], link[1])
+        return text
 
     files = {name: (root / name).read_bytes() for name in COPIED}
     files["README.md"] = (ROOT / "website/students.md").read_bytes()
@@ -151,9 +137,9 @@ def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, b
     for name in PAGES:
         files[name] = plain((root / name).read_text(encoding="utf-8"), "pages").encode()
     for name, notebook in chapters.items():
-        for cell in drop_solutions(notebook).cells:
-            if cell.cell_type == "markdown":
-                cell.source = plain(cell.source, "chapters")
+        notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
+        for cell in (cell for cell in notebook.cells if cell.cell_type == "markdown"):
+            cell.source = plain(cell.source, "chapters")
         files[name] = notebooks.to_text(notebook).encode()
     return files
 
@@ -172,17 +158,15 @@ def read_course(root: Path = ROOT) -> tuple[dict[str, NotebookNode], str]:
 
 def check(files: Iterable[tuple[str, bytes]], key: str) -> None:
     """End with one line if an answer of the key is in a file."""
-    found = re.findall(r"`(my_\w+) *= *([^`]+)`", key)
-    patterns = [
-        (f"{name} = {answer}", re.compile(rf"{name}\s*=\s*{re.escape(answer)}(?!\w|\.\d)".encode()))
-        for name, answer in found
-    ]
+    patterns = {
+        f"{name} = {value}": re.compile(rf"{name}\s*=\s*{re.escape(value)}(?!\w|\.\d)".encode())
+        for name, value in re.findall(r"`(my_\w+) *= *([^`]+)`", key)
+    }
     for file, content in files:
         if file.endswith(".html"):  # where each word of code may be an element
             content = html.unescape(re.sub(r"<[^>]*>", "", content.decode())).encode()
-        for answer, pattern in patterns:
-            if pattern.search(content):
-                sys.exit(f"The students' copy cannot be made: {file}: has `{answer}`")
+        if found := [answer for answer, pattern in patterns.items() if pattern.search(content)]:
+            sys.exit(f"The students' copy cannot be made: {file}: has `{found[0]}`")
 
 
 def write_course(folder: Path, root: Path = ROOT) -> None:
@@ -194,7 +178,8 @@ def write_course(folder: Path, root: Path = ROOT) -> None:
     left_out = shutil.ignore_patterns(".*", "_build", "__pycache__", "node_modules", "tests")
     shutil.copytree(root, folder, ignore=left_out)
     for path in folder.glob("chapters/*.ipynb"):
-        notebook = drop_solutions(notebooks.read(path.read_text(encoding="utf-8")))
+        notebook = notebooks.read(path.read_text(encoding="utf-8"))
+        notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
         path.write_text(notebooks.to_text(notebook), encoding="utf-8")
     for name in ("_build/pyodide", "website/node_modules"):
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -207,8 +192,7 @@ def main(root: Path = ROOT) -> None:
     chapters, key = read_course(root)
     files = students_files(root, chapters)
     check(files.items(), key)
-    build = root / "_build"
-    build.mkdir(exist_ok=True)
+    (build := root / "_build").mkdir(exist_ok=True)
     with zipfile.ZipFile(stream := io.BytesIO(), "w") as archive:
         for name in sorted(files):
             info = zipfile.ZipInfo(f"weight-initialization/{name}", (2026, 1, 1, 0, 0, 0))

@@ -1,6 +1,6 @@
 """Give nbval's verdict on the chapters from one warm process (``make quick``).
 
-``python -m website.tools.quick [NOTEBOOK ...]`` imports once what notebooks import, NumPy,
+``python tests/quick.py [NOTEBOOK ...]`` imports once what notebooks import, NumPy,
 Matplotlib and the widgets, and forks a worker for each notebook. No kernel is started. What a cell
 says is compared as nbval compares it, and its picture too, which nbval leaves out. It is the loop
 while one writes; nbval, in ``make test``, stays the gate. A cell's nbval markers are not heeded:
