@@ -5,12 +5,6 @@ const EDGE = { left: 58, right: 14, top: 13, row: 22 }; // left and right: as th
 const [STEP, HOLD, ROUNDS] = [110, 700, 2]; // milliseconds a layer, and at the end; rounds of digits
 const LAYERS = Array.from({ length: DEPTH }, (_, i) => i + 1);
 
-/** The axis that holds all initializers, for one activation. */
-function axis(ui, activation) {
-  const cases = Object.entries(ui.data.cases).filter(([name]) => name.endsWith(` ${activation}`));
-  return decades(cases.flatMap(([, { across }]) => [...across.low, ...across.high]));
-}
-
 /** The picture of a digit and the dots, made once; a dot is one unit. */
 function makeDots(ui, parent) {
   const svg = shape("svg", { height: HEIGHT, role: "img", class: "ie-opening-dots" });
@@ -102,13 +96,13 @@ function build(ui) {
   box.append(element("p", { class: "ie-opening-keys" }, title, ...keys));
   ui.figure.append(box);
   makeDots(ui, box);
-  ui.spread = ui.chart({
+  ui.chart({
     parent: box,
     title: "How much a unit's answer varies from digit to digit",
-    x: { label: "hidden layer", domain: [0.5, DEPTH + 0.5], ticks: LAYERS },
-    y: { label: "spread", log: true, domain: [0.1, 1] },
+    x: { label: "hidden layer" },
+    y: { label: "spread", log: true, over: "weights" },
     height: 140,
-    series: [{ key: "spread across inputs", label: "", kind: "points", colour: 0 }],
+    series: [{ key: "spread across inputs", colour: 0 }],
   });
 
   ui.button = element("button", { type: "button" });
@@ -159,7 +153,6 @@ function update(ui, read, one) {
   const digit = read("digit");
   const [weights, activation] = [ui.text("weights"), ui.text("activation")];
   const moved = digit !== ui.digit;
-  const changed = one !== ui.one;
   Object.assign(ui, { one, digit });
   if (moved) drawDigit(ui);
   if (ui.byItself) ui.at = 0;
@@ -175,11 +168,7 @@ function update(ui, read, one) {
     `${ui.data.shared.shown} units in each of ${DEPTH} layers of a ${activation} net, ` +
       `weights ${weights}, with the digit ${digit} as input`,
   );
-  if (changed) {
-    ui.spread.axes({ y: { domain: axis(ui, read("activation")) } });
-    ui.spread.draw({ "spread across inputs": measured(LAYERS, one.across) });
-  }
-  return { says: `${activation}, ${weights}. ${tell(one, DEPTH)}` };
+  return `${activation}, ${weights}. ${tell(one, DEPTH)}`;
 }
 
 const note =

@@ -36,15 +36,17 @@ function build(ui) {
     return { name, pictures };
   });
   ui.figure.append(grid);
-  ui.errors = ui.chart({
+  const { "mean image": mean, PCA: pca } = ui.data.shared;
+  const level = (key, label, flat, look) => ({ key, label, flat, kind: "line", ...look });
+  ui.chart({
     title: "Squared error of the rebuilt test digits",
-    x: { label: "hidden layer", domain: [0.7, 5.3], ticks: LAYERS },
+    x: { label: "hidden layer", margin: 0.3 },
     y: { label: "squared error an image", domain: [0, 5] },
     series: [
-      { key: "mean image", label: "mean image", kind: "line", colour: "ink", dash: "2 4" },
-      { key: "PCA", label: "6 numbers (PCA)", kind: "line", colour: 2, dash: "7 3" },
-      { key: "0.01 normal", label: "0.01 normal", kind: "points", colour: 1 },
-      { key: "{stack}", label: "chosen start", kind: "points", colour: 0 },
+      level("mean image", "mean image", mean, { colour: "ink", dash: "2 4" }),
+      level("PCA", "6 numbers (PCA)", pca, { colour: 2, dash: "7 3" }),
+      { key: "0.01 normal", label: "0.01 normal", colour: 1 },
+      { key: "{stack}", label: "chosen start", colour: 0 },
     ],
   });
 }
@@ -62,13 +64,6 @@ function update(ui, read, one) {
       drawPicture(pictures[layer], start.pictures[digit][l], `rebuilt from layer ${layer}, ${names[i]}`),
     );
   });
-  const flat = (value) => ({ x: [0.7, 5.3], y: [value, value] });
-  ui.errors.draw({
-    "mean image": flat(shared["mean image"]),
-    PCA: flat(shared.PCA),
-    "0.01 normal": measured(LAYERS, without),
-    "{stack}": measured(LAYERS, chosen),
-  });
   const seen = noise === 0 ? "Without noise" : `With noise of standard deviation ${number(noise)}`;
   const last = (one) => number(one.mid[4], 2);
   const lost =
@@ -77,10 +72,10 @@ function update(ui, read, one) {
       : without.mid[4] > 0.95 * shared["mean image"]
         ? "From layer 5 of the small weights nothing more can be read."
         : "";
-  const says =
+  return (
     `${seen}, layer 5 of the start “${stack}” rebuilds a test digit up to an error of ${last(chosen)}, ` +
-    `that of “0.01 normal” up to ${last(without)}; the mean image has ${number(shared["mean image"], 2)}. ${lost}`;
-  return { says };
+    `that of “0.01 normal” up to ${last(without)}; the mean image has ${number(shared["mean image"], 2)}. ${lost}`
+  );
 }
 
 const note =
