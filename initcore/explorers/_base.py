@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from initcore import _checks, plots
-from initcore.tables import Table, quantiles
+from initcore.tables import Table, fmt, quantiles
 
 FILES = resources.files("initcore.explorers")
 
@@ -92,21 +92,25 @@ def rounded(values: Any, digits: int = 3) -> Any:
     return float(f"{values:.{digits - 1}e}") if np.isfinite(values) else None
 
 
-def band(values: Any, digits: int = 3) -> dict[str, list]:
+def band(values: Any, decimals: int | None = None) -> dict[str, list]:
     """Return the 5%, 50% and 95% quantiles over the last axis: the replicas.
+
+    They have 2, 3 and 2 significant digits, as the ends of a band need fewer than its middle; or
+    all of them so many `decimals`, where further ones are not the same on every machine.
 
     Examples
     --------
     >>> band([[1.0, 2.0, 3.0]])
     {'low': [1.1], 'mid': [2.0], 'high': [2.9]}
+    >>> band([0.111, 0.123, 0.13], decimals=2)
+    {'low': 0.11, 'mid': 0.12, 'high': 0.13}
     """
-    low, mid, high = quantiles(values)
-    # the ends of a band need fewer digits than its middle
-    return {
-        "low": rounded(low, digits - 1),
-        "mid": rounded(mid, digits),
-        "high": rounded(high, digits - 1),
-    }
+    ends = quantiles(values)
+    if decimals is not None:
+        found = (ends.round(decimals) + 0.0).tolist()  # no -0.0
+    else:
+        found = [rounded(end, digits) for end, digits in zip(ends, (2, 3, 2))]
+    return dict(zip(("low", "mid", "high"), found))
 
 
 def look_up(where: Any, data: Any, texts: dict[str, str]) -> Any:
@@ -319,8 +323,19 @@ class Explorer(anywidget.AnyWidget):
         return plots.to_png(plots.styled(self.still)())
 
     def alt(self) -> str:
-        """Return what is to be seen in the still picture."""
-        raise NotImplementedError
+        """Return what is to be seen in the still picture: the state, and where each column goes."""
+        chosen = "; ".join(
+            f"{control['label']}: {control['texts'][control['values'].index(value)]}"
+            for control, value in zip(self.controls, self.state.values())
+        )
+        (x, places), *columns = self.numbers().items()
+        goes = "; ".join(
+            f"{head} from {fmt(values[0], '.3g')} to {fmt(values[-1], '.3g')}"
+            for head, values in columns
+            if not head.endswith(("%", "theory"))
+        )
+        about = f"{self.TITLE.partition(':')[0]}. {chosen}."
+        return f"{about} From {x} {places[0]:g} to {places[-1]:g}: {goes}."
 
     def show(self) -> None:
         """Show the live figure in a notebook, and its still picture where there is no kernel."""

@@ -138,14 +138,6 @@ class Assumptions(Explorer):
         plots.finish(ax, title=title, x="layer", y="q / q₀", log="y")
         return fig
 
-    def alt(self) -> str:
-        """Say what is broken and where q ends."""
-        return (
-            f"{self._broken()}: q over its value at the input, where the prediction is 1 in every "
-            f"layer. Measured, it is {self.case()['mid'][1]:.2g} in layer 1 and "
-            f"{self.case()['mid'][-1]:.2g} in layer {DEPTH}."
-        )
-
     def _broken(self) -> str:
         """Return what is broken, in short: ``A1, A4``; A2 has two parts."""
         short = {"mean": "A2 (mean)", "pairs": "A2 (pairs)", "input_mean": "input mean"}

@@ -93,20 +93,15 @@ class Depth(Explorer):
     @classmethod
     def measure(cls, depth: int, gain: float) -> dict[str, Any]:
         """Train nets of this depth and gain, and send a signal through others."""
-        low, mid, high = quantiles(train(depth, gain))
+        accuracy = zip(("low", "mid", "high"), quantiles(train(depth, gain)))
         found = experiments.propagate(
             {"net": ("relu", math.sqrt(gain))}, depth=depth, width=WIDTH, replicas=200
         )["net"]
         ratio = np.sqrt(found["q"][-1] / found["q"][0])
         return {
-            "accuracy": {"low": twentieth(low), "mid": twentieth(mid), "high": twentieth(high)},
+            "accuracy": {end: twentieth(value) for end, value in accuracy},
             "ratio": band(ratio) | {"theory": rounded((gain / 2) ** ((depth - 1) / 2))},
         }
-
-    def column(self) -> dict[float, dict[str, Any]]:
-        """Return the cases of the present depth, by gain²."""
-        cases = self.load()["cases"]
-        return {gain: cases[key(self.depth, gain)] for gain in GAINS}
 
     def verdict(self) -> str:
         """Return fails, trains in part or trains: a median up to 0.3, between, from 0.8."""
@@ -133,22 +128,16 @@ class Depth(Explorer):
         left.set(xticks=range(len(DEPTHS)), xticklabels=DEPTHS, xlim=(-0.5, len(DEPTHS) - 0.5))
         left.set(yticks=range(len(GAINS)), yticklabels=GAINS, ylim=(-0.5, len(GAINS) - 0.5))
         left.grid(visible=False)
-        ratios = [case["ratio"] for case in self.column().values()]
+        ratios = [cases[key(self.depth, gain)]["ratio"] for gain in GAINS]
         series = {end: [ratio[end] for ratio in ratios] for end in ratios[0]}
         draw(right, GAINS, series, label="200 nets", theory="theory")
         plots.finish(right, title="z of the last layer", x="gain²", y="RMS by layer 1", log="xy")
         return fig
 
     def alt(self) -> str:
-        """Say what the map shows at the present place and at its depth."""
-        case, column = self.case(), self.column()
-        best = max(column, key=lambda gain: column[gain]["accuracy"]["mid"])
-        return (
-            f"Map of test accuracy, 2 to 30 hidden layers by gain² 0.5 to 8. With {self.depth} "
-            f"layers and gain² {self.gain:g} the median is {case['accuracy']['mid']:g}; at this "
-            f"depth gain² {best:g} is best, {column[best]['accuracy']['mid']:g}. The RMS of z is "
-            f"{case['ratio']['mid']:.2g} of layer 1's in the last layer."
-        )
+        """Say how the nets of this place do, too."""
+        accuracy = self.case()["accuracy"]["mid"]
+        return f"{super().alt()} This place {self.verdict()}: a median accuracy of {accuracy:g}."
 
 
 def twentieth(value: float) -> float:

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from initcore import activations, initializers, network, plots, theory
 from initcore.explorers._base import Explorer, band, control, draw, rounded
-from initcore.tables import fmt
 
 NAMES = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU"}
 NAMES |= {"tanh": "tanh", "sigmoid": "sigmoid"}
@@ -91,15 +90,6 @@ class Gains(Explorer):
             low, high = ax.get_ylim()
             ax.set_ylim(min(low, 0.1), max(high, 10))
         return fig
-
-    def alt(self) -> str:
-        """Say where both begin and end."""
-        z, delta = (self.case()[part]["mid"] for part in ("z", "delta"))
-        return (
-            f"Two charts over 50 layers, logarithmic. {self._name}: the rms of z goes from "
-            f"{fmt(z[0], '.2g')} in layer 1 to {fmt(z[-1], '.2g')} in layer 50, and the deltas of "
-            f"layer 1 are {fmt(delta[0], '.2g')} times those of layer 50 (medians of 20 nets)."
-        )
 
 
 def scales(activation: str, start: str) -> tuple[float, float]:

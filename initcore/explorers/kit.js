@@ -383,6 +383,17 @@ function watchWidth(box, use) {
   return () => observer.disconnect();
 }
 
+/** 8 × 8 pixels, and how to draw a text in them: their levels, 0 (paper) to g (ink, 16). */
+function makePixels(size, left = 0, top = 0, about = {}) {
+  const pixels = Array.from({ length: 64 }, (_, i) => {
+    const place = { x: left + size * (i % 8), y: top + size * Math.floor(i / 8) };
+    return shape("rect", { ...place, width: size, height: size, ...about });
+  });
+  const draw = (text) =>
+    pixels.forEach((pixel, i) => pixel.setAttribute("fill-opacity", parseInt(text[i], 17) / 16));
+  return [pixels, draw];
+}
+
 /** An anywidget module of an explorer. */
 function explorer({ build, update, note, room = [3, 3] }) {
   function render({ model, el }) {

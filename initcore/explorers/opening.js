@@ -9,10 +9,7 @@ const LAYERS = Array.from({ length: DEPTH }, (_, i) => i + 1);
 function makeDots(ui, parent) {
   const svg = shape("svg", { height: HEIGHT, role: "img", class: "ie-opening-dots" });
   const front = shape("rect", { class: "ie-opening-front", y: 0, height: HEIGHT, rx: 4 });
-  const pixels = Array.from({ length: 64 }, (_, i) => {
-    const place = { x: 1 + 6 * (i % 8), y: 74 + 6 * Math.floor(i / 8), width: 6, height: 6 };
-    return shape("rect", { class: "ie-opening-pixel", ...place });
-  });
+  const [pixels, drawDigit] = makePixels(6, 1, 74, { class: "ie-opening-pixel" });
   const frame = shape("rect", { class: "ie-opening-frame", x: 0.5, y: 73.5, width: 49, height: 49 });
   const [sockets, dots] = [1.2, 0].map((r) =>
     LAYERS.map(() => Array.from({ length: ui.data.shared.shown }, () => shape("circle", { r }))),
@@ -20,7 +17,7 @@ function makeDots(ui, parent) {
   sockets.flat().forEach((socket) => socket.setAttribute("class", "ie-opening-socket"));
   svg.append(front, ...pixels, frame, ...sockets.flat(), ...dots.flat());
   parent.append(svg);
-  Object.assign(ui, { svg, front, pixels, dots });
+  Object.assign(ui, { svg, front, dots, drawDigit });
 
   ui.widthOf(parent, (width) => {
     ui.width = width;
@@ -39,7 +36,7 @@ function makeDots(ui, parent) {
         }
       }),
     );
-    if (ui.one) LAYERS.forEach((_, l) => drawLayer(ui, l));
+    drawLayers(ui);
   });
 }
 
@@ -53,9 +50,8 @@ function drawLayer(ui, l) {
   });
 }
 
-function drawDigit(ui) {
-  const codes = ui.data.shared.digits[ui.digit];
-  ui.pixels.forEach((pixel, i) => pixel.setAttribute("fill-opacity", parseInt(codes[i], 17) / 16));
+function drawLayers(ui) {
+  if (ui.one && ui.width) LAYERS.forEach((_, l) => drawLayer(ui, l));
 }
 
 /** Let the present digit travel: its picture, then layer by layer; then the next digit. */
@@ -153,16 +149,12 @@ function update(ui, read, one) {
   const digit = read("digit");
   const [weights, activation] = [ui.text("weights"), ui.text("activation")];
   const moved = digit !== ui.digit;
+  const chosen = ui.one && moved && !ui.byItself; // by the reader: it shows at once
   Object.assign(ui, { one, digit });
-  if (moved) drawDigit(ui);
-  if (ui.byItself) ui.at = 0;
-  else {
-    // the reader's choice shows at once
-    if (moved && ui.at !== undefined && ui.chosen) play(ui, false);
-    if (ui.width) LAYERS.forEach((_, l) => drawLayer(ui, l));
-    ui.at = DEPTH;
-  }
-  ui.chosen = true;
+  if (moved) ui.drawDigit(ui.data.shared.digits[digit]);
+  if (chosen) play(ui, false);
+  if (!ui.byItself) drawLayers(ui);
+  ui.at = ui.byItself ? 0 : DEPTH;
   ui.svg.setAttribute(
     "aria-label",
     `${ui.data.shared.shown} units in each of ${DEPTH} layers of a ${activation} net, ` +

@@ -135,14 +135,3 @@ class Opening(Explorer):
     def _title(self) -> str:
         text = WEIGHTS[self.weights][0]
         return f"{ACTIVATIONS[self.activation]}, {text}: the digit {self.digit} on its way up"
-
-    def alt(self) -> str:
-        """Say how large the activations are, and how much they tell of the digit."""
-        case = self.case()
-        rms, across = (case[name]["mid"] for name in ("rms", "across"))
-        return (
-            f"Dots for {SHOWN} units in each of {DEPTH} layers of a {ACTIVATIONS[self.activation]} "
-            f"net, weights {WEIGHTS[self.weights][0]}, with the digit {self.digit} as input. From "
-            f"layer 1 to layer {DEPTH} the RMS activation goes from {rms[0]:.2g} to {rms[-1]:.2g}, "
-            f"the spread across inputs from {across[0]:.2g} to {across[-1]:.2g}."
-        )

@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import _checks, plots, pretraining
-from initcore.explorers._base import Explorer, control, key
+from initcore.explorers._base import Explorer, band, control, key
 from initcore.explorers._digits import examples, pixels, to_image, to_text
 from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.network import MLP
-from initcore.tables import quantiles
 from initcore.training import SGD
 
 LAYERS, WIDTH, REPLICAS, COMPONENTS = 5, 64, 8, 6
@@ -96,10 +95,8 @@ class Pretraining(Explorer):
                 pictures[i].append(to_text(draw @ B[0] + c[0]))
         found = {}
         for noise, error, texts in zip(NOISES, errors, pictures):
-            ends = quantiles(error).round(2) + 0.0
             of_digits = [list(layers) for layers in zip(*texts)]
-            bands = dict(zip(("low", "mid", "high"), ends.tolist()))
-            found[key(noise)] = bands | {"pictures": of_digits}
+            found[key(noise)] = band(error, decimals=2) | {"pictures": of_digits}
         return found
 
     def _both(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -121,14 +118,8 @@ class Pretraining(Explorer):
         return plots.images(rows, title=title, labels=[self.stack, WITHOUT])
 
     def alt(self) -> str:
-        """Say how well the layers rebuild digits."""
-        chosen, without = (one["mid"] for one in self._both())
-        return (
-            f"The digit {self.digit} and what each of {LAYERS} layers can rebuild of it, read with "
-            f"noise of standard deviation {self.noise:g}. {self.stack}: the squared error goes "
-            f"from {chosen[0]:.2g} in layer 1 to {chosen[-1]:.2g} in layer {LAYERS}. {WITHOUT}: "
-            f"from {without[0]:.2g} to {without[-1]:.2g}."
-        )
+        """Say that the numbers are errors, too."""
+        return f"{super().alt()} These are squared errors, an image."
 
 
 def started(start: str, images: np.ndarray) -> MLP:

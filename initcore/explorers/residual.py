@@ -71,15 +71,6 @@ class Residual(Explorer):
         ax.set_ylim(min(low, 0.5), max(high, 10))
         return fig
 
-    def alt(self) -> str:
-        """Say where the stream starts and ends."""
-        case = self.case()
-        return (
-            f"Mean square of a residual stream over its blocks, logarithmic. {self._name}: it goes "
-            f"from 1 to {case['mid'][-1]:.2g} (median of 50 nets); its exact mean ends at "
-            f"{case['theory'][-1]:.2g}."
-        )
-
 
 def residual_stream(
     alpha: float, *, blocks: int, normalise: bool, width: int, replicas: int, seed: int

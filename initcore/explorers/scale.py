@@ -97,16 +97,6 @@ class Scale(Explorer):
         plots.finish(right, title="gradients", x="layer", y="gradient", log="y")
         return fig
 
-    def alt(self) -> str:
-        """Say what the spreads and gradients do from the first to the last layer."""
-        said = "; ".join(
-            f"the {name} goes from {values[0]:.2g} in layer 1 to {values[-1]:.2g} in layer "
-            f"{self.depth}"
-            for name, values in self.numbers().items()
-            if name != "layer" and not name.endswith("theory")
-        )
-        return f"{self.activation} with weights of standard deviation {self.sd:g}: {said}."
-
 
 def classifier_at_start(activation: str, sd: float, depth: int) -> probes.LayerStatistics:
     """Return the statistics of classifiers before training, weights ``sd`` times standard normal.
@@ -152,9 +142,6 @@ def _gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.n
 
     ``E[δ_l²] = fan_out Var(w) E[φ′(z_l)²] E[δ_{l+1}²]``.
     """
-    square, found = output**2, []
-    fan_outs = [WIDTH] * (len(q) - 1) + [CLASSES]
-    for level, fan_out in zip(q[::-1], fan_outs[::-1]):
-        square *= fan_out * sd**2 * theory.slope_moment(activation, level)
-        found.append(math.sqrt(square))
-    return np.array(found[::-1])
+    fan_outs = np.array([WIDTH] * (len(q) - 1) + [CLASSES])
+    factors = fan_outs * sd**2 * theory.slope_moment(activation, q)
+    return output * np.sqrt(np.cumprod(factors[::-1])[::-1])

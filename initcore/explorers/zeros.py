@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import experiments, network, plots, probes, training
-from initcore.explorers._base import Explorer, control, draw
+from initcore.explorers._base import Explorer, band, control, draw
 from initcore.initializers import Constant, GlorotUniform, RandomNormal
 from initcore.initializers import Zeros as ZeroWeights
-from initcore.tables import fmt, quantiles
+from initcore.tables import fmt
 
 LEVELS = ("zero", "constant", "random")
 # No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
@@ -87,9 +87,9 @@ class Zeros(Explorer):
         """Measure the nets of one start at all steps."""
         accuracy, units, rank = block_steps(activation, first, last, biases)
         return {
-            "units": ends(units),
-            "rank": ends(rank, 1),
-            "accuracy": ends(accuracy, 2),
+            "units": band(units, decimals=0),
+            "rank": band(rank, decimals=1),
+            "accuracy": band(accuracy, decimals=2),
             "reason": reason(activation, first, last, biases),
         }
 
@@ -130,16 +130,8 @@ class Zeros(Explorer):
         return fig
 
     def alt(self) -> str:
-        """Say where the units, the rank and the accuracy are at the present step."""
-        case, now = self.case(), STEPS.index(self.step)
-        units, rank, accuracy = (case[n]["mid"][now] for n in ("units", "rank", "accuracy"))
-        plural = "" if units == 1 else "s"
-        return (
-            f"{SHOWN[self.activation]} net with {self.first} first weights, {self.last} last "
-            f"weights and {self.biases} hidden biases, over the steps of training. After step "
-            f"{self.step}: {units:g} distinct unit{plural} of {UNITS}, effective rank {rank:.1f}, "
-            f"test accuracy {accuracy:.2f}. {REASONS[case['reason']]}"
-        )
+        """Say why, too."""
+        return f"{super().alt()} {REASONS[self.case()['reason']]}"
 
 
 class _Watched:
@@ -201,20 +193,6 @@ def block_steps(
     experiments.fit_on_digits(net, optimizer=sgd, epochs=-(-steps[-1] // STEPS_AN_EPOCH))
     accuracy, units, rank = map(np.array, zip(*found))
     return accuracy, units, rank
-
-
-def ends(values: Any, decimals: int = 0) -> dict[str, list]:
-    """Return the 5%, 50% and 95% quantiles over the replicas, rounded to decimals.
-
-    Not to significant digits: an accuracy over 359 digits has no third decimal to speak of.
-
-    Examples
-    --------
-    >>> ends([[0.11, 0.123, 0.13]], 2)
-    {'low': [0.11], 'mid': [0.12], 'high': [0.13]}
-    """
-    low, mid, high = quantiles(values).round(decimals).tolist()
-    return {"low": low, "mid": mid, "high": high}
 
 
 def reason(activation: str, first: str, last: str, biases: str) -> str:
