@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from importlib import resources
 from itertools import product
 from typing import Any, ClassVar
@@ -133,14 +134,6 @@ def look_up(where: Any, data: Any, texts: dict[str, str]) -> Any:
     return None if isinstance(data, dict) else np.array(data, dtype=float)
 
 
-def draw(ax: Axes, x: Any, one: dict[str, list], *, theory: str | None = None, **look: Any) -> None:
-    """Draw a measured series over `x`, and its theory if it has one, in a still picture."""
-    parts = {name: values[: len(x)] for name, values in one.items()}
-    plots.banded(ax, x, [parts[end] for end in ("low", "mid", "high")], **look)
-    if "theory" in parts:
-        plots.theory(ax, x, parts["theory"], label=theory, series=look.get("series", 0))
-
-
 class Explorer(anywidget.AnyWidget):
     """A live figure. A child names itself, lists its controls as traits, and measures.
 
@@ -159,7 +152,8 @@ class Explorer(anywidget.AnyWidget):
     Attributes
     ----------
     NAME : str
-        Of its files ``NAME.js`` and ``data/NAME.json``, and of its own page on the site.
+        That of the class in small letters: of its files ``NAME.js`` and ``data/NAME.json``, and
+        of its own page on the site.
     TITLE : str
         What it is about, in one line.
     HEIGHTS : tuple of int
@@ -175,15 +169,18 @@ class Explorer(anywidget.AnyWidget):
         (``"case/rms/mid"`` and ``"shared/…"``, or ``"cases/KEY/…"`` for another case), or a list
         with a path or a value for each row. ``{name}`` is the value of a control. What is not in
         the data has no column, and the table is as long as its shortest column.
+    STILL : dict of str to tuple of str
+        The charts of the still picture: the name of the y axis, and the heads of the columns in it.
     FORMATS : dict of str to str
         How Python prints columns: three significant digits unless named here.
     """
 
-    NAME: ClassVar[str] = ""
+    NAME: ClassVar[str]
     TITLE: ClassVar[str] = ""
     HEIGHTS: ClassVar[tuple[int, int]] = (0, 0)
     MEASURED: ClassVar[tuple[str, ...]] = ()
     COLUMNS: ClassVar[dict[str, str | list]] = {}
+    STILL: ClassVar[dict[str, tuple[str, ...]]] = {}
     FORMATS: ClassVar[dict[str, str]] = {}
 
     name = traitlets.Unicode().tag(sync=True)
@@ -196,11 +193,12 @@ class Explorer(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if cls.NAME and "_esm" not in vars(cls):
-            kit, own = (FILES.joinpath(f"{n}.js").read_text("utf-8") for n in ("kit", cls.NAME))
-            cls._esm = f"{kit}\n{own}"
-            styles = [FILES.joinpath(f"{n}.css") for n in ("kit", cls.NAME)]
-            cls._css = "\n".join(s.read_text("utf-8") for s in styles if s.is_file())
+        if "_esm" in vars(cls):
+            return  # anywidget's own child, with traits in their place
+        cls.NAME = cls.__name__.lower()
+        for trait, kind in (("_esm", "js"), ("_css", "css")):
+            files = [FILES.joinpath(f"{name}.{kind}") for name in ("kit", cls.NAME)]
+            setattr(cls, trait, "\n".join(f.read_text("utf-8") for f in files if f.is_file()))
 
     def __init__(self, **state: Any) -> None:
         known = self.described_controls()
@@ -295,15 +293,17 @@ class Explorer(anywidget.AnyWidget):
 
     # --- without a kernel or a screen -----------------------------------------------------------
 
-    def numbers(self) -> dict[str, np.ndarray]:
-        """Return the columns of the table, as `COLUMNS` describes them."""
+    def _finder(self) -> Callable[[Any], Any]:
+        """Return `look_up` for the present state."""
         texts = {name: key(value) for name, value in self.state.items()}
         data = self.load()
         data["case"] = data["cases"][self.case_key()]
-        found = {
-            head.format(**texts): look_up(where, data, texts)
-            for head, where in self.COLUMNS.items()
-        }
+        return lambda where: look_up(where, data, texts)
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Return the columns of the table, as `COLUMNS` describes them."""
+        texts, find = {name: key(value) for name, value in self.state.items()}, self._finder()
+        found = {head.format(**texts): find(where) for head, where in self.COLUMNS.items()}
         there = {head: np.array(values) for head, values in found.items() if values is not None}
         rows = min(map(len, there.values()))
         return {head: values[:rows] for head, values in there.items()}
@@ -313,9 +313,47 @@ class Explorer(anywidget.AnyWidget):
         columns = self.numbers()
         return Table(columns, formats=dict.fromkeys(columns, ".3g") | self.FORMATS)
 
+    def chosen(self) -> str:
+        """Return the values of the controls, as they are shown."""
+        shown = zip(self.controls, self.state.values())
+        return "; ".join(f"{c['label']}: {c['texts'][c['values'].index(v)]}" for c, v in shown)
+
+    def ends(self, *heads: str, between: str = " to ") -> list[str]:
+        """Return where columns begin and end."""
+        numbers = self.numbers()
+        both = {head: [fmt(numbers[head][end], ".3g") for end in (0, -1)] for head in heads}
+        return [f"{head} {between.join(pair)}" for head, pair in both.items()]
+
+    def draw(self, ax: Axes, head: str, *, series: int = 0, x: Any = None, **look: Any) -> None:
+        """Draw a column over the first one: what was measured with its band, and its theory."""
+        columns, where, find = self.numbers(), self.COLUMNS[head], self._finder()
+        x = next(iter(columns.values())) if x is None else x
+        if "mid" not in str(where):
+            return plots.theory(ax, x, columns[head], label=head, series=series)
+        paths = [where] if isinstance(where, str) else where
+        bands = {
+            end: [find(path.replace("/mid", f"/{end}")) for path in paths]
+            for end in ("low", "mid", "high", "theory")
+        }
+        low, mid, high, theory = (
+            None if values[0] is None else np.ravel(values)[: len(x)] for values in bands.values()
+        )
+        plots.banded(ax, x, [low, mid, high], label=head, series=series, **look)
+        if theory is not None:
+            plots.theory(ax, x, theory, label=None if series else "theory", series=series)
+        return None
+
     def still(self) -> Figure:
         """Return the picture as it is now, for print and for readers without JavaScript."""
-        raise NotImplementedError
+        fig, axes = plots.figure(len(self.STILL), height=3.6, squeeze=False)
+        for ax, (y, heads) in zip(axes.flat, self.STILL.items()):
+            for series, head in enumerate(heads):
+                self.draw(ax, head, series=series)
+            title = "\n".join(self.ends(*heads, between=" → "))
+            plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log="y")
+            ax.title.set_size(8)
+        fig.suptitle(textwrap.fill(self.chosen(), 80), fontsize="medium")
+        return fig
 
     def to_png(self) -> bytes:
         """Return the still picture as PNG."""
@@ -324,17 +362,10 @@ class Explorer(anywidget.AnyWidget):
 
     def alt(self) -> str:
         """Return what is to be seen in the still picture: the state, and where each column goes."""
-        chosen = "; ".join(
-            f"{control['label']}: {control['texts'][control['values'].index(value)]}"
-            for control, value in zip(self.controls, self.state.values())
-        )
         (x, places), *columns = self.numbers().items()
-        goes = "; ".join(
-            f"{head} from {fmt(values[0], '.3g')} to {fmt(values[-1], '.3g')}"
-            for head, values in columns
-            if not head.endswith(("%", "theory"))
-        )
-        about = f"{self.TITLE.partition(':')[0]}. {chosen}."
+        heads = [head for head, _ in columns if not head.endswith(("%", "theory"))]
+        about = f"{self.TITLE.partition(':')[0]}. {self.chosen()}."
+        goes = "; ".join(self.ends(*heads))
         return f"{about} From {x} {places[0]:g} to {places[-1]:g}: {goes}."
 
     def show(self) -> None:

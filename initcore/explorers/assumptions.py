@@ -6,10 +6,9 @@ from collections.abc import Collection
 from typing import Any, ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import network, plots
-from initcore.explorers._base import Explorer, band, control, draw
+from initcore import network
+from initcore.explorers._base import Explorer, band, control
 
 DEPTH = 6
 #: What a net can break, by the names of the controls.
@@ -97,7 +96,6 @@ class Assumptions(Explorer):
     [1.0, 1.0, 0.512]
     """
 
-    NAME: ClassVar[str] = "assumptions"
     TITLE: ClassVar[str] = "The assumption breaker: when does q stay as predicted?"
     HEIGHTS: ClassVar[tuple[int, int]] = (745, 1055)
     MEASURED: ClassVar[tuple[str, ...]] = tuple(BREAKS)
@@ -108,6 +106,7 @@ class Assumptions(Explorer):
         "5%": "case/low",
         "95%": "case/high",
     }
+    STILL: ClassVar[dict[str, tuple[str, ...]]] = {"q / q₀": ("q / q0", "predicted")}
 
     dependent = _break("dependent")
     mean = _break("mean")
@@ -128,17 +127,7 @@ class Assumptions(Explorer):
         q = columns["q / q0"]
         return columns | {"factor of the layer": np.append(1.0, q[1:] / q[:-1])}
 
-    def still(self) -> Figure:
-        """Draw q by layer over its prediction."""
-        case, layers = self.case(), np.arange(DEPTH + 1)
-        fig, ax = plots.figure(height=3.6)
-        draw(ax, layers, case, label="measured")
-        plots.theory(ax, layers, np.ones(DEPTH + 1), label="n Var(w) to the power l", series=1)
-        title = f"{self._broken()}: q is {case['mid'][-1]:.2g} times its prediction"
-        plots.finish(ax, title=title, x="layer", y="q / q₀", log="y")
-        return fig
-
-    def _broken(self) -> str:
+    def chosen(self) -> str:
         """Return what is broken, in short: ``A1, A4``; A2 has two parts."""
         short = {"mean": "A2 (mean)", "pairs": "A2 (pairs)", "input_mean": "input mean"}
         names = [name for name in BREAKS if getattr(self, name)]

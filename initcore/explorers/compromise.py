@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import network, plots, probes
-from initcore.explorers._base import Explorer, band, control, draw, rounded
+from initcore import network, probes
+from initcore.explorers._base import Explorer, band, control, rounded
 from initcore.initializers import RandomNormal, VarianceScaling
 
 LAYERS = 6
@@ -34,7 +33,6 @@ class Compromise(Explorer):
     0.262
     """
 
-    NAME: ClassVar[str] = "compromise"
     TITLE: ClassVar[str] = "The compromise: which fan keeps the signal, which the gradient?"
     HEIGHTS: ClassVar[tuple[int, int]] = (785, 1420)
     MEASURED: ClassVar[tuple[str, ...]] = ("shape", "first", "second")
@@ -45,6 +43,9 @@ class Compromise(Explorer):
         "signal, theory": "case/{mode}/signal/theory",
         "gradient": "case/{mode}/gradient/mid",
         "gradient, theory": "case/{mode}/gradient/theory",
+    }
+    STILL: ClassVar[dict[str, tuple[str, ...]]] = {
+        "mean square / at its start": ("signal", "gradient"),
     }
 
     shape = control("Shape of the net", SHAPES, "taper", kind="radio")
@@ -63,18 +64,6 @@ class Compromise(Explorer):
                 for (name, values), line in zip(ways.items(), predict(sizes, mode))
             }
         return found
-
-    def still(self) -> Figure:
-        """Draw both ways side by side."""
-        layers = np.arange(LAYERS + 1)
-        fig, axes = plots.figure(2, height=3.4, sharey=True)
-        label = MODES[self.mode]
-        for series, (ax, (name, ends)) in enumerate(zip(axes, self.case()[self.mode].items())):
-            draw(ax, layers, ends, label=name, series=series)
-            factor = ends["mid"][-1 if name == "signal" else 0]
-            title = f"{label}:\n{name} × {factor:.2g}"
-            plots.finish(ax, title=title, x="layer", y="mean square / at its start", log="y")
-        return fig
 
 
 def widths(shape: str, first: int, second: int) -> list[int]:

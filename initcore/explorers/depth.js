@@ -90,7 +90,7 @@ function build(ui) {
       { key: "bound high", flat: bound, ...edge },
       ...pair("RMS ratio", { theory: "theory", label: "200 nets", colour: 0 }),
       {
-        ...{ key: "mine", label: "your gain²", colour: "ink", mark: "diamond" },
+        ...{ key: "mine", label: "your gain²", colour: "ink", mark: 2 },
         at: (read, one) => ({ x: [read("gain")], y: [one.ratio.mid] }),
       },
     ],

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import experiments, initializers, plots, training
-from initcore.explorers._base import Explorer, band, control, draw, key, rounded
+from initcore.explorers._base import Explorer, band, control, key, rounded
 from initcore.tables import fmt, quantiles
 
 WIDTH, EPOCHS, REPLICAS = 64, 8, 8
@@ -62,7 +62,6 @@ class Depth(Explorer):
     ('fails', 'trains')
     """
 
-    NAME: ClassVar[str] = "depth"
     TITLE: ClassVar[str] = "Depth and gain: which nets train?"
     HEIGHTS: ClassVar[tuple[int, int]] = (750, 1345)
     MEASURED: ClassVar[tuple[str, ...]] = ("depth", "gain")
@@ -128,9 +127,7 @@ class Depth(Explorer):
         left.set(xticks=range(len(DEPTHS)), xticklabels=DEPTHS, xlim=(-0.5, len(DEPTHS) - 0.5))
         left.set(yticks=range(len(GAINS)), yticklabels=GAINS, ylim=(-0.5, len(GAINS) - 0.5))
         left.grid(visible=False)
-        ratios = [cases[key(self.depth, gain)]["ratio"] for gain in GAINS]
-        series = {end: [ratio[end] for ratio in ratios] for end in ratios[0]}
-        draw(right, GAINS, series, label="200 nets", theory="theory")
+        self.draw(right, "RMS ratio")
         plots.finish(right, title="z of the last layer", x="gain²", y="RMS by layer 1", log="xy")
         return fig
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import activations, initializers, network, plots, theory
-from initcore.explorers._base import Explorer, band, control, draw, rounded
+from initcore import activations, initializers, network, theory
+from initcore.explorers._base import Explorer, band, control, rounded
 
 NAMES = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU"}
 NAMES |= {"tanh": "tanh", "sigmoid": "sigmoid"}
@@ -37,7 +36,6 @@ class Gains(Explorer):
     True
     """
 
-    NAME: ClassVar[str] = "gains"
     TITLE: ClassVar[str] = "Fifty layers: does a gain keep the signal and the deltas?"
     HEIGHTS: ClassVar[tuple[int, int]] = (620, 1110)
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "start")
@@ -51,6 +49,10 @@ class Gains(Explorer):
         "rms delta, 5%": "case/delta/low",
         "rms delta, 95%": "case/delta/high",
         "rms delta, theory": "case/delta/theory",
+    }
+    STILL: ClassVar[dict[str, tuple[str, ...]]] = {
+        "rms of z": ("rms z",),
+        "rms of delta / layer 50's": ("rms delta",),
     }
 
     activation = control("Activation", NAMES, "gelu", kind="list")
@@ -69,27 +71,6 @@ class Gains(Explorer):
         found = zip(signals(activation, gain, sigma_b), predicted(activation, gain, sigma_b))
         z, delta = (band(m[rows]) | {"theory": rounded(t[rows])} for m, t in found)
         return {"gain": rounded(gain, 4), "sigma_b": rounded(sigma_b), "z": z, "delta": delta}
-
-    @property
-    def _name(self) -> str:
-        """What is shown, in a few words."""
-        case, shown = self.case(), NAMES[self.activation]
-        biases = f", biases of sd {case['sigma_b']:.3g}" if case["sigma_b"] else ""
-        return f"{shown}, gain {case['gain']:.4g}{biases}"
-
-    def still(self) -> Figure:
-        """Draw both ways side by side."""
-        fig, axes = plots.figure(2)
-        for series, (ax, part, y) in enumerate(
-            zip(axes, ("z", "delta"), ("rms of z", "rms of delta / layer 50's"))
-        ):
-            one = self.case()[part]
-            draw(ax, LAYERS, one, label="20 nets", theory="theory", series=series)
-            title = self._name if part == "z" else ""
-            plots.finish(ax, title=title, x="layer", y=y, log="y")
-            low, high = ax.get_ylim()
-            ax.set_ylim(min(low, 0.1), max(high, 10))
-        return fig
 
 
 def scales(activation: str, start: str) -> tuple[float, float]:

@@ -91,21 +91,12 @@ function scale({ domain: [low, high], log }, start, end) {
   return (value) => start + (of(value) - of(low)) * factor;
 }
 
-/** Round numbers to write at an axis: about `most` of them. */
-function ticks({ domain: [low, high], log }, most) {
-  const found = [];
-  if (log) {
-    const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
-    const step = Math.max(1, Math.ceil((last - first) / most));
-    for (let power = first; power <= last; power += step) found.push(Number(`1e${power}`));
-    return found;
-  }
-  const rough = (high - low) / most;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough * 0.999);
-  for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n += 1)
-    found.push(Number((n * step).toPrecision(12)));
-  return found;
+/** The powers of ten to write at an axis: about `most` of them. */
+function powers([low, high], most) {
+  const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
+  const step = Math.max(1, Math.ceil((last - first) / most));
+  const count = Math.floor((last - first) / step) + 1;
+  return Array.from({ length: count }, (_, i) => Number(`1e${first + i * step}`));
 }
 
 /** An entry of a legend: what is drawn, in 26 by 12 pixels, and its name. */
@@ -114,13 +105,12 @@ function legend(drawn, name) {
   return element("span", { class: "ie-key" }, sample, name);
 }
 
-const MARKS = {
-  // around (x, y), one for each series, as no figure may depend on colour alone
-  circle: (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z`,
-  square: (x, y) => `M${x - 3.5} ${y - 3.5}h7v7h-7Z`,
-  diamond: (x, y) => `M${x} ${y - 5}l5 5l-5 5l-5 -5Z`,
-  triangle: (x, y) => `M${x} ${y - 5}l5 9h-10Z`,
-};
+// Around (x, y), one for each colour, as no figure may depend on colour alone.
+const MARKS = [
+  (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z`,
+  (x, y) => `M${x - 3.5} ${y - 3.5}h7v7h-7Z`,
+  (x, y) => `M${x} ${y - 5}l5 5l-5 5l-5 -5Z`,
+];
 
 /**
  * A chart of series over the first column of the table; return how to draw it in a state.
@@ -143,16 +133,16 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
   const caption = element("figcaption", {}, name, keys);
   const box = element("figure", { class: "ie-chart" }, caption, svg);
   parent.append(box);
-  const parts = series.map((one, index) => {
+  const parts = series.map((one) => {
     const isLine = one.kind === "line";
-    const mark = MARKS[one.mark ?? Object.keys(MARKS)[(one.colour ?? index) % 4]];
+    const mark = MARKS[one.mark ?? one.colour];
     const look = { class: isLine ? "ie-line" : "ie-points" };
     if (one.dash) look["stroke-dasharray"] = one.dash;
     const band = shape("path", { class: "ie-band" });
     const path = shape("path", { ...look, "data-series": one.key });
     const sample = shape("path", { ...look, d: isLine ? "M1 6H25" : mark(13, 6) });
     for (const drawn of [band, path, sample])
-      drawn.style.setProperty("--ie-c", `var(--ie-${one.colour ?? index})`);
+      drawn.style.setProperty("--ie-c", `var(--ie-${one.colour})`);
     plot.append(band, path);
     if (one.label) keys.append(legend(sample, one.label));
     return { ...one, isLine, mark, band, path };
@@ -202,7 +192,7 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
       const text = tick(x.even ? column[value] : value, x);
       write(text, { x: at, y: bottom + 17, "text-anchor": "middle" });
     }
-    for (const value of y.ticks ?? ticks(yAxis, 6)) {
+    for (const value of y.ticks ?? powers(yAxis.domain, 6)) {
       const at = places.y(value);
       rule("ie-grid", `M${edge.left} ${at}H${right}`);
       write(tick(value, y), { x: edge.left - 6, y: at + 4, "text-anchor": "end" });

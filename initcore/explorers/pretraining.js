@@ -30,7 +30,7 @@ function build(ui) {
   ui.chart({
     title: "Squared error of the rebuilt test digits",
     x: { label: "hidden layer", margin: 0.3 },
-    y: { label: "squared error an image", domain: [0, 5] },
+    y: { label: "squared error an image", domain: [0, 5], ticks: [0, ...LAYERS] },
     series: [
       level("mean image", "mean image", mean, { colour: "ink", dash: "2 4" }),
       level("PCA", "6 numbers (PCA)", pca, { colour: 2, dash: "7 3" }),

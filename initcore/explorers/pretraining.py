@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import _checks, plots, pretraining
+from initcore import plots, pretraining
 from initcore.explorers._base import Explorer, band, control, key
 from initcore.explorers._digits import examples, pixels, to_image, to_text
 from initcore.initializers import RandomNormal, VarianceScaling
@@ -42,7 +42,6 @@ class Pretraining(Explorer):
     4.65
     """
 
-    NAME: ClassVar[str] = "pretraining"
     TITLE: ClassVar[str] = "What each layer can still rebuild of a digit"
     HEIGHTS: ClassVar[tuple[int, int]] = (840, 1260)
     MEASURED: ClassVar[tuple[str, ...]] = ("stack",)
@@ -152,25 +151,9 @@ def noisy_readout(
     ``B, c`` minimise ``mean ‖x - (a + ε) B - c‖²`` over the images and over ε, independent normals
     of standard deviation `noise`: least squares, and with noise a ridge regression with the
     penalty ``n noise²`` for n images. What is far below the noise cannot be read; without noise
-    it can, however small.
-
-    Parameters
-    ----------
-    activations : array_like, shape ([replicas,] n, units)
-        Of one layer, for n images.
-    images : array_like, shape (n, pixels)
-    noise : float or sequence of float
-        At least 0; several share most of the work.
-
-    Returns
-    -------
-    B : ndarray, shape ([noises,] [replicas,] units, pixels)
-    c : ndarray, shape ([noises,] [replicas,] 1, pixels)
-
-    Raises
-    ------
-    ValueError, TypeError
-        Not as many activations as images, or negative noise.
+    it can, however small. Activations have the shape ([replicas,] n, units), images (n, pixels);
+    B ([noises,] [replicas,] units, pixels) and c ([noises,] [replicas,] 1, pixels): several
+    noises share most of the work.
 
     Examples
     --------
@@ -180,13 +163,7 @@ def noisy_readout(
     >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x, noise=1.0)]
     [5.0, 10.0]
     """
-    images = _checks.array("images", images, ndim=2, dtype=np.float64)
-    a = np.asarray(activations, dtype=np.float64)
-    if a.ndim < 2 or a.shape[-2] != len(images):
-        _checks.fail("activations", f"an array with {len(images)} rows", activations)
-    noise = _checks.array("noise", noise, dtype=np.float64)
-    if noise.min() < 0:
-        _checks.fail("noise", "at least 0", noise)
+    a, noise = np.asarray(activations), np.asarray(noise)
     mean, target = a.mean(axis=-2, keepdims=True), images.mean(axis=0)
     u, s, vt = np.linalg.svd(a - mean, full_matrices=False)
     seen = s > s[..., :1] * len(images) * np.finfo(float).eps  # the rest is rounding

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import plots, probes
-from initcore.explorers._base import Explorer, band, control, draw, rounded
+from initcore import probes
+from initcore.explorers._base import Explorer, band, control, rounded
 
 BLOCKS = (4, 8, 16, 32, 64)
 SCALES = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
@@ -29,7 +28,6 @@ class Residual(Explorer):
     [1.0, 2.0, 4.0, 8.0, 16.0]
     """
 
-    NAME: ClassVar[str] = "residual"
     TITLE: ClassVar[str] = "The residual stream: how much may each branch add?"
     HEIGHTS: ClassVar[tuple[int, int]] = (795, 1010)
     MEASURED: ClassVar[tuple[str, ...]] = ("scale", "normalise", "blocks")
@@ -40,6 +38,7 @@ class Residual(Explorer):
         "95%": "case/high",
         "exact mean": "case/theory",
     }
+    STILL: ClassVar[dict[str, tuple[str, ...]]] = {"mean square of the stream": ("mean square",)}
 
     scale = control("Scale of the branches, α", SCALES, "1", kind="radio")
     normalise = control(
@@ -53,23 +52,6 @@ class Residual(Explorer):
         alpha = factor(scale, blocks)
         found = residual_stream(alpha, blocks=blocks, normalise=normalise, **SETTINGS)
         return band(found) | {"theory": rounded(mean_square(alpha, normalise, blocks), 5)}
-
-    @property
-    def _name(self) -> str:
-        """What is shown, in a few words."""
-        seen = ", normalised" if self.normalise else ""
-        return f"{self.blocks} blocks{seen}, α = {SCALES[self.scale]}"
-
-    def still(self) -> Figure:
-        """Draw the stream and its exact mean."""
-        case, layers = self.case(), np.arange(self.blocks + 1)
-        fig, ax = plots.figure()
-        draw(ax, layers, case, label="50 nets", theory="exact mean")
-        title = f"{self._name}: from 1 to {case['mid'][-1]:.2g}"
-        plots.finish(ax, title=title, x="block", y="mean square of the stream", log="y")
-        low, high = ax.get_ylim()
-        ax.set_ylim(min(low, 0.5), max(high, 10))
-        return fig
 
 
 def residual_stream(

@@ -1,5 +1,6 @@
 // The scale dial: what the scale of the weights does, layer by layer.
 
+const FIFTHS = [0, 0.2, 0.4, 0.6, 0.8, 1];
 const LAYER = { label: "hidden layer" };
 
 function build(ui) {
@@ -18,7 +19,7 @@ function build(ui) {
     title: "Saturated share of the activations",
     none: "A ReLU has no end to saturate at",
     x: LAYER,
-    y: { label: "fraction", domain: [0, 1] },
+    y: { label: "fraction", domain: [0, 1], ticks: FIFTHS },
     series: series("saturated", "saturated", 2),
   });
   ui.chart({

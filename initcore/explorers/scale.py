@@ -6,10 +6,9 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import losses, network, plots, probes, theory
-from initcore.explorers._base import Explorer, band, control, draw, key, rounded
+from initcore import losses, network, probes, theory
+from initcore.explorers._base import Explorer, band, control, key, rounded
 from initcore.initializers import RandomNormal
 
 WIDTH, INPUTS, CLASSES, BATCH, REPLICAS = 50, 100, 10, 100, 20
@@ -33,7 +32,6 @@ class Scale(Explorer):
     0.0998
     """
 
-    NAME: ClassVar[str] = "scale"
     TITLE: ClassVar[str] = "The scale dial: turn the standard deviation of the weights"
     HEIGHTS: ClassVar[tuple[int, int]] = (1030, 1525)
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "sd")
@@ -48,6 +46,10 @@ class Scale(Explorer):
         "RMS gradient": "case/gradient {depth}/rms/mid",
         "RMS gradient, theory": "case/gradient {depth}/rms/theory",
         "median gradient": "case/gradient {depth}/median/mid",
+    }
+    STILL: ClassVar[dict[str, tuple[str, ...]]] = {
+        "spread": ("pooled spread", "spread across inputs"),
+        "gradient": ("RMS gradient", "median gradient"),
     }
 
     activation = control("Activation", ACTIVATIONS, "tanh", kind="radio")
@@ -82,20 +84,6 @@ class Scale(Explorer):
                 "median": band(median[:-1]),
             }
         return found
-
-    def still(self) -> Figure:
-        """Draw the spreads and the gradients."""
-        case, layers = self.case(), np.arange(1, self.depth + 1)
-        gradients = case[f"gradient {self.depth}"]
-        fig, (left, right) = plots.figure(2, height=3.4)
-        draw(left, layers, case["pooled"], label="pooled spread")
-        draw(left, layers, case["across"], label="spread across inputs", series=1)
-        draw(right, layers, gradients["rms"], label="RMS gradient")
-        draw(right, layers, gradients["median"], label="median gradient", series=1)
-        title = f"{self.activation}, sd {self.sd:g}"
-        plots.finish(left, title=f"{title}: signals", x="layer", y="spread", log="y")
-        plots.finish(right, title="gradients", x="layer", y="gradient", log="y")
-        return fig
 
 
 def classifier_at_start(activation: str, sd: float, depth: int) -> probes.LayerStatistics:

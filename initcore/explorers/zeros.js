@@ -22,7 +22,7 @@ function build(ui) {
   ui.chart({
     title: "Test accuracy",
     x,
-    y: { label: "accuracy", domain: [0, 1] },
+    y: { label: "accuracy", domain: [0, 1], ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] },
     level: 0.1,
     series: [
       now(1),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import chain, count
 from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import experiments, network, plots, probes, training
-from initcore.explorers._base import Explorer, band, control, draw
+from initcore import experiments, losses, network, plots, probes, training
+from initcore.explorers._base import Explorer, band, control
 from initcore.initializers import Constant, GlorotUniform, RandomNormal
 from initcore.initializers import Zeros as ZeroWeights
 from initcore.tables import fmt
@@ -17,11 +18,10 @@ from initcore.tables import fmt
 LEVELS = ("zero", "constant", "random")
 # No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
 # arithmetic, but within ten epochs rounding errors grow large enough to free them.
-STEPS_AN_EPOCH = 45  # 1,438 digits, 32 a step
 WEIGHTS = dict(zip(LEVELS, (ZeroWeights(), Constant(0.05), GlorotUniform())))
 BIASES = dict(zip(LEVELS, (ZeroWeights(), Constant(0.05), RandomNormal(stddev=0.5))))
 STEPS = (0, 1, 2, 3, 5, 10, 20, 45, 90, 180)
-UNITS, EPOCHS, REPLICAS = 16, 4, 8
+UNITS, EPOCHS, REPLICAS, BATCH = 16, 4, 8, 32  # 1,438 digits: 45 steps an epoch
 RATES = {"tanh": 0.05, "sigmoid": 0.2, "relu": 0.05}
 SHOWN = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
 
@@ -64,7 +64,6 @@ class Zeros(Explorer):
     {1.0}
     """
 
-    NAME: ClassVar[str] = "zeros"
     TITLE: ClassVar[str] = "Which zero is fatal? Set the blocks, then go through training"
     HEIGHTS: ClassVar[tuple[int, int]] = (800, 1410)
     MEASURED: ClassVar[tuple[str, ...]] = ("activation", "first", "last", "biases")
@@ -111,9 +110,9 @@ class Zeros(Explorer):
         """Draw units and rank, and the accuracy, over the steps."""
         case, places, now = self.case(), np.arange(len(STEPS)), STEPS.index(self.step)
         fig, (left, right) = plots.figure(2, height=3.4)
-        draw(left, places, case["units"], label="distinct units", line=True)
-        draw(left, places, case["rank"], label="effective rank", series=1, line=True)
-        draw(right, places, case["accuracy"], label="test accuracy", series=2, line=True)
+        self.draw(left, "distinct units", x=places, line=True)
+        self.draw(left, "effective rank", x=places, series=1, line=True)
+        self.draw(right, "test accuracy", x=places, series=2, line=True)
         for ax in (left, right):
             ax.axvline(now, color="0.4", lw=1.0)
             ax.set_xticks(places, STEPS)
@@ -132,23 +131,6 @@ class Zeros(Explorer):
     def alt(self) -> str:
         """Say why, too."""
         return f"{super().alt()} {REASONS[self.case()['reason']]}"
-
-
-class _Watched:
-    """SGD that looks at the network after some of its steps."""
-
-    def __init__(self, sgd: training.SGD, after: Sequence[int], look: Callable[[], None]) -> None:
-        self.sgd, self.after, self.look = sgd, frozenset(after), look
-
-    def start(self, parameters: list[np.ndarray]) -> None:
-        self.sgd.start(parameters)
-        self.done = 0
-
-    def step(self, parameters: list[np.ndarray], gradients: list[np.ndarray]) -> None:
-        self.sgd.step(parameters, gradients)
-        self.done += 1
-        if self.done in self.after:
-            self.look()
 
 
 def block_steps(
@@ -180,17 +162,20 @@ def block_steps(
         biases=[BIASES[biases], "zeros"],
         replicas=replicas,
     )
-    test, found = experiments.split_digits().test, []
-
-    def look() -> None:
-        W, b = net.weights[0], net.biases[0]
-        accuracy = (net.predict(test.x).argmax(axis=-1) == test.y).mean(axis=-1)
-        found.append((accuracy, probes.distinct_units(W, b), probes.effective_rank(W)))
-
-    if steps[0] == 0:
-        look()
-    sgd = _Watched(training.SGD(RATES[activation], momentum=0.9), steps, look)
-    experiments.fit_on_digits(net, optimizer=sgd, epochs=-(-steps[-1] // STEPS_AN_EPOCH))
+    train, test = experiments.split_digits()
+    sgd = training.SGD(RATES[activation], momentum=0.9)
+    sgd.start(net.parameters())
+    rngs = network.replica_generators(0, replicas, network.ORDER)
+    epochs = (training.batches(rngs, len(train.y), BATCH, replicas) for _ in count())
+    found = []
+    for step, (_, chosen) in zip(range(steps[-1] + 1), chain.from_iterable(epochs)):
+        if step in steps:
+            W, b = net.weights[0], net.biases[0]
+            accuracy = (net.predict(test.x).argmax(axis=-1) == test.y).mean(axis=-1)
+            found.append((accuracy, probes.distinct_units(W, b), probes.effective_rank(W)))
+        batch = train.x[chosen], train.y[chosen]
+        _, gradients = net.loss_and_gradients(*batch, losses.softmax_cross_entropy)
+        sgd.step(net.parameters(), gradients.parameters())
     accuracy, units, rank = map(np.array, zip(*found))
     return accuracy, units, rank
 
