@@ -171,6 +171,8 @@ class Explorer(anywidget.AnyWidget):
         the data has no column, and the table is as long as its shortest column.
     STILL : dict of str to tuple of str
         The charts of the still picture: the name of the y axis, and the heads of the columns in it.
+    LOG : str
+        Which axes of these are logarithmic: ``"y"``, or none.
     FORMATS : dict of str to str
         How Python prints columns: three significant digits unless named here.
     """
@@ -181,6 +183,7 @@ class Explorer(anywidget.AnyWidget):
     MEASURED: ClassVar[tuple[str, ...]] = ()
     COLUMNS: ClassVar[dict[str, str | list]] = {}
     STILL: ClassVar[dict[str, tuple[str, ...]]] = {}
+    LOG: ClassVar[str] = "y"
     FORMATS: ClassVar[dict[str, str]] = {}
 
     name = traitlets.Unicode().tag(sync=True)
@@ -313,21 +316,21 @@ class Explorer(anywidget.AnyWidget):
         columns = self.numbers()
         return Table(columns, formats=dict.fromkeys(columns, ".3g") | self.FORMATS)
 
-    def chosen(self) -> str:
+    def _chosen(self) -> str:
         """Return the values of the controls, as they are shown."""
         shown = zip(self.controls, self.state.values())
         return "; ".join(f"{c['label']}: {c['texts'][c['values'].index(v)]}" for c, v in shown)
 
-    def ends(self, *heads: str, between: str = " to ") -> list[str]:
+    def _ends(self, *heads: str, between: str = " to ") -> list[str]:
         """Return where columns begin and end."""
         numbers = self.numbers()
         both = {head: [fmt(numbers[head][end], ".3g") for end in (0, -1)] for head in heads}
         return [f"{head} {between.join(pair)}" for head, pair in both.items()]
 
-    def draw(self, ax: Axes, head: str, *, series: int = 0, x: Any = None, **look: Any) -> None:
+    def _draw(self, ax: Axes, head: str, series: int = 0) -> None:
         """Draw a column over the first one: what was measured with its band, and its theory."""
         columns, where, find = self.numbers(), self.COLUMNS[head], self._finder()
-        x = next(iter(columns.values())) if x is None else x
+        x = next(iter(columns.values()))
         if "mid" not in str(where):
             return plots.theory(ax, x, columns[head], label=head, series=series)
         paths = [where] if isinstance(where, str) else where
@@ -338,7 +341,7 @@ class Explorer(anywidget.AnyWidget):
         low, mid, high, theory = (
             None if values[0] is None else np.ravel(values)[: len(x)] for values in bands.values()
         )
-        plots.banded(ax, x, [low, mid, high], label=head, series=series, **look)
+        plots.banded(ax, x, [low, mid, high], label=head, series=series, line=theory is None)
         if theory is not None:
             plots.theory(ax, x, theory, label=None if series else "theory", series=series)
         return None
@@ -348,11 +351,11 @@ class Explorer(anywidget.AnyWidget):
         fig, axes = plots.figure(len(self.STILL), height=3.6, squeeze=False)
         for ax, (y, heads) in zip(axes.flat, self.STILL.items()):
             for series, head in enumerate(heads):
-                self.draw(ax, head, series=series)
-            title = "\n".join(self.ends(*heads, between=" → "))
-            plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log="y")
-            ax.title.set_size(8)
-        fig.suptitle(textwrap.fill(self.chosen(), 80), fontsize="medium")
+                self._draw(ax, head, series=series)
+            title = "\n".join(self._ends(*heads, between=" → "))
+            plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log=self.LOG)
+            ax.set_title(title, fontsize=8)
+        fig.suptitle(textwrap.fill(self._chosen(), 80), fontsize="medium")
         return fig
 
     def to_png(self) -> bytes:
@@ -364,8 +367,8 @@ class Explorer(anywidget.AnyWidget):
         """Return what is to be seen in the still picture: the state, and where each column goes."""
         (x, places), *columns = self.numbers().items()
         heads = [head for head, _ in columns if not head.endswith(("%", "theory"))]
-        about = f"{self.TITLE.partition(':')[0]}. {self.chosen()}."
-        goes = "; ".join(self.ends(*heads))
+        about = f"{self.TITLE.partition(':')[0]}. {self._chosen()}."
+        goes = "; ".join(self._ends(*heads))
         return f"{about} From {x} {places[0]:g} to {places[-1]:g}: {goes}."
 
     def show(self) -> None:

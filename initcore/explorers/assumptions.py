@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -96,17 +96,17 @@ class Assumptions(Explorer):
     [1.0, 1.0, 0.512]
     """
 
-    TITLE: ClassVar[str] = "The assumption breaker: when does q stay as predicted?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (745, 1055)
-    MEASURED: ClassVar[tuple[str, ...]] = tuple(BREAKS)
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "The assumption breaker: when does q stay as predicted?"
+    HEIGHTS = (745, 1055)
+    MEASURED = tuple(BREAKS)
+    COLUMNS = {
         "layer": list(range(DEPTH + 1)),
         "predicted": [1.0] * (DEPTH + 1),
         "q / q0": "case/mid",
         "5%": "case/low",
         "95%": "case/high",
     }
-    STILL: ClassVar[dict[str, tuple[str, ...]]] = {"q / q₀": ("q / q0", "predicted")}
+    STILL = {"q / q₀": ("q / q0", "predicted")}
 
     dependent = _break("dependent")
     mean = _break("mean")
@@ -127,7 +127,7 @@ class Assumptions(Explorer):
         q = columns["q / q0"]
         return columns | {"factor of the layer": np.append(1.0, q[1:] / q[:-1])}
 
-    def chosen(self) -> str:
+    def _chosen(self) -> str:
         """Return what is broken, in short: ``A1, A4``; A2 has two parts."""
         short = {"mean": "A2 (mean)", "pairs": "A2 (pairs)", "input_mean": "input mean"}
         names = [name for name in BREAKS if getattr(self, name)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +33,10 @@ class Compromise(Explorer):
     0.262
     """
 
-    TITLE: ClassVar[str] = "The compromise: which fan keeps the signal, which the gradient?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (785, 1420)
-    MEASURED: ClassVar[tuple[str, ...]] = ("shape", "first", "second")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "The compromise: which fan keeps the signal, which the gradient?"
+    HEIGHTS = (785, 1420)
+    MEASURED = ("shape", "first", "second")
+    COLUMNS = {
         "layer": list(range(LAYERS + 1)),
         "units": "case/widths",
         "signal": "case/{mode}/signal/mid",
@@ -44,9 +44,7 @@ class Compromise(Explorer):
         "gradient": "case/{mode}/gradient/mid",
         "gradient, theory": "case/{mode}/gradient/theory",
     }
-    STILL: ClassVar[dict[str, tuple[str, ...]]] = {
-        "mean square / at its start": ("signal", "gradient"),
-    }
+    STILL = {"mean square / at its start": ("signal", "gradient")}
 
     shape = control("Shape of the net", SHAPES, "taper", kind="radio")
     first = control("A, units at the input", WIDTHS, 512)

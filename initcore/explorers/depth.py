@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -62,10 +62,10 @@ class Depth(Explorer):
     ('fails', 'trains')
     """
 
-    TITLE: ClassVar[str] = "Depth and gain: which nets train?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (750, 1345)
-    MEASURED: ClassVar[tuple[str, ...]] = ("depth", "gain")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "Depth and gain: which nets train?"
+    HEIGHTS = (750, 1345)
+    MEASURED = ("depth", "gain")
+    COLUMNS = {
         "gain²": list(GAINS),
         "accuracy": _by_gain("accuracy/mid"),
         "accuracy, 5%": _by_gain("accuracy/low"),
@@ -127,7 +127,7 @@ class Depth(Explorer):
         left.set(xticks=range(len(DEPTHS)), xticklabels=DEPTHS, xlim=(-0.5, len(DEPTHS) - 0.5))
         left.set(yticks=range(len(GAINS)), yticklabels=GAINS, ylim=(-0.5, len(GAINS) - 0.5))
         left.grid(visible=False)
-        self.draw(right, "RMS ratio")
+        self._draw(right, "RMS ratio")
         plots.finish(right, title="z of the last layer", x="gain²", y="RMS by layer 1", log="xy")
         return fig
 

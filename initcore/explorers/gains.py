@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -36,10 +36,10 @@ class Gains(Explorer):
     True
     """
 
-    TITLE: ClassVar[str] = "Fifty layers: does a gain keep the signal and the deltas?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (620, 1110)
-    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "start")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "Fifty layers: does a gain keep the signal and the deltas?"
+    HEIGHTS = (620, 1110)
+    MEASURED = ("activation", "start")
+    COLUMNS = {
         "layer": LAYERS.tolist(),
         "rms z": "case/z/mid",
         "rms z, 5%": "case/z/low",
@@ -50,10 +50,7 @@ class Gains(Explorer):
         "rms delta, 95%": "case/delta/high",
         "rms delta, theory": "case/delta/theory",
     }
-    STILL: ClassVar[dict[str, tuple[str, ...]]] = {
-        "rms of z": ("rms z",),
-        "rms of delta / layer 50's": ("rms delta",),
-    }
+    STILL = {"rms of z": ("rms z",), "rms of delta / layer 50's": ("rms delta",)}
 
     activation = control("Activation", NAMES, "gelu", kind="list")
     start = control("Start", STARTS, "forward", kind="list")
@@ -77,13 +74,9 @@ def scales(activation: str, start: str) -> tuple[float, float]:
     """Return the gain and the standard deviation of the biases that a start means."""
     if start == "both":
         return both(activation)
-    gain = {
-        "lecun": lambda name: 1.0,
-        "he": lambda name: 2**0.5,
-        "forward": theory.forward_gain,
-        "backward": theory.backward_gain,
-    }[start]
-    return float(gain(activation)), 0.0
+    fixed = {"lecun": 1.0, "he": 2**0.5}
+    gain = fixed[start] if start in fixed else getattr(theory, f"{start}_gain")(activation)
+    return float(gain), 0.0
 
 
 def both(activation: str) -> tuple[float, float]:

@@ -360,19 +360,6 @@ function makeFollower(model, root) {
   return [follow, () => paper.removeEventListener("change", show)];
 }
 
-/** Call `use(width)` now and whenever the width of a box changes; return how to end that. */
-function watchWidth(box, use) {
-  let width = 0;
-  const observer = new ResizeObserver(([entry]) => {
-    const now = Math.round(entry.contentRect.width);
-    if (now === width || now === 0) return;
-    width = now;
-    use(width);
-  });
-  observer.observe(box);
-  return () => observer.disconnect();
-}
-
 /** 8 × 8 pixels, and how to draw a text in them: their levels, 0 (paper) to g (ink, 16). */
 function makePixels(size, left = 0, top = 0, about = {}) {
   const pixels = Array.from({ length: 64 }, (_, i) => {
@@ -423,7 +410,15 @@ function explorer({ build, update, note, room = [3, 3] }) {
         return texts[values.indexOf(read(name))]; // how the value of a control is shown
       },
       chart: (options) => charts.push(makeChart(ui, options)),
-      widthOf: (box, use) => endings.push(watchWidth(box, use)),
+      widthOf(box, use) {
+        let width = 0;
+        const observer = new ResizeObserver(([entry]) => {
+          const now = Math.round(entry.contentRect.width);
+          if (now !== width && now !== 0) use((width = now));
+        });
+        observer.observe(box);
+        endings.push(() => observer.disconnect());
+      },
       onRemove: (end) => endings.push(end),
     };
     build(ui);

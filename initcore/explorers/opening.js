@@ -168,4 +168,4 @@ const note =
   "or more). Chart: the spread across inputs over 359 digits, the median of 20 nets with a band from 5% to " +
   "95%; less than 1e−13 counts as 0 and stands at the edge.";
 
-export default explorer({ build, update, note });
+export default explorer({ build, update, note, room: [3, 6] });

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -40,10 +40,10 @@ class Opening(Explorer):
     [0.0811, 0.0064]
     """
 
-    TITLE: ClassVar[str] = "Choose how the weights start: does a digit get through ten layers?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (840, 1110)
-    MEASURED: ClassVar[tuple[str, ...]] = ("weights", "activation")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "Choose how the weights start: does a digit get through ten layers?"
+    HEIGHTS = (840, 1110)
+    MEASURED = ("weights", "activation")
+    COLUMNS = {
         "layer": list(range(1, DEPTH + 1)),
         "RMS activation": "case/rms/mid",
         "spread across inputs": "case/across/mid",
@@ -101,5 +101,5 @@ class Opening(Explorer):
 
     def still(self) -> Figure:
         """Draw the shown units of each layer as a square."""
-        title = f"{self.chosen()}. Units of layers 1 to {DEPTH}"
+        title = f"{self._chosen()}. Units of layers 1 to {DEPTH}"
         return plots.images([self.values()], title=title, quantity="activation", signed=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -42,10 +42,10 @@ class Pretraining(Explorer):
     4.65
     """
 
-    TITLE: ClassVar[str] = "What each layer can still rebuild of a digit"
-    HEIGHTS: ClassVar[tuple[int, int]] = (840, 1260)
-    MEASURED: ClassVar[tuple[str, ...]] = ("stack",)
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "What each layer can still rebuild of a digit"
+    HEIGHTS = (840, 1260)
+    MEASURED = ("stack",)
+    COLUMNS = {
         "layer": list(range(1, LAYERS + 1)),
         "{stack}": "case/{noise}/mid",
         "5%": "case/{noise}/low",
@@ -163,7 +163,7 @@ def noisy_readout(
     >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x, noise=1.0)]
     [5.0, 10.0]
     """
-    a, noise = np.asarray(activations), np.asarray(noise)
+    a, images, noise = (np.asarray(part, float) for part in (activations, images, noise))
     mean, target = a.mean(axis=-2, keepdims=True), images.mean(axis=0)
     u, s, vt = np.linalg.svd(a - mean, full_matrices=False)
     seen = s > s[..., :1] * len(images) * np.finfo(float).eps  # the rest is rounding

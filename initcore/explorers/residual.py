@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -28,17 +28,17 @@ class Residual(Explorer):
     [1.0, 2.0, 4.0, 8.0, 16.0]
     """
 
-    TITLE: ClassVar[str] = "The residual stream: how much may each branch add?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (795, 1010)
-    MEASURED: ClassVar[tuple[str, ...]] = ("scale", "normalise", "blocks")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "The residual stream: how much may each branch add?"
+    HEIGHTS = (795, 1010)
+    MEASURED = ("scale", "normalise", "blocks")
+    COLUMNS = {
         "block": list(range(BLOCKS[-1] + 1)),
         "mean square": "case/mid",
         "5%": "case/low",
         "95%": "case/high",
         "exact mean": "case/theory",
     }
-    STILL: ClassVar[dict[str, tuple[str, ...]]] = {"mean square of the stream": ("mean square",)}
+    STILL = {"mean square of the stream": ("mean square",)}
 
     scale = control("Scale of the branches, α", SCALES, "1", kind="radio")
     normalise = control(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -32,10 +32,10 @@ class Scale(Explorer):
     0.0998
     """
 
-    TITLE: ClassVar[str] = "The scale dial: turn the standard deviation of the weights"
-    HEIGHTS: ClassVar[tuple[int, int]] = (1030, 1525)
-    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "sd")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "The scale dial: turn the standard deviation of the weights"
+    HEIGHTS = (1030, 1525)
+    MEASURED = ("activation", "sd")
+    COLUMNS = {
         "layer": list(range(1, DEPTHS[-1] + 1)),
         "pooled spread": "case/pooled/mid",
         "pooled spread, theory": "case/pooled/theory",
@@ -47,7 +47,7 @@ class Scale(Explorer):
         "RMS gradient, theory": "case/gradient {depth}/rms/theory",
         "median gradient": "case/gradient {depth}/median/mid",
     }
-    STILL: ClassVar[dict[str, tuple[str, ...]]] = {
+    STILL = {
         "spread": ("pooled spread", "spread across inputs"),
         "gradient": ("RMS gradient", "median gradient"),
     }

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain, count
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import experiments, losses, network, plots, probes, training
+from initcore import experiments, losses, network, probes, training
 from initcore.explorers._base import Explorer, band, control
 from initcore.initializers import Constant, GlorotUniform, RandomNormal
 from initcore.initializers import Zeros as ZeroWeights
-from initcore.tables import fmt
 
 LEVELS = ("zero", "constant", "random")
 # No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
@@ -64,16 +63,18 @@ class Zeros(Explorer):
     {1.0}
     """
 
-    TITLE: ClassVar[str] = "Which zero is fatal? Set the blocks, then go through training"
-    HEIGHTS: ClassVar[tuple[int, int]] = (800, 1410)
-    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "first", "last", "biases")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "Which zero is fatal? Set the blocks, then go through training"
+    HEIGHTS = (800, 1410)
+    MEASURED = ("activation", "first", "last", "biases")
+    COLUMNS = {
         "step": list(STEPS),
         "distinct units": "case/units/mid",
         "effective rank": "case/rank/mid",
         "test accuracy": "case/accuracy/mid",
     }
-    FORMATS: ClassVar[dict[str, str]] = {"effective rank": ".1f", "test accuracy": ".2f"}
+    STILL = {"units": ("distinct units", "effective rank"), "accuracy": ("test accuracy",)}
+    LOG = ""
+    FORMATS = {"effective rank": ".1f", "test accuracy": ".2f"}
 
     activation = control("Activation", SHOWN, "tanh", kind="radio")
     first = control("First weights", LEVELS, "zero", kind="radio")
@@ -107,25 +108,12 @@ class Zeros(Explorer):
         return {"steps": list(STEPS), "linear": round(float(middle), 2), "reasons": REASONS}
 
     def still(self) -> Figure:
-        """Draw units and rank, and the accuracy, over the steps."""
-        case, places, now = self.case(), np.arange(len(STEPS)), STEPS.index(self.step)
-        fig, (left, right) = plots.figure(2, height=3.4)
-        self.draw(left, "distinct units", x=places, line=True)
-        self.draw(left, "effective rank", x=places, series=1, line=True)
-        self.draw(right, "test accuracy", x=places, series=2, line=True)
-        for ax in (left, right):
-            ax.axvline(now, color="0.4", lw=1.0)
-            ax.set_xticks(places, STEPS)
-        linear = self.load()["shared"]["linear"]
-        plots.theory(right, places, np.full(len(places), linear), label="no hidden layer", series=3)
-        left.set_ylim(-0.5, UNITS + 1)
-        right.set_ylim(0, 1)
-        units, rank, accuracy = (case[n]["mid"][now] for n in ("units", "rank", "accuracy"))
-        title = f"{units:g} distinct, effective rank {rank:.1f}"
-        plots.finish(left, title=title, x="step", y="units")
-        plots.finish(right, title=f"accuracy {fmt(accuracy, '.2f')}", x="step", y="test accuracy")
-        starts = f"first weights {self.first}, last {self.last}, biases {self.biases}"
-        fig.suptitle(f"{SHOWN[self.activation]}, {starts}: step {self.step}", fontweight="bold")
+        """Draw the steps, the later ones closer, with a line at the present one."""
+        fig = super().still()
+        for ax in fig.axes:
+            ax.axvline(self.step, color="0.4", lw=1.0)
+            ax.set_xscale("symlog", linthresh=1)
+            ax.set_xlim(-0.2, 1.3 * STEPS[-1])
         return fig
 
     def alt(self) -> str:
