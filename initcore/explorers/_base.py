@@ -70,13 +70,8 @@ def key(*values: Any) -> str:
     >>> key("tanh", 1.0, 0.05, True)
     'tanh 1 0.05 true'
     """
-    return " ".join(_plain(value) for value in values)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+    plain = (str(value).lower() if isinstance(value, bool) else value for value in values)
+    return " ".join(one if isinstance(one, str) else f"{one:g}" for one in plain)
 
 
 def rounded(values: Any, digits: int = 3) -> Any:
@@ -286,13 +281,9 @@ class Explorer(anywidget.AnyWidget):
             again = f"measure them again by `python -m initcore.explorers {cls.NAME}`"
             raise ValueError(f"The numbers in data/{cls.NAME}.json are damaged: {again}") from None
 
-    def case_key(self) -> str:
-        """Return the name under which the numbers of the present case are stored."""
-        return key(*(getattr(self, name) for name in self.MEASURED))
-
-    def case(self) -> dict[str, Any]:
+    def case(self, data: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the numbers of the present case."""
-        return self.load()["cases"][self.case_key()]
+        return (data or self.load())["cases"][key(*(getattr(self, n) for n in self.MEASURED))]
 
     # --- without a kernel or a screen -----------------------------------------------------------
 
@@ -300,7 +291,7 @@ class Explorer(anywidget.AnyWidget):
         """Return `look_up` for the present state."""
         texts = {name: key(value) for name, value in self.state.items()}
         data = self.load()
-        data["case"] = data["cases"][self.case_key()]
+        data["case"] = self.case(data)
         return lambda where: look_up(where, data, texts)
 
     def numbers(self) -> dict[str, np.ndarray]:
@@ -354,7 +345,7 @@ class Explorer(anywidget.AnyWidget):
                 self._draw(ax, head, series=series)
             title = "\n".join(self._ends(*heads, between=" → "))
             plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log=self.LOG)
-            ax.set_title(title, fontsize=8)
+            ax.set_title(title, fontsize=7.5)
         fig.suptitle(textwrap.fill(self._chosen(), 80), fontsize="medium")
         return fig
 

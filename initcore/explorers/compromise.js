@@ -10,15 +10,13 @@ const CALLED = {
 function build(ui) {
   ui.units = element("p", { class: "ie-compromise-units" });
   ui.figure.append(ui.units);
+  // one axis for both ways and all modes, so that they can be compared
+  const y = { label: "mean square / at its start", log: true, least: [-1, 1], over: "mode" };
   const chart = (title, key, colour) =>
     ui.chart({
       title,
       x: { label: "layer (0: the input)", margin: 0.3 },
-      // one axis for both ways and all modes, so that they can be compared
-      y: {
-        ...{ label: "mean square / at its start", log: true, least: [-1, 1] },
-        ...{ holds: ["signal", "gradient"], over: "mode" },
-      },
+      y: { ...y, holds: ["signal", "gradient"] },
       level: 1,
       series: pair(key, { theory: "theory", label: "measured", colour, dash: colour ? "7 3" : "" }),
     });

@@ -46,8 +46,10 @@ function makeMap(ui, depths, gains) {
       texts.append(words(Math.round(100 * accuracy), { x: x(depth), y: y(gain) + 4 }));
     }
   const line = (kind, d) => shape("path", { class: `ie-depth-${kind}`, d });
-  const lines = [["bound", lower], ["bound", upper], ["kept", along.map(() => 2)]].map(([kind, values]) => {
-    const inside = along.map((depth, i) => [x(depth), y(values[i])]).filter(([, at]) => at >= 0 && at <= high);
+  const drawn = [["bound", lower], ["bound", upper], ["kept", along.map(() => 2)]];
+  const lines = drawn.map(([kind, values]) => {
+    const all = along.map((depth, i) => [x(depth), y(values[i])]);
+    const inside = all.filter(([, at]) => at >= 0 && at <= high);
     return line(kind, `M${inside.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`);
   });
   const marker = cell(depths[0], gains[0], { class: "ie-depth-mine" });
@@ -61,13 +63,10 @@ function makeMap(ui, depths, gains) {
     shape("g", { class: "ie-axes" }, ...axes),
     marker,
   );
-  const keys = [["kept", "RMS kept"], ["bound", "RMS ×100, ÷100"]];
-  const caption = element(
-    "figcaption",
-    {},
-    element("span", { class: "ie-chart-title" }, title),
-    element("span", { class: "ie-depth-lines" }, ...keys.map(([kind, name]) => legend(line(kind, "M1 6H25"), name))),
-  );
+  const key = (kind, name) => legend(line(kind, "M1 6H25"), name);
+  const keys = [key("kept", "RMS kept"), key("bound", "RMS ×100, ÷100")];
+  const named = element("span", { class: "ie-chart-title" }, title);
+  const caption = element("figcaption", {}, named, element("span", { class: "ie-depth-lines" }, ...keys));
   ui.figure.append(element("figure", { class: "ie-chart ie-depth" }, caption, svg));
   return (depth, gain) => {
     const there = cell(depth, gain);

@@ -26,9 +26,8 @@ def train(depth: int, gain: float) -> np.ndarray:
 
     The test digits have no part in the choice. Where two rates are equally good, the smaller one.
     """
-    best, found = -1.0, np.empty(0)
-    for rate in RATES:
-        history = experiments.train_on_digits(
+    runs = [
+        experiments.train_on_digits(
             "relu",
             initializers.VarianceScaling(gain, "fan_in", "truncated_normal"),
             hidden=(WIDTH,) * depth,
@@ -37,10 +36,10 @@ def train(depth: int, gain: float) -> np.ndarray:
             batch_size=64,
             replicas=REPLICAS,
         ).history
-        reached = float(np.median(history.accuracy[-1]))
-        if reached > best:
-            best, found = reached, history.validation_accuracy[-1]
-    return found
+        for rate in RATES
+    ]
+    best = max(runs, key=lambda history: np.median(history.accuracy[-1]))  # the first such
+    return best.validation_accuracy[-1]
 
 
 def _by_gain(path: str) -> list[str]:

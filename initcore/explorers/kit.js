@@ -3,18 +3,16 @@
 // An anywidget's module must be one file, so initcore.explorers puts this file in front of the
 // explorer's own, which ends with `export default explorer({ build, update, note })`:
 //
-//   build(ui)                     makes the picture once: ui.data holds Python's numbers, ui.figure is
-//                                 the element to fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f)
-//                                 calls f with a width when it changes, ui.onRemove(f) calls f when the
-//                                 figure goes
-//   update(ui, read, one, table)  returns the sentence of the present state: read("name") of each
-//                                 control, `one`, the numbers of its case, and the columns of the table,
-//                                 to which it may add. Charts draw themselves; what else `build` made is
-//                                 drawn here.
+//   build(ui)  makes the picture once: ui.data holds Python's numbers, ui.figure is the element to
+//              fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f) calls f with a width when
+//              it changes, ui.onRemove(f) calls f when the figure goes
+//   update(ui, read, one, table)  draws the present state, but for the charts, which draw
+//              themselves, and returns a sentence about it: read("name") is the value of a control,
+//              `one` the numbers of its case, `table` the columns, to which it may add
 //
-// The class in Python describes the columns of the table, and the series of a chart are columns. What
-// the notebook printed of them below the figure follows the figure, too. `note` says how to read
-// the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
+// The class in Python describes the columns of the table, and the series of a chart are columns.
+// What the notebook printed of them below the figure follows the figure, too. `note` says how to
+// read the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
 
 const SVG = "http://www.w3.org/2000/svg";
 let count = 0; // for ids: several explorers may share a page
@@ -127,10 +125,9 @@ const MARKS = [
  */
 function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height = 250, level }) {
   const name = element("span", { class: "ie-chart-title" }, title);
-  const keys = element("span", { class: "ie-keys" });
   const [axes, plot] = [shape("g", { class: "ie-axes" }), shape("g")];
   const svg = shape("svg", { height, role: "img" }, axes, plot);
-  const caption = element("figcaption", {}, name, keys);
+  const caption = element("figcaption", {}, name);
   const box = element("figure", { class: "ie-chart" }, caption, svg);
   parent.append(box);
   const parts = series.map((one) => {
@@ -144,7 +141,7 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
     for (const drawn of [band, path, sample])
       drawn.style.setProperty("--ie-c", `var(--ie-${one.colour})`);
     plot.append(band, path);
-    if (one.label) keys.append(legend(sample, one.label));
+    if (one.label) caption.append(legend(sample, one.label));
     return { ...one, isLine, mark, band, path };
   });
 
@@ -283,27 +280,21 @@ function makeControl(model, { key, label, kind, values, texts }) {
   return [group, () => (radios[place()].checked = true)];
 }
 
-/** The numbers behind the picture, folded, and made when they are looked at. */
+/** The numbers behind the picture, folded, and how to write its [head, values] where it is open. */
 function makeTable(title) {
   const table = element("table");
   const about = { class: "ie-scroll", tabindex: "0", role: "group", "aria-label": title };
   const summary = element("summary", {}, title);
   const details = element("details", { class: "ie-numbers" }, summary, element("div", about, table));
-  let columns = []; // [head, values]
   const row = (cells) => element("tr", {}, ...cells);
   const cell = (values, place, line) =>
     place ? element("td", {}, values[line]) : element("th", { scope: "row" }, values[line]);
-  const show = () => {
+  const write = (columns) => {
     if (!details.open) return;
     const heads = columns.map(([head]) => element("th", { scope: "col" }, head));
     const texts = columns.map(([, values]) => values.map((value) => number(value)));
     const rows = texts[0].map((_, line) => row(texts.map((values, i) => cell(values, i, line))));
     table.replaceChildren(element("thead", {}, row(heads)), element("tbody", {}, ...rows));
-  };
-  details.addEventListener("toggle", show);
-  const write = (now) => {
-    columns = now;
-    show();
   };
   return [details, write];
 }
@@ -451,6 +442,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
       first = false;
     }
     for (const { key } of controls) model.on(`change:${key}`, draw);
+    numbers.addEventListener("toggle", draw);
 
     const button = (text, act) => {
       const made = element("button", { type: "button" }, text);

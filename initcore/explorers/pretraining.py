@@ -98,22 +98,14 @@ class Pretraining(Explorer):
             found[key(noise)] = band(error, decimals=2) | {"pictures": of_digits}
         return found
 
-    def _both(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the numbers of the chosen start, and those without pretraining."""
-        noise = key(self.noise)
-        return self.case()[noise], self.load()["shared"]["without"][noise]
-
     def still(self) -> Figure:
         """Draw the digit and what the five layers rebuild, with and without pretraining."""
-        digit = to_image(self.load()["shared"]["digits"][self.digit])
-        rows = [
-            [digit, *(to_image(text) for text in one["pictures"][self.digit])]
-            for one in self._both()
-        ]
-        chosen, without = (one["mid"][-1] for one in self._both())
-        title = (
-            f"A digit, and layers 1 to {LAYERS}: error {chosen:.2g} and {without:.2g} in the last"
-        )
+        shared, noise = self.load()["shared"], key(self.noise)
+        digit = to_image(shared["digits"][self.digit])
+        both = self.case()[noise], shared["without"][noise]
+        rows = [[digit, *map(to_image, one["pictures"][self.digit])] for one in both]
+        errors = " and ".join(f"{one['mid'][-1]:.2g}" for one in both)
+        title = f"A digit, and layers 1 to {LAYERS}: error {errors} in the last"
         return plots.images(rows, title=title, labels=[self.stack, WITHOUT])
 
     def alt(self) -> str:

@@ -11,7 +11,6 @@ from initcore.explorers._base import Explorer, band, control, rounded
 
 BLOCKS = (4, 8, 16, 32, 64)
 SCALES = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
-SETTINGS = {"width": 100, "replicas": 50, "seed": 0}
 
 
 class Residual(Explorer):
@@ -50,12 +49,18 @@ class Residual(Explorer):
     def measure(cls, scale: str, normalise: bool, blocks: int) -> dict[str, Any]:
         """Measure the stream of all blocks."""
         alpha = factor(scale, blocks)
-        found = residual_stream(alpha, blocks=blocks, normalise=normalise, **SETTINGS)
+        found = residual_stream(alpha, blocks=blocks, normalise=normalise)
         return band(found) | {"theory": rounded(mean_square(alpha, normalise, blocks), 5)}
 
 
 def residual_stream(
-    alpha: float, *, blocks: int, normalise: bool, width: int, replicas: int, seed: int
+    alpha: float,
+    *,
+    blocks: int,
+    normalise: bool,
+    width: int = 100,
+    replicas: int = 50,
+    seed: int = 0,
 ) -> np.ndarray:
     """Return the mean square of the stream ``h + α relu(h W) W'`` after each block.
 

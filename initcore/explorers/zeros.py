@@ -11,14 +11,13 @@ from matplotlib.figure import Figure
 
 from initcore import experiments, losses, network, probes, training
 from initcore.explorers._base import Explorer, band, control
-from initcore.initializers import Constant, GlorotUniform, RandomNormal
-from initcore.initializers import Zeros as ZeroWeights
+from initcore.initializers import Constant, RandomNormal
 
 LEVELS = ("zero", "constant", "random")
+WEIGHTS = dict(zip(LEVELS, ("zeros", Constant(0.05), "glorot_uniform")))
+BIASES = dict(zip(LEVELS, ("zeros", Constant(0.05), RandomNormal(stddev=0.5))))
 # No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
 # arithmetic, but within ten epochs rounding errors grow large enough to free them.
-WEIGHTS = dict(zip(LEVELS, (ZeroWeights(), Constant(0.05), GlorotUniform())))
-BIASES = dict(zip(LEVELS, (ZeroWeights(), Constant(0.05), RandomNormal(stddev=0.5))))
 STEPS = (0, 1, 2, 3, 5, 10, 20, 45, 90, 180)
 UNITS, EPOCHS, REPLICAS, BATCH = 16, 4, 8, 32  # 1,438 digits: 45 steps an epoch
 RATES = {"tanh": 0.05, "sigmoid": 0.2, "relu": 0.05}

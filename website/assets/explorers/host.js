@@ -8,6 +8,8 @@
 
 const here = (name) => new URL(name, import.meta.url).href;
 
+const paragraph = (text) => Object.assign(document.createElement("p"), { textContent: text });
+
 const data = async (address) => {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
@@ -83,18 +85,16 @@ async function mount(box) {
     ]);
     const model = plainModel(stored);
     model.share = () => share(model, box.id);
-    const problems = readAddress(model, box).map((problem) => {
-      return Object.assign(document.createElement("p"), { textContent: problem });
-    });
-    live.append(...problems);
+    live.append(...readAddress(model, box).map(paragraph));
     box.append(live);
     box.classList.add("is-live"); // the style sheet hides the still, and shows it in print
     code.default.render({ model, el: live });
   } catch (error) {
     live.remove();
     box.classList.remove("is-live"); // the still stays
-    const told = `The live figure could not be loaded: ${error.message}; this is a still picture.`;
-    const note = Object.assign(document.createElement("p"), { textContent: told });
+    const note = paragraph(
+      `The live figure could not be loaded: ${error.message}; this is a still picture.`,
+    );
     note.className = "explorer-note";
     box.append(note);
     console.error(`The live figure ${name} does not work:`, error);
