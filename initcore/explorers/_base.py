@@ -323,7 +323,8 @@ class Explorer(anywidget.AnyWidget):
         columns, where, find = self.numbers(), self.COLUMNS[head], self._finder()
         x = next(iter(columns.values()))
         if "mid" not in str(where):
-            return plots.theory(ax, x, columns[head], label=head, series=series)
+            plots.theory(ax, x, columns[head], label=head, series=series)
+            return
         paths = [where] if isinstance(where, str) else where
         bands = {
             end: [find(path.replace("/mid", f"/{end}")) for path in paths]
@@ -335,7 +336,6 @@ class Explorer(anywidget.AnyWidget):
         plots.banded(ax, x, [low, mid, high], label=head, series=series, line=theory is None)
         if theory is not None:
             plots.theory(ax, x, theory, label=None if series else "theory", series=series)
-        return None
 
     def still(self) -> Figure:
         """Return the picture as it is now, for print and for readers without JavaScript."""

@@ -130,6 +130,5 @@ class Assumptions(Explorer):
     def _chosen(self) -> str:
         """Return what is broken, in short: ``A1, A4``; A2 has two parts."""
         short = {"mean": "A2 (mean)", "pairs": "A2 (pairs)", "input_mean": "input mean"}
-        names = [name for name in BREAKS if getattr(self, name)]
-        labels = [short.get(name, BREAKS[name][:2]) for name in names]
-        return ", ".join(labels) or "Nothing broken"
+        labels = [short.get(name, BREAKS[name][:2]) for name in BREAKS if getattr(self, name)]
+        return f"Broken: {', '.join(labels) or 'nothing'}"

@@ -113,9 +113,8 @@ class Depth(Explorer):
         fig, (left, right) = plots.figure(2, height=3.6)
         mids = [[cases[key(d, g)]["accuracy"]["mid"] for d in DEPTHS] for g in GAINS]
         left.imshow(mids, cmap="Blues", vmin=0, vmax=1.6, origin="lower", aspect="auto")
-        for row, values in enumerate(mids):
-            for place, value in enumerate(values):
-                left.text(place, row, fmt(100 * value, ".0f"), ha="center", va="center", fontsize=8)
+        for (row, place), value in np.ndenumerate(mids):
+            left.text(place, row, fmt(100 * value, ".0f"), ha="center", va="center", fontsize=8)
         places = np.interp(line["depth"], DEPTHS, np.arange(len(DEPTHS)))
         for end in ("lower", "upper"):
             plots.theory(left, places, 4 + 2 * np.log2(np.array(line[end]) / 2), series=1)
