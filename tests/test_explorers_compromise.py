@@ -67,8 +67,8 @@ def test_both_ways_agrees_with_jax():
                 (by_input,) = back_to_input(by_middle)
                 forward = [mean_square(a) / mean_square(x) for a in (x, middle, output)]
                 backward = [mean_square(g) / mean_square(top) for g in (by_input, by_middle, top)]
-                np.testing.assert_allclose(found[mode]["forward"][:, r], forward)
-                np.testing.assert_allclose(found[mode]["backward"][:, r], backward)
+                np.testing.assert_allclose(found[mode]["signal"][:, r], forward)
+                np.testing.assert_allclose(found[mode]["gradient"][:, r], backward)
 
 
 @pytest.mark.false_alarm(1e-9)
@@ -83,5 +83,5 @@ def test_both_ways_has_the_expected_factors():
 
 
 def test_a_replica_does_not_depend_on_how_many_there_are():
-    two, five = (both_ways((4, 3, 2), replicas=r)["fan_avg"]["backward"] for r in (2, 5))
+    two, five = (both_ways((4, 3, 2), replicas=r)["fan_avg"]["gradient"] for r in (2, 5))
     np.testing.assert_allclose(two, five[:, :2], rtol=1e-12)

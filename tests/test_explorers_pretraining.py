@@ -53,13 +53,6 @@ def test_a_unit_that_never_moves_is_not_read():
     np.testing.assert_allclose(c.ravel(), [0], atol=1e-12)
 
 
-def test_readout_refuses_bad_input():
-    with pytest.raises(ValueError, match="`activations` must be an array with 2 rows"):
-        noisy_readout([[1.0]], [[1.0], [2.0]])
-    with pytest.raises(ValueError, match="`noise` must be at least 0"):
-        noisy_readout([[1.0], [2.0]], [[1.0], [2.0]], -0.1)
-
-
 def test_pixels_are_the_digits_from_0_to_1():
     train, test = pixels()
     assert (len(train.y), len(test.y)) == (1438, 359)

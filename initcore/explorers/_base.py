@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from importlib import resources
 from itertools import product
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from initcore import _checks, plots
-from initcore.tables import Table, quantiles
+from initcore.tables import Table, fmt, quantiles
 
 FILES = resources.files("initcore.explorers")
 
@@ -69,13 +70,8 @@ def key(*values: Any) -> str:
     >>> key("tanh", 1.0, 0.05, True)
     'tanh 1 0.05 true'
     """
-    return " ".join(_plain(value) for value in values)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
+    plain = (str(value).lower() if isinstance(value, bool) else value for value in values)
+    return " ".join(one if isinstance(one, str) else f"{one:g}" for one in plain)
 
 
 def rounded(values: Any, digits: int = 3) -> Any:
@@ -92,21 +88,25 @@ def rounded(values: Any, digits: int = 3) -> Any:
     return float(f"{values:.{digits - 1}e}") if np.isfinite(values) else None
 
 
-def band(values: Any, digits: int = 3) -> dict[str, list]:
+def band(values: Any, decimals: int | None = None) -> dict[str, list]:
     """Return the 5%, 50% and 95% quantiles over the last axis: the replicas.
+
+    They have 2, 3 and 2 significant digits, as the ends of a band need fewer than its middle; or
+    all of them so many `decimals`, where further ones are not the same on every machine.
 
     Examples
     --------
     >>> band([[1.0, 2.0, 3.0]])
     {'low': [1.1], 'mid': [2.0], 'high': [2.9]}
+    >>> band([0.111, 0.123, 0.13], decimals=2)
+    {'low': 0.11, 'mid': 0.12, 'high': 0.13}
     """
-    low, mid, high = quantiles(values)
-    # the ends of a band need fewer digits than its middle
-    return {
-        "low": rounded(low, digits - 1),
-        "mid": rounded(mid, digits),
-        "high": rounded(high, digits - 1),
-    }
+    ends = quantiles(values)
+    if decimals is not None:
+        found = (ends.round(decimals) + 0.0).tolist()  # no -0.0
+    else:
+        found = [rounded(end, digits) for end, digits in zip(ends, (2, 3, 2))]
+    return dict(zip(("low", "mid", "high"), found))
 
 
 def look_up(where: Any, data: Any, texts: dict[str, str]) -> Any:
@@ -129,14 +129,6 @@ def look_up(where: Any, data: Any, texts: dict[str, str]) -> Any:
     return None if isinstance(data, dict) else np.array(data, dtype=float)
 
 
-def draw(ax: Axes, x: Any, one: dict[str, list], *, theory: str | None = None, **look: Any) -> None:
-    """Draw a measured series over `x`, and its theory if it has one, in a still picture."""
-    parts = {name: values[: len(x)] for name, values in one.items()}
-    plots.banded(ax, x, [parts[end] for end in ("low", "mid", "high")], **look)
-    if "theory" in parts:
-        plots.theory(ax, x, parts["theory"], label=theory, series=look.get("series", 0))
-
-
 class Explorer(anywidget.AnyWidget):
     """A live figure. A child names itself, lists its controls as traits, and measures.
 
@@ -155,7 +147,8 @@ class Explorer(anywidget.AnyWidget):
     Attributes
     ----------
     NAME : str
-        Of its files ``NAME.js`` and ``data/NAME.json``, and of its own page on the site.
+        That of the class in small letters: of its files ``NAME.js`` and ``data/NAME.json``, and
+        of its own page on the site.
     TITLE : str
         What it is about, in one line.
     HEIGHTS : tuple of int
@@ -171,15 +164,21 @@ class Explorer(anywidget.AnyWidget):
         (``"case/rms/mid"`` and ``"shared/…"``, or ``"cases/KEY/…"`` for another case), or a list
         with a path or a value for each row. ``{name}`` is the value of a control. What is not in
         the data has no column, and the table is as long as its shortest column.
+    STILL : dict of str to tuple of str
+        The charts of the still picture: the name of the y axis, and the heads of the columns in it.
+    LOG : str
+        Which axes of these are logarithmic: ``"y"``, or none.
     FORMATS : dict of str to str
         How Python prints columns: three significant digits unless named here.
     """
 
-    NAME: ClassVar[str] = ""
+    NAME: ClassVar[str]
     TITLE: ClassVar[str] = ""
     HEIGHTS: ClassVar[tuple[int, int]] = (0, 0)
     MEASURED: ClassVar[tuple[str, ...]] = ()
     COLUMNS: ClassVar[dict[str, str | list]] = {}
+    STILL: ClassVar[dict[str, tuple[str, ...]]] = {}
+    LOG: ClassVar[str] = "y"
     FORMATS: ClassVar[dict[str, str]] = {}
 
     name = traitlets.Unicode().tag(sync=True)
@@ -192,11 +191,12 @@ class Explorer(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if cls.NAME and "_esm" not in vars(cls):
-            kit, own = (FILES.joinpath(f"{n}.js").read_text("utf-8") for n in ("kit", cls.NAME))
-            cls._esm = f"{kit}\n{own}"
-            styles = [FILES.joinpath(f"{n}.css") for n in ("kit", cls.NAME)]
-            cls._css = "\n".join(s.read_text("utf-8") for s in styles if s.is_file())
+        if "_esm" in vars(cls):
+            return  # anywidget's own child, with traits in their place
+        cls.NAME = cls.__name__.lower()
+        for trait, kind in (("_esm", "js"), ("_css", "css")):
+            files = [FILES.joinpath(f"{name}.{kind}") for name in ("kit", cls.NAME)]
+            setattr(cls, trait, "\n".join(f.read_text("utf-8") for f in files if f.is_file()))
 
     def __init__(self, **state: Any) -> None:
         known = self.described_controls()
@@ -281,25 +281,23 @@ class Explorer(anywidget.AnyWidget):
             again = f"measure them again by `python -m initcore.explorers {cls.NAME}`"
             raise ValueError(f"The numbers in data/{cls.NAME}.json are damaged: {again}") from None
 
-    def case_key(self) -> str:
-        """Return the name under which the numbers of the present case are stored."""
-        return key(*(getattr(self, name) for name in self.MEASURED))
-
-    def case(self) -> dict[str, Any]:
+    def case(self, data: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the numbers of the present case."""
-        return self.load()["cases"][self.case_key()]
+        return (data or self.load())["cases"][key(*(getattr(self, n) for n in self.MEASURED))]
 
     # --- without a kernel or a screen -----------------------------------------------------------
 
-    def numbers(self) -> dict[str, np.ndarray]:
-        """Return the columns of the table, as `COLUMNS` describes them."""
+    def _finder(self) -> Callable[[Any], Any]:
+        """Return `look_up` for the present state."""
         texts = {name: key(value) for name, value in self.state.items()}
         data = self.load()
-        data["case"] = data["cases"][self.case_key()]
-        found = {
-            head.format(**texts): look_up(where, data, texts)
-            for head, where in self.COLUMNS.items()
-        }
+        data["case"] = self.case(data)
+        return lambda where: look_up(where, data, texts)
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """Return the columns of the table, as `COLUMNS` describes them."""
+        texts, find = {name: key(value) for name, value in self.state.items()}, self._finder()
+        found = {head.format(**texts): find(where) for head, where in self.COLUMNS.items()}
         there = {head: np.array(values) for head, values in found.items() if values is not None}
         rows = min(map(len, there.values()))
         return {head: values[:rows] for head, values in there.items()}
@@ -309,9 +307,47 @@ class Explorer(anywidget.AnyWidget):
         columns = self.numbers()
         return Table(columns, formats=dict.fromkeys(columns, ".3g") | self.FORMATS)
 
+    def _chosen(self) -> str:
+        """Return the values of the controls, as they are shown."""
+        shown = zip(self.controls, self.state.values())
+        return "; ".join(f"{c['label']}: {c['texts'][c['values'].index(v)]}" for c, v in shown)
+
+    def _ends(self, *heads: str, between: str = " to ") -> list[str]:
+        """Return where columns begin and end."""
+        numbers = self.numbers()
+        both = {head: [fmt(numbers[head][end], ".3g") for end in (0, -1)] for head in heads}
+        return [f"{head} {between.join(pair)}" for head, pair in both.items()]
+
+    def _draw(self, ax: Axes, head: str, series: int = 0) -> None:
+        """Draw a column over the first one: what was measured with its band, and its theory."""
+        columns, where, find = self.numbers(), self.COLUMNS[head], self._finder()
+        x = next(iter(columns.values()))
+        if "mid" not in str(where):
+            plots.theory(ax, x, columns[head], label=head, series=series)
+            return
+        paths = [where] if isinstance(where, str) else where
+        bands = {
+            end: [find(path.replace("/mid", f"/{end}")) for path in paths]
+            for end in ("low", "mid", "high", "theory")
+        }
+        low, mid, high, theory = (
+            None if values[0] is None else np.ravel(values)[: len(x)] for values in bands.values()
+        )
+        plots.banded(ax, x, [low, mid, high], label=head, series=series, line=theory is None)
+        if theory is not None:
+            plots.theory(ax, x, theory, label=None if series else "theory", series=series)
+
     def still(self) -> Figure:
         """Return the picture as it is now, for print and for readers without JavaScript."""
-        raise NotImplementedError
+        fig, axes = plots.figure(len(self.STILL), height=3.6, squeeze=False)
+        for ax, (y, heads) in zip(axes.flat, self.STILL.items()):
+            for series, head in enumerate(heads):
+                self._draw(ax, head, series=series)
+            title = "\n".join(self._ends(*heads, between=" → "))
+            plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log=self.LOG)
+            ax.set_title(title, fontsize=7.5)
+        fig.suptitle(textwrap.fill(self._chosen(), 80), fontsize="medium")
+        return fig
 
     def to_png(self) -> bytes:
         """Return the still picture as PNG."""
@@ -319,8 +355,12 @@ class Explorer(anywidget.AnyWidget):
         return plots.to_png(plots.styled(self.still)())
 
     def alt(self) -> str:
-        """Return what is to be seen in the still picture."""
-        raise NotImplementedError
+        """Return what is to be seen in the still picture: the state, and where each column goes."""
+        (x, places), *columns = self.numbers().items()
+        heads = [head for head, _ in columns if not head.endswith(("%", "theory"))]
+        about = f"{self.TITLE.partition(':')[0]}. {self._chosen()}."
+        goes = "; ".join(self._ends(*heads))
+        return f"{about} From {x} {places[0]:g} to {places[-1]:g}: {goes}."
 
     def show(self) -> None:
         """Show the live figure in a notebook, and its still picture where there is no kernel."""

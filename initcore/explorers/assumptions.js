@@ -10,22 +10,20 @@ const CALLED = {
   relu: "A5, the ReLU",
   input_mean: "the mean of the inputs",
 };
-const LAYERS = [0, 1, 2, 3, 4, 5, 6];
-const PREDICTED = LAYERS.map(() => 1);
 // A difference that counts: well outside the scatter of a median over 40 nets.
 const FACTOR = 1.15;
 
 const differs = (a, b) => Math.abs(Math.log(a / b)) > Math.log(FACTOR);
 
 function build(ui) {
-  ui.q = ui.chart({
+  ui.chart({
     title: "Mean square of the pre-activations",
-    x: { label: "layer (0: the input)", domain: [-0.3, 6.3], ticks: LAYERS },
-    y: { label: "q / q₀", log: true, domain: [0.1, 10] },
+    x: { label: "layer (0: the input)", margin: 0.3 },
+    y: { label: "q / q₀", log: true, least: [-1, 1] },
     height: 270,
     series: [
       { key: "predicted", label: "predicted: (n Var(w))ˡ = 1", kind: "line", colour: 1, dash: "7 3" },
-      { key: "q / q0", label: "measured", kind: "points", colour: 0 },
+      { key: "q / q0", label: "measured", colour: 0 },
     ],
   });
 }
@@ -45,19 +43,10 @@ function repairs(ui, names, broken, q) {
   return [costly, harmless];
 }
 
-function update(ui, read, one) {
+function update(ui, read, { mid }, table) {
+  table.set("factor of the layer", mid.map((q, layer) => (layer ? q / mid[layer - 1] : 1)));
   const names = Object.keys(CALLED);
-  const { low, mid, high } = one;
-  ui.q.axes({ y: { domain: decades([...low, ...high], -1, 1) } });
-  ui.q.draw({ predicted: { x: LAYERS, y: PREDICTED }, "q / q0": measured(LAYERS, one) });
-  const factors = mid.map((q, layer) => (layer ? q / mid[layer - 1] : 1));
-  return {
-    says: sentence(ui, names, names.map(read), mid),
-    more: { "factor of the layer": factors },
-  };
-}
-
-function sentence(ui, names, broken, mid) {
+  const broken = names.map(read);
   const off = mid.findIndex((value) => differs(value, 1));
   if (!broken.includes(true))
     return `Nothing is broken, and q in layer 6 is ${number(mid.at(-1))} times its prediction.`;

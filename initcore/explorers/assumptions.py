@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import network, plots
-from initcore.explorers._base import Explorer, band, control, draw
+from initcore import network
+from initcore.explorers._base import Explorer, band, control
 
 DEPTH = 6
 #: What a net can break, by the names of the controls.
@@ -97,17 +96,17 @@ class Assumptions(Explorer):
     [1.0, 1.0, 0.512]
     """
 
-    NAME: ClassVar[str] = "assumptions"
-    TITLE: ClassVar[str] = "The assumption breaker: when does q stay as predicted?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (745, 1055)
-    MEASURED: ClassVar[tuple[str, ...]] = tuple(BREAKS)
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "The assumption breaker: when does q stay as predicted?"
+    HEIGHTS = (745, 1055)
+    MEASURED = tuple(BREAKS)
+    COLUMNS = {
         "layer": list(range(DEPTH + 1)),
         "predicted": [1.0] * (DEPTH + 1),
         "q / q0": "case/mid",
         "5%": "case/low",
         "95%": "case/high",
     }
+    STILL = {"q / q₀": ("q / q0", "predicted")}
 
     dependent = _break("dependent")
     mean = _break("mean")
@@ -128,27 +127,8 @@ class Assumptions(Explorer):
         q = columns["q / q0"]
         return columns | {"factor of the layer": np.append(1.0, q[1:] / q[:-1])}
 
-    def still(self) -> Figure:
-        """Draw q by layer over its prediction."""
-        case, layers = self.case(), np.arange(DEPTH + 1)
-        fig, ax = plots.figure(height=3.6)
-        draw(ax, layers, case, label="measured")
-        plots.theory(ax, layers, np.ones(DEPTH + 1), label="n Var(w) to the power l", series=1)
-        title = f"{self._broken()}: q is {case['mid'][-1]:.2g} times its prediction"
-        plots.finish(ax, title=title, x="layer", y="q / q₀", log="y")
-        return fig
-
-    def alt(self) -> str:
-        """Say what is broken and where q ends."""
-        return (
-            f"{self._broken()}: q over its value at the input, where the prediction is 1 in every "
-            f"layer. Measured, it is {self.case()['mid'][1]:.2g} in layer 1 and "
-            f"{self.case()['mid'][-1]:.2g} in layer {DEPTH}."
-        )
-
-    def _broken(self) -> str:
+    def _chosen(self) -> str:
         """Return what is broken, in short: ``A1, A4``; A2 has two parts."""
         short = {"mean": "A2 (mean)", "pairs": "A2 (pairs)", "input_mean": "input mean"}
-        names = [name for name in BREAKS if getattr(self, name)]
-        labels = [short.get(name, BREAKS[name][:2]) for name in names]
-        return ", ".join(labels) or "Nothing broken"
+        labels = [short.get(name, BREAKS[name][:2]) for name in BREAKS if getattr(self, name)]
+        return f"Broken: {', '.join(labels) or 'nothing'}"

@@ -1,6 +1,5 @@
 // The compromise: what each mode keeps of the signal and of the gradient.
 
-const WAYS = ["signal", "gradient"];
 const CALLED = {
   fan_in: "fan_in",
   fan_out: "fan_out",
@@ -8,27 +7,21 @@ const CALLED = {
   fan_geo_avg: "The geometric mean",
 };
 
-/** The decades that hold both ways of all modes, so that the modes can be compared. */
-function domain(one) {
-  const series = Object.keys(CALLED).flatMap((mode) => WAYS.map((way) => one[mode][way]));
-  return decades(series.flatMap(({ low, high }) => [...low, ...high]), -1, 1);
-}
-
 function build(ui) {
   ui.units = element("p", { class: "ie-compromise-units" });
   ui.figure.append(ui.units);
+  // one axis for both ways and all modes, so that they can be compared
+  const y = { label: "mean square / at its start", log: true, least: [-1, 1], over: "mode" };
   const chart = (title, key, colour) =>
     ui.chart({
       title,
-      x: { label: "layer (0: the input)", domain: [-0.3, 6.3], ticks: [0, 1, 2, 3, 4, 5, 6] },
-      y: { label: "mean square / at its start", log: true, domain: [0.1, 10] },
+      x: { label: "layer (0: the input)", margin: 0.3 },
+      y: { ...y, holds: ["signal", "gradient"] },
       level: 1,
       series: pair(key, { theory: "theory", label: "measured", colour, dash: colour ? "7 3" : "" }),
     });
-  ui.charts = {
-    signal: chart("Signal: read to the right", "signal", 0),
-    gradient: chart("Gradient: read to the left", "gradient", 1),
-  };
+  chart("Signal: read to the right", "signal", 0);
+  chart("Gradient: read to the left", "gradient", 1);
 }
 
 /** Whether a prediction stays at 1: in every layer, at its two ends only, or not at all. */
@@ -55,22 +48,15 @@ function verdict(signal, gradient) {
 
 function update(ui, read, one) {
   const mode = read("mode");
-  const layers = one.widths.map((_, layer) => layer);
-  if (ui.one !== one) {
-    ui.one = one;
-    const y = { domain: domain(one) };
-    for (const way of WAYS) ui.charts[way].axes({ y });
-    ui.units.textContent = `Units by layer: ${one.widths.join(", ")}`;
-  }
-  for (const way of WAYS) ui.charts[way].draw(both(way, layers, one[mode][way]));
+  ui.units.textContent = `Units by layer: ${one.widths.join(", ")}`;
   const { signal, gradient } = one[mode];
   const square = read("first") === read("second") ? " All layers are square, and all modes are the same." : "";
-  const says =
+  return (
     `${CALLED[mode]}: from end to end the signal's mean square is multiplied by ` +
     `${number(signal.mid.at(-1))} (theory ${number(signal.theory.at(-1))}), the gradient's by ` +
     `${number(gradient.mid[0])} (theory ${number(gradient.theory[0])}). ` +
-    `${verdict(signal.theory, gradient.theory)}.${square}`;
-  return { says };
+    `${verdict(signal.theory, gradient.theory)}.${square}`
+  );
 }
 
 const note =

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import network, plots, probes
-from initcore.explorers._base import Explorer, band, control, draw, rounded
+from initcore import network, probes
+from initcore.explorers._base import Explorer, band, control, rounded
 from initcore.initializers import RandomNormal, VarianceScaling
 
 LAYERS = 6
@@ -34,11 +33,10 @@ class Compromise(Explorer):
     0.262
     """
 
-    NAME: ClassVar[str] = "compromise"
-    TITLE: ClassVar[str] = "The compromise: which fan keeps the signal, which the gradient?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (785, 1420)
-    MEASURED: ClassVar[tuple[str, ...]] = ("shape", "first", "second")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "The compromise: which fan keeps the signal, which the gradient?"
+    HEIGHTS = (785, 1420)
+    MEASURED = ("shape", "first", "second")
+    COLUMNS = {
         "layer": list(range(LAYERS + 1)),
         "units": "case/widths",
         "signal": "case/{mode}/signal/mid",
@@ -46,6 +44,7 @@ class Compromise(Explorer):
         "gradient": "case/{mode}/gradient/mid",
         "gradient, theory": "case/{mode}/gradient/theory",
     }
+    STILL = {"mean square / at its start": ("signal", "gradient")}
 
     shape = control("Shape of the net", SHAPES, "taper", kind="radio")
     first = control("A, units at the input", WIDTHS, 512)
@@ -56,40 +55,13 @@ class Compromise(Explorer):
     def measure(cls, shape: str, first: int, second: int) -> dict[str, Any]:
         """Measure one net with all modes, which share their draws."""
         sizes = widths(shape, first, second)
-        measured = both_ways(sizes)
         found: dict[str, Any] = {"widths": sizes}
-        for mode, ways in measured.items():
-            expected = predict(sizes, mode)
+        for mode, ways in both_ways(sizes).items():
             found[mode] = {
-                name: band(ways[way]) | {"theory": rounded(line)}
-                for (name, way), line in zip(
-                    {"signal": "forward", "gradient": "backward"}.items(), expected
-                )
+                name: band(values) | {"theory": rounded(line)}
+                for (name, values), line in zip(ways.items(), predict(sizes, mode))
             }
         return found
-
-    def still(self) -> Figure:
-        """Draw both ways side by side."""
-        layers = np.arange(LAYERS + 1)
-        fig, axes = plots.figure(2, height=3.4, sharey=True)
-        label = MODES[self.mode]
-        for series, (ax, (name, ends)) in enumerate(zip(axes, self.case()[self.mode].items())):
-            draw(ax, layers, ends, label=name, series=series)
-            factor = ends["mid"][-1 if name == "signal" else 0]
-            title = f"{label}:\n{name} × {factor:.2g}"
-            plots.finish(ax, title=title, x="layer", y="mean square / at its start", log="y")
-        return fig
-
-    def alt(self) -> str:
-        """Say what is left of the signal and the gradient at their ends."""
-        case = self.case()
-        signal, gradient = (case[self.mode][name]["mid"] for name in ("signal", "gradient"))
-        units = ", ".join(map(str, case["widths"]))
-        return (
-            f"Layers of {units} units, {MODES[self.mode]}: from the input to layer {LAYERS} the "
-            f"mean square of the signal is multiplied by {signal[-1]:.2g}, from layer {LAYERS} to "
-            f"the input that of the gradient by {gradient[0]:.2g}."
-        )
 
 
 def widths(shape: str, first: int, second: int) -> list[int]:
@@ -112,29 +84,14 @@ def both_ways(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Send a signal forward and a gradient back through linear nets, one draw for all modes.
 
-    Parameters
-    ----------
-    sizes : sequence of int
-        Units of each layer, inputs first.
-    batch, replicas, seed : int
-        Inputs of a net, independent nets, and the seed of everything. Inputs, and the gradient at
-        the output, are standard normal and independent of the weights.
-
-    Returns
-    -------
-    dict of str to dict
-        By mode, two arrays of shape ``(layers + 1, replicas)``: ``forward``, the mean square of
-        a_l over that of the input; and ``backward``, the mean square of the gradient with respect
-        to a_l over that at the output.
-
-    Notes
-    -----
-    The expectations are products of ``fan_in Var(w)`` forward and of ``fan_out Var(w)`` backward:
-    Glorot and Bengio (2010), eqs. 5 and 6.
+    `sizes` are the units of each layer, inputs first. The inputs, and the gradient at the output,
+    are standard normal and independent of the weights. Returned are by mode, of shape
+    ``(layers + 1, replicas)``, the mean square of a_l over that of the input, and that of the
+    gradient with respect to a_l over that at the output: Glorot and Bengio (2010), eqs. 5 and 6.
 
     Examples
     --------
-    >>> both_ways((100, 400, 100))["fan_avg"]["forward"].mean(axis=1).round(1).tolist()
+    >>> both_ways((100, 400, 100))["fan_avg"]["signal"].mean(axis=1).round(1).tolist()
     [1.0, 0.4, 0.6]
     """
     unit = RandomNormal(stddev=1.0)
@@ -154,7 +111,7 @@ def both_ways(
         signal = np.array([probes.mean_square(a) for a in (x, *trace.activations)])
         gradient = [gradients.inputs, *gradients.deltas]
         gradient = np.array([probes.mean_square(g) for g in gradient])
-        found[mode] = {"forward": signal / signal[0], "backward": gradient / gradient[-1]}
+        found[mode] = {"signal": signal / signal[0], "gradient": gradient / gradient[-1]}
     return found
 
 

@@ -11,84 +11,87 @@ function place(values, value) {
   return i + (value - values[i]) / (values[i + 1] - values[i]);
 }
 
-/** A text in the map. */
-function words(text, attributes) {
-  const made = shape("text", { "text-anchor": "middle", ...attributes });
-  made.textContent = text;
-  return made;
-}
-
+/** The map; return how to move the reader's place in it. */
 function makeMap(ui, depths, gains) {
+  const { lower, upper, depth: along } = ui.data.shared.line;
   const [wide, high] = [COLUMN * depths.length, ROW * gains.length];
   const x = (depth) => LEFT + COLUMN * (place(depths, depth) + 0.5);
   const y = (gain) => high - ROW * (place(gains.map(Math.log), Math.log(gain)) + 0.5);
+  const words = (text, attributes) => shape("text", { "text-anchor": "middle", ...attributes }, text);
+  const cell = (depth, gain, attributes) =>
+    shape("rect", {
+      ...{ x: x(depth) - COLUMN / 2, y: y(gain) - ROW / 2, width: COLUMN, height: ROW },
+      ...attributes,
+    });
   const title = "Test accuracy in %, by depth and gain²";
-  const box = element("figure", { class: "ie-chart ie-depth" });
-  const svg = shape("svg", { viewBox: `0 0 ${LEFT + wide + 2} ${high + 38}`, role: "img" });
-  svg.setAttribute("aria-label", `${title}. The sliders choose a place.`);
-  const axes = shape("g", { class: "ie-axes" });
-  for (const depth of depths) axes.append(words(depth, { x: x(depth), y: high + 15 }));
-  for (const gain of gains) axes.append(words(gain, { x: LEFT - 15, y: y(gain) + 4 }));
-  axes.append(words("hidden layers", { x: LEFT + wide / 2, y: high + 33 }));
-  axes.append(words("gain²", { transform: `translate(10 ${high / 2}) rotate(-90)` }));
+  const axes = [
+    ...depths.map((depth) => words(depth, { x: x(depth), y: high + 15 })),
+    ...gains.map((gain) => words(gain, { x: LEFT - 15, y: y(gain) + 4 })),
+    words("hidden layers", { x: LEFT + wide / 2, y: high + 33 }),
+    words("gain²", { transform: `translate(10 ${high / 2}) rotate(-90)` }),
+  ];
   const [cells, texts] = [shape("g", { class: "ie-depth-cells" }), shape("g")];
   for (const depth of depths)
     for (const gain of gains) {
       const accuracy = ui.data.cases[`${depth} ${gain}`].accuracy.mid;
-      const [left, top] = [x(depth) - COLUMN / 2, y(gain) - ROW / 2];
-      const cell = shape("rect", { x: left, y: top, width: COLUMN, height: ROW });
-      cell.setAttribute("data-depth", depth);
-      cell.setAttribute("data-gain", gain);
-      cell.setAttribute("fill-opacity", 0.04 + 0.46 * accuracy);
-      cell.addEventListener("click", () => {
+      const shade = 0.04 + 0.46 * accuracy;
+      const about = { "data-depth": depth, "data-gain": gain, "fill-opacity": shade };
+      const made = cell(depth, gain, about);
+      made.addEventListener("click", () => {
         ui.model.set("depth", depth);
         ui.model.set("gain", gain);
         ui.model.save_changes();
       });
-      cells.append(cell);
+      cells.append(made);
       texts.append(words(Math.round(100 * accuracy), { x: x(depth), y: y(gain) + 4 }));
     }
-  const lines = shape("g", { class: "ie-depth-lines" });
-  const draw = (kind, values) => {
-    const inside = ui.data.shared.line.depth
-      .map((depth, i) => [x(depth), y(values[i])])
-      .filter(([, at]) => at >= 0 && at <= high);
-    const d = `M${inside.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`;
-    lines.append(shape("path", { class: `ie-depth-${kind}`, d }));
-  };
-  draw("bound", ui.data.shared.line.lower);
-  draw("bound", ui.data.shared.line.upper);
-  draw("kept", ui.data.shared.line.depth.map(() => 2));
-  const marker = shape("rect", { class: "ie-depth-mine", width: COLUMN, height: ROW });
-  svg.append(cells, lines, texts, axes, marker);
-  const sample = (kind) => shape("path", { class: `ie-depth-${kind}`, d: "M1 6H25" });
-  const keys = element("span", { class: "ie-depth-lines" });
-  keys.append(legend(sample("kept"), "RMS kept"), legend(sample("bound"), "RMS ×100, ÷100"));
+  const line = (kind, d) => shape("path", { class: `ie-depth-${kind}`, d });
+  const drawn = [["bound", lower], ["bound", upper], ["kept", along.map(() => 2)]];
+  const lines = drawn.map(([kind, values]) => {
+    const all = along.map((depth, i) => [x(depth), y(values[i])]);
+    const inside = all.filter(([, at]) => at >= 0 && at <= high);
+    return line(kind, `M${inside.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`);
+  });
+  const marker = cell(depths[0], gains[0], { class: "ie-depth-mine" });
+  const about = { role: "img", "aria-label": `${title}. The sliders choose a place.` };
+  const svg = shape(
+    "svg",
+    { viewBox: `0 0 ${LEFT + wide + 2} ${high + 38}`, ...about },
+    cells,
+    shape("g", { class: "ie-depth-lines" }, ...lines),
+    texts,
+    shape("g", { class: "ie-axes" }, ...axes),
+    marker,
+  );
+  const key = (kind, name) => legend(line(kind, "M1 6H25"), name);
+  const keys = [key("kept", "RMS kept"), key("bound", "RMS ×100, ÷100")];
   const named = element("span", { class: "ie-chart-title" }, title);
-  box.append(element("figcaption", {}, named, keys), svg);
-  ui.figure.append(box);
+  const caption = element("figcaption", {}, named, element("span", { class: "ie-depth-lines" }, ...keys));
+  ui.figure.append(element("figure", { class: "ie-chart ie-depth" }, caption, svg));
   return (depth, gain) => {
-    marker.setAttribute("x", x(depth) - COLUMN / 2);
-    marker.setAttribute("y", y(gain) - ROW / 2);
+    const there = cell(depth, gain);
+    for (const name of ["x", "y"]) marker.setAttribute(name, there.getAttribute(name));
   };
 }
 
 function build(ui) {
-  const values = Object.fromEntries(ui.model.get("controls").map((c) => [c.key, c.values]));
-  ui.gains = values.gain;
-  ui.move = makeMap(ui, values.depth, values.gain);
-  ui.chart = ui.chart({
+  const { bound } = ui.data.shared;
+  ui.move = makeMap(ui, ui.values("depth"), ui.values("gain"));
+  const edge = { kind: "line", colour: 1, dash: "7 3" };
+  ui.chart({
     title: "RMS of z in the last layer, by that of layer 1",
     x: { label: "gain²", log: true, domain: [0.42, 9.5], ticks: [0.5, 1, 2, 4, 8] },
     y: { label: "ratio", log: true, domain: [1e-9, 1e9] },
     level: 1,
     height: 300,
     series: [
-      { key: "bound low", kind: "line", colour: 1, dash: "7 3" },
-      { key: "bound high", kind: "line", colour: 1, dash: "7 3" },
-      { key: "RMS ratio, theory", label: "theory", kind: "line", colour: 0 },
-      { key: "RMS ratio", label: "200 nets", kind: "points", colour: 0 },
-      { key: "mine", label: "your gain²", kind: "points", colour: "ink", mark: "diamond" },
+      { key: "bound low", flat: 1 / bound, ...edge },
+      { key: "bound high", flat: bound, ...edge },
+      ...pair("RMS ratio", { theory: "theory", label: "200 nets", colour: 0 }),
+      {
+        ...{ key: "mine", label: "your gain²", colour: "ink", mark: 2 },
+        at: (read, one) => ({ x: [read("gain")], y: [one.ratio.mid] }),
+      },
     ],
   });
 }
@@ -96,28 +99,18 @@ function build(ui) {
 function update(ui, read, one) {
   const [depth, gain] = [read("depth"), read("gain")];
   const { bound, settings } = ui.data.shared;
-  const column = ui.gains.map((one) => ui.data.cases[`${depth} ${one}`]);
   ui.move(depth, gain);
-  const of = (end) => column.map(({ ratio }) => ratio[end]);
-  const edges = [0.42, 9.5];
-  ui.chart.draw({
-    "bound low": { x: edges, y: [1 / bound, 1 / bound] },
-    "bound high": { x: edges, y: [bound, bound] },
-    "RMS ratio, theory": { x: ui.gains, y: of("theory") },
-    "RMS ratio": { x: ui.gains, y: of("mid"), low: of("low"), high: of("high") },
-    mine: { x: [gain], y: [one.ratio.mid] },
-  });
   const { low, mid, high } = one.accuracy;
   const percent = (value) => Math.round(100 * value);
   const verdict = mid <= 0.3 ? "fails" : mid >= 0.8 ? "trains" : "trains in part";
   const inside = one.ratio.theory >= 1 / bound && one.ratio.theory <= bound;
-  const says =
+  return (
     `${depth} hidden layers, gain² ${number(gain)}: the start ${verdict}. After ${settings.epochs} ` +
     `epochs the median net is right about ${percent(mid)}% of the time (5–95%: ${percent(low)} to ` +
     `${percent(high)}%). Before training the RMS of z in the last layer is ` +
     `${number(one.ratio.mid, 2)} of layer 1's; theory says ${number(one.ratio.theory, 2)}, ` +
-    `${inside ? "between" : "outside"} the dashed lines.`;
-  return { says };
+    `${inside ? "between" : "outside"} the dashed lines.`
+  );
 }
 
 const note =

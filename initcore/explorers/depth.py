@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import experiments, initializers, plots, training
-from initcore.explorers._base import Explorer, band, control, draw, key, rounded
+from initcore.explorers._base import Explorer, band, control, key, rounded
 from initcore.tables import fmt, quantiles
 
 WIDTH, EPOCHS, REPLICAS = 64, 8, 8
@@ -26,9 +26,8 @@ def train(depth: int, gain: float) -> np.ndarray:
 
     The test digits have no part in the choice. Where two rates are equally good, the smaller one.
     """
-    best, found = -1.0, np.empty(0)
-    for rate in RATES:
-        history = experiments.train_on_digits(
+    runs = [
+        experiments.train_on_digits(
             "relu",
             initializers.VarianceScaling(gain, "fan_in", "truncated_normal"),
             hidden=(WIDTH,) * depth,
@@ -37,10 +36,10 @@ def train(depth: int, gain: float) -> np.ndarray:
             batch_size=64,
             replicas=REPLICAS,
         ).history
-        reached = float(np.median(history.accuracy[-1]))
-        if reached > best:
-            best, found = reached, history.validation_accuracy[-1]
-    return found
+        for rate in RATES
+    ]
+    best = max(runs, key=lambda history: np.median(history.accuracy[-1]))  # the first such
+    return best.validation_accuracy[-1]
 
 
 def _by_gain(path: str) -> list[str]:
@@ -62,11 +61,10 @@ class Depth(Explorer):
     ('fails', 'trains')
     """
 
-    NAME: ClassVar[str] = "depth"
-    TITLE: ClassVar[str] = "Depth and gain: which nets train?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (750, 1345)
-    MEASURED: ClassVar[tuple[str, ...]] = ("depth", "gain")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "Depth and gain: which nets train?"
+    HEIGHTS = (750, 1345)
+    MEASURED = ("depth", "gain")
+    COLUMNS = {
         "gain²": list(GAINS),
         "accuracy": _by_gain("accuracy/mid"),
         "accuracy, 5%": _by_gain("accuracy/low"),
@@ -93,20 +91,15 @@ class Depth(Explorer):
     @classmethod
     def measure(cls, depth: int, gain: float) -> dict[str, Any]:
         """Train nets of this depth and gain, and send a signal through others."""
-        low, mid, high = quantiles(train(depth, gain))
+        accuracy = zip(("low", "mid", "high"), quantiles(train(depth, gain)))
         found = experiments.propagate(
             {"net": ("relu", math.sqrt(gain))}, depth=depth, width=WIDTH, replicas=200
         )["net"]
         ratio = np.sqrt(found["q"][-1] / found["q"][0])
         return {
-            "accuracy": {"low": twentieth(low), "mid": twentieth(mid), "high": twentieth(high)},
+            "accuracy": {end: twentieth(value) for end, value in accuracy},
             "ratio": band(ratio) | {"theory": rounded((gain / 2) ** ((depth - 1) / 2))},
         }
-
-    def column(self) -> dict[float, dict[str, Any]]:
-        """Return the cases of the present depth, by gain²."""
-        cases = self.load()["cases"]
-        return {gain: cases[key(self.depth, gain)] for gain in GAINS}
 
     def verdict(self) -> str:
         """Return fails, trains in part or trains: a median up to 0.3, between, from 0.8."""
@@ -120,9 +113,8 @@ class Depth(Explorer):
         fig, (left, right) = plots.figure(2, height=3.6)
         mids = [[cases[key(d, g)]["accuracy"]["mid"] for d in DEPTHS] for g in GAINS]
         left.imshow(mids, cmap="Blues", vmin=0, vmax=1.6, origin="lower", aspect="auto")
-        for row, values in enumerate(mids):
-            for place, value in enumerate(values):
-                left.text(place, row, fmt(100 * value, ".0f"), ha="center", va="center", fontsize=8)
+        for (row, place), value in np.ndenumerate(mids):
+            left.text(place, row, fmt(100 * value, ".0f"), ha="center", va="center", fontsize=8)
         places = np.interp(line["depth"], DEPTHS, np.arange(len(DEPTHS)))
         for end in ("lower", "upper"):
             plots.theory(left, places, 4 + 2 * np.log2(np.array(line[end]) / 2), series=1)
@@ -133,22 +125,14 @@ class Depth(Explorer):
         left.set(xticks=range(len(DEPTHS)), xticklabels=DEPTHS, xlim=(-0.5, len(DEPTHS) - 0.5))
         left.set(yticks=range(len(GAINS)), yticklabels=GAINS, ylim=(-0.5, len(GAINS) - 0.5))
         left.grid(visible=False)
-        ratios = [case["ratio"] for case in self.column().values()]
-        series = {end: [ratio[end] for ratio in ratios] for end in ratios[0]}
-        draw(right, GAINS, series, label="200 nets", theory="theory")
+        self._draw(right, "RMS ratio")
         plots.finish(right, title="z of the last layer", x="gain²", y="RMS by layer 1", log="xy")
         return fig
 
     def alt(self) -> str:
-        """Say what the map shows at the present place and at its depth."""
-        case, column = self.case(), self.column()
-        best = max(column, key=lambda gain: column[gain]["accuracy"]["mid"])
-        return (
-            f"Map of test accuracy, 2 to 30 hidden layers by gain² 0.5 to 8. With {self.depth} "
-            f"layers and gain² {self.gain:g} the median is {case['accuracy']['mid']:g}; at this "
-            f"depth gain² {best:g} is best, {column[best]['accuracy']['mid']:g}. The RMS of z is "
-            f"{case['ratio']['mid']:.2g} of layer 1's in the last layer."
-        )
+        """Say how the nets of this place do, too."""
+        accuracy = self.case()["accuracy"]["mid"]
+        return f"{super().alt()} This place {self.verdict()}: a median accuracy of {accuracy:g}."
 
 
 def twentieth(value: float) -> float:

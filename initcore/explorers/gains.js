@@ -9,33 +9,26 @@ const BECAUSE = {
 };
 
 function build(ui) {
-  const chart = (part, title, label, colour) =>
+  const chart = (key, title, label, colour) =>
     ui.chart({
       title,
       x: { label: "layer", domain: [-1, 52], ticks: [1, 10, 20, 30, 40, 50] },
-      y: { label, log: true, domain: [0.1, 10] },
+      y: { label, log: true, least: [-1, 1] },
       level: 1,
-      series: pair(`rms ${part}`, { theory: "theory", label: "20 nets", colour }),
+      series: pair(key, { theory: "theory", label: "20 nets", colour }),
     });
-  ui.parts = {
-    z: chart("z", "The signal on its way up", "rms of z", 0),
-    delta: chart("delta", "The deltas on their way down", "rms of δ, over layer 50's", 1),
-  };
+  chart("rms z", "The signal on its way up", "rms of z", 0);
+  chart("rms delta", "The deltas on their way down", "rms of δ, over layer 50's", 1);
 }
 
 function update(ui, read, one) {
-  for (const [part, chart] of Object.entries(ui.parts)) {
-    const { low, high, theory } = one[part];
-    chart.axes({ y: { domain: decades([...low, ...high, ...theory], -1, 1) } });
-    chart.draw(both(`rms ${part}`, ui.data.shared.layers, one[part]));
-  }
   const biases = one.sigma_b ? `, biases of sd ${number(one.sigma_b)}` : "";
   const [z, delta] = [one.z.mid, one.delta.mid];
-  const says =
+  return (
     `${ui.text("activation")}, gain ${number(one.gain, 4)}${biases}: the rms of z goes from ` +
     `${number(z[0], 2)} in layer 1 to ${number(z.at(-1), 2)} in layer 50, and the deltas of layer 1 are ` +
-    `${number(delta[0], 2)} times those of layer 50. ${BECAUSE[read("start")]}`;
-  return { says };
+    `${number(delta[0], 2)} times those of layer 50. ${BECAUSE[read("start")]}`
+  );
 }
 
 const note =

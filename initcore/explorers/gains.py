@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import activations, initializers, network, plots, theory
-from initcore.explorers._base import Explorer, band, control, draw, rounded
-from initcore.tables import fmt
+from initcore import activations, initializers, network, theory
+from initcore.explorers._base import Explorer, band, control, rounded
 
 NAMES = {"relu": "ReLU", "elu": "ELU", "selu": "SELU", "gelu": "GELU", "silu": "SiLU"}
 NAMES |= {"tanh": "tanh", "sigmoid": "sigmoid"}
@@ -38,11 +36,10 @@ class Gains(Explorer):
     True
     """
 
-    NAME: ClassVar[str] = "gains"
-    TITLE: ClassVar[str] = "Fifty layers: does a gain keep the signal and the deltas?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (620, 1110)
-    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "start")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "Fifty layers: does a gain keep the signal and the deltas?"
+    HEIGHTS = (620, 1110)
+    MEASURED = ("activation", "start")
+    COLUMNS = {
         "layer": LAYERS.tolist(),
         "rms z": "case/z/mid",
         "rms z, 5%": "case/z/low",
@@ -53,6 +50,7 @@ class Gains(Explorer):
         "rms delta, 95%": "case/delta/high",
         "rms delta, theory": "case/delta/theory",
     }
+    STILL = {"rms of z": ("rms z",), "rms of delta / layer 50's": ("rms delta",)}
 
     activation = control("Activation", NAMES, "gelu", kind="list")
     start = control("Start", STARTS, "forward", kind="list")
@@ -71,48 +69,14 @@ class Gains(Explorer):
         z, delta = (band(m[rows]) | {"theory": rounded(t[rows])} for m, t in found)
         return {"gain": rounded(gain, 4), "sigma_b": rounded(sigma_b), "z": z, "delta": delta}
 
-    @property
-    def _name(self) -> str:
-        """What is shown, in a few words."""
-        case, shown = self.case(), NAMES[self.activation]
-        biases = f", biases of sd {case['sigma_b']:.3g}" if case["sigma_b"] else ""
-        return f"{shown}, gain {case['gain']:.4g}{biases}"
-
-    def still(self) -> Figure:
-        """Draw both ways side by side."""
-        fig, axes = plots.figure(2)
-        for series, (ax, part, y) in enumerate(
-            zip(axes, ("z", "delta"), ("rms of z", "rms of delta / layer 50's"))
-        ):
-            one = self.case()[part]
-            draw(ax, LAYERS, one, label="20 nets", theory="theory", series=series)
-            title = self._name if part == "z" else ""
-            plots.finish(ax, title=title, x="layer", y=y, log="y")
-            low, high = ax.get_ylim()
-            ax.set_ylim(min(low, 0.1), max(high, 10))
-        return fig
-
-    def alt(self) -> str:
-        """Say where both begin and end."""
-        z, delta = (self.case()[part]["mid"] for part in ("z", "delta"))
-        return (
-            f"Two charts over 50 layers, logarithmic. {self._name}: the rms of z goes from "
-            f"{fmt(z[0], '.2g')} in layer 1 to {fmt(z[-1], '.2g')} in layer 50, and the deltas of "
-            f"layer 1 are {fmt(delta[0], '.2g')} times those of layer 50 (medians of 20 nets)."
-        )
-
 
 def scales(activation: str, start: str) -> tuple[float, float]:
     """Return the gain and the standard deviation of the biases that a start means."""
     if start == "both":
         return both(activation)
-    gain = {
-        "lecun": lambda name: 1.0,
-        "he": lambda name: 2**0.5,
-        "forward": theory.forward_gain,
-        "backward": theory.backward_gain,
-    }[start]
-    return float(gain(activation)), 0.0
+    fixed = {"lecun": 1.0, "he": 2**0.5}
+    gain = fixed[start] if start in fixed else getattr(theory, f"{start}_gain")(activation)
+    return float(gain), 0.0
 
 
 def both(activation: str) -> tuple[float, float]:

@@ -3,35 +3,31 @@
 // An anywidget's module must be one file, so initcore.explorers puts this file in front of the
 // explorer's own, which ends with `export default explorer({ build, update, note })`:
 //
-//   build(ui)              makes the picture once: ui.data holds Python's numbers, ui.figure is the
-//                          element to fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f)
-//                          calls f with a width when it changes, ui.onRemove(f) calls f when the
-//                          figure goes
-//   update(ui, read, one)  draws the present state: read("name") of each control, and `one`, the
-//                          numbers of its case. Returns { says: "a sentence" }, and in `more` the
-//                          columns of the table that are not in the data.
+//   build(ui)  makes the picture once: ui.data holds Python's numbers, ui.figure is the element to
+//              fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f) calls f with a width when
+//              it changes, ui.onRemove(f) calls f when the figure goes
+//   update(ui, read, one, table)  draws the present state, but for the charts, which draw
+//              themselves, and returns a sentence about it: read("name") is the value of a control,
+//              `one` the numbers of its case, `table` the columns, to which it may add
 //
-// The table is drawn from the columns that the class in Python describes. What the notebook printed
-// of it below the figure follows the figure, too. `note` says how to read
-// the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
+// The class in Python describes the columns of the table, and the series of a chart are columns.
+// What the notebook printed of them below the figure follows the figure, too. `note` says how to
+// read the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
 
 const SVG = "http://www.w3.org/2000/svg";
 let count = 0; // for ids: several explorers may share a page
 
-/** An HTML element with its attributes and children (texts or elements). */
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+function dress(made, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
   made.append(...children);
   return made;
 }
 
-/** An SVG element with its attributes. */
-function shape(tag, attributes = {}) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
-}
+/** An HTML or an SVG element with its attributes and children (texts or elements). */
+const element = (tag, attributes = {}, ...children) =>
+  dress(document.createElement(tag), attributes, children);
+const shape = (tag, attributes = {}, ...children) =>
+  dress(document.createElementNS(SVG, tag), attributes, children);
 
 /** A number as people write it: 0.0707, 1.2e-5, 3,200 → "0.0707", "1.2e−5", "3200". */
 function number(value, digits = 3) {
@@ -59,18 +55,10 @@ function decades(values, low = Infinity, high = -Infinity) {
   return [10 ** first, 10 ** Math.max(high, Math.ceil(Math.max(...powers) - 1e-9))];
 }
 
-/** A measured series as a chart draws it. */
-const measured = (x, { low, mid, high }) => ({ x, y: mid, low, high });
-
-/** A measured series and its theory, by the names of their columns, as `pair` has them. */
-function both(key, x, series) {
-  return { [key]: measured(x, series), [`${key}, theory`]: series.theory && { x, y: series.theory } };
-}
-
-/** The series of a chart that `both` draws: markers over a line. */
+/** Two series of a chart: a measured one, and the line of its theory under it. */
 function pair(key, { theory, label, colour, dash }) {
   const line = { key: `${key}, theory`, label: theory, kind: "line", colour, dash };
-  return [line, { key, label, kind: "points", colour }];
+  return [line, { key, label, colour }];
 }
 
 /** Text with the values of controls in it: "gradient {depth}". */
@@ -83,14 +71,16 @@ function lookUp(where, data, read) {
   return fill(where, read).split("/").reduce((part, name) => part?.[name], data);
 }
 
-/** The lines of the table, the head first: as many rows as the shortest column has. */
-function makeLines(columns, data, read, more = {}) {
-  const found = columns.map(([head, where]) => [fill(head, read), lookUp(where, data, read)]);
-  const there = [...found, ...Object.entries(more)].filter(([, values]) => values);
-  const rows = Math.min(...there.map(([, values]) => values.length));
-  const line = (_, row) => there.map(([, values]) => values[row]);
-  return [there.map(([head]) => head), ...Array.from({ length: rows }, line)];
+/** The columns of the table that the data have, by their heads: as long as the shortest one. */
+function tabulate(columns, get) {
+  const found = columns.map(([head, where]) => [head, get(where)]).filter(([, values]) => values);
+  const rows = Math.min(...found.map(([, values]) => values.length));
+  return new Map(found.map(([head, values]) => [head, values.slice(0, rows)]));
 }
+
+/** The path of the low or high end of a band, by that of its middle. */
+const endOf = (where, end) =>
+  Array.isArray(where) ? where.map((one) => endOf(one, end)) : where.replace(/mid$/, end);
 
 /** The place of values on an axis from `start` to `end`, in pixels. */
 function scale({ domain: [low, high], log }, start, end) {
@@ -99,230 +89,212 @@ function scale({ domain: [low, high], log }, start, end) {
   return (value) => start + (of(value) - of(low)) * factor;
 }
 
-/** Round numbers to write at an axis: about `most` of them. */
-function ticks({ domain: [low, high], log }, most) {
-  const found = [];
-  if (log) {
-    const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
-    const step = Math.max(1, Math.ceil((last - first) / most));
-    for (let power = first; power <= last; power += step) found.push(Number(`1e${power}`));
-    return found;
-  }
-  const rough = (high - low) / most;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough * 0.999);
-  for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n += 1)
-    found.push(Number((n * step).toPrecision(12)));
-  return found;
+/** The powers of ten to write at an axis: about `most` of them. */
+function powers([low, high], most) {
+  const [first, last] = [Math.ceil(Math.log10(low) - 1e-9), Math.floor(Math.log10(high) + 1e-9)];
+  const step = Math.max(1, Math.ceil((last - first) / most));
+  const count = Math.floor((last - first) / step) + 1;
+  return Array.from({ length: count }, (_, i) => Number(`1e${first + i * step}`));
 }
 
 /** An entry of a legend: what is drawn, in 26 by 12 pixels, and its name. */
 function legend(drawn, name) {
-  const sample = shape("svg", { width: 26, height: 12, "aria-hidden": "true" });
-  sample.append(drawn);
+  const sample = shape("svg", { width: 26, height: 12, "aria-hidden": "true" }, drawn);
   return element("span", { class: "ie-key" }, sample, name);
 }
 
-const MARKS = {
-  // around (x, y), one for each series, as no figure may depend on colour alone
-  circle: (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z`,
-  square: (x, y) => `M${x - 3.5} ${y - 3.5}h7v7h-7Z`,
-  diamond: (x, y) => `M${x} ${y - 5}l5 5l-5 5l-5 -5Z`,
-  triangle: (x, y) => `M${x} ${y - 5}l5 9h-10Z`,
-};
+// Around (x, y), one for each colour, as no figure may depend on colour alone.
+const MARKS = [
+  (x, y) => `M${x - 4} ${y}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z`,
+  (x, y) => `M${x - 3.5} ${y - 3.5}h7v7h-7Z`,
+  (x, y) => `M${x} ${y - 5}l5 5l-5 5l-5 -5Z`,
+];
 
 /**
- * A chart of series over a common x axis.
+ * A chart of series over the first column of the table; return how to draw it in a state.
  *
- * x and y: { label, domain: [low, high], log }. What is off the y axis stands at its edge.
- * series: [{ key, label, kind, colour, mark, dash }], the key being the head of its column in the
- * table, if there is one; kind "points" (measured: a marker, and a band
- * if there is one) or "line" (theory). draw({ key: { x: […], y: […], low: […], high: […] } })
- * draws; null is left out. chart.axes({ x, y }) changes the axes that the next draw has.
+ * series: [{ key, label, kind, colour, mark, dash }], the key being the head of its column: measured,
+ * with a marker and a band, or kind "line" (theory). What is no column has `flat`, the height of a line
+ * across the chart, or `at(read, one)`, which returns its { x, y }. A series without data is left out;
+ * `none` is the title of a chart that has no other.
+ * x: { label, domain, margin, ticks, log, even }; the domain is that of the column, with a margin. If it
+ * is even, the values stand at equal distances, whatever they are.
+ * y: { label, domain, ticks, log }. Without a domain it has the decades that hold its columns (or those
+ * that `holds` names), in all cases of the control `over`; at least those from 10^least[0] to
+ * 10^least[1], and nothing below `floor`. What is off the y axis stands at its edge.
  */
-function makeChart(ui, { parent = ui.figure, title, x, y, series, height = 250, level = null }) {
-  const box = element("figure", { class: "ie-chart" });
-  const caption = element("figcaption", {}, element("span", { class: "ie-chart-title" }, title));
-  const svg = shape("svg", { height, role: "img", "aria-label": title });
+function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height = 250, level }) {
+  const name = element("span", { class: "ie-chart-title" }, title);
   const [axes, plot] = [shape("g", { class: "ie-axes" }), shape("g")];
-  svg.append(axes, plot);
-  const keys = element("span", { class: "ie-keys" });
-  const parts = {};
-  series.forEach((one, index) => {
-    const mark = MARKS[one.mark ?? Object.keys(MARKS)[(one.colour ?? index) % 4]];
-    const look = { class: one.kind === "line" ? "ie-line" : "ie-points" };
+  const svg = shape("svg", { height, role: "img" }, axes, plot);
+  const caption = element("figcaption", {}, name);
+  const box = element("figure", { class: "ie-chart" }, caption, svg);
+  parent.append(box);
+  const parts = series.map((one) => {
+    const isLine = one.kind === "line";
+    const mark = MARKS[one.mark ?? one.colour];
+    const look = { class: isLine ? "ie-line" : "ie-points" };
     if (one.dash) look["stroke-dasharray"] = one.dash;
     const band = shape("path", { class: "ie-band" });
     const path = shape("path", { ...look, "data-series": one.key });
-    const sample = shape("path", { ...look, d: one.kind === "line" ? "M1 6H25" : mark(13, 6) });
+    const sample = shape("path", { ...look, d: isLine ? "M1 6H25" : mark(13, 6) });
     for (const drawn of [band, path, sample])
-      drawn.style.setProperty("--ie-c", `var(--ie-${one.colour ?? index})`);
+      drawn.style.setProperty("--ie-c", `var(--ie-${one.colour})`);
     plot.append(band, path);
-    parts[one.key] = { ...one, mark, band, path };
-    if (one.label) keys.append(legend(sample, one.label));
+    if (one.label) caption.append(legend(sample, one.label));
+    return { ...one, isLine, mark, band, path };
   });
-  caption.append(keys);
-  box.append(caption, svg);
-  parent.append(box);
 
-  let shown = {};
   let width = 0;
-  let places = null;
-  let stale = false; // other axes are asked for than those drawn
+  let shown = null; // the state
   const edge = { top: 8, right: 14, bottom: 40, left: 58 };
 
-  function layOut() {
-    stale = false;
+  /** The values of a column in a state, and of a measured one its band. */
+  function valuesOf(key, { table, get }, isLine) {
+    const values = table.get(key);
+    if (!values || isLine) return { y: values };
+    const [low, high] = ["low", "high"].map((end) => get(endOf(ui.columns.get(key), end)));
+    return { y: values, low: low.slice(0, values.length), high: high.slice(0, values.length) };
+  }
+
+  function domainOfY() {
+    const { over, least = [], floor = 0 } = y;
+    const states = over ? ui.values(over).map((value) => shown.but(over, value)) : [shown];
+    const columns = y.holds?.map((key) => ({ key })) ?? parts.filter(({ key }) => ui.columns.has(key));
+    const all = columns.flatMap(({ key, isLine }) => states.map((one) => valuesOf(key, one, isLine)));
+    const [low, high] = decades(all.flatMap((one) => Object.values(one).flat()), ...least);
+    return [Math.max(low, floor), high];
+  }
+
+  function draw() {
+    if (!width || !shown) return;
+    const [column] = shown.table.values();
+    const xs = x.even ? column.map((_, place) => place) : column;
+    const { margin = 0.5, domain = [xs[0] - margin, xs.at(-1) + margin] } = x;
+    const every = Math.max(1, Math.floor(xs.length / 8));
+    const xAxis = { ...x, domain, ticks: x.ticks ?? xs.filter((_, place) => xs[place] % every === 0) };
+    const yAxis = { ...y, domain: y.domain ?? domainOfY() };
     const [right, bottom] = [Math.max(width - edge.right, edge.left + 40), height - edge.bottom];
-    places = { x: scale(x, edge.left, right), y: scale(y, bottom, edge.top) };
+    const places = { x: scale(xAxis, edge.left, right), y: scale(yAxis, bottom, edge.top) };
     svg.setAttribute("width", width);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    for (const [name, axis] of Object.entries({ x, y }))
-      svg.setAttribute(`data-${name}`, JSON.stringify([axis.domain, !!axis.log]));
+    for (const [axis, { domain, log }] of [["x", xAxis], ["y", yAxis]])
+      svg.setAttribute(`data-${axis}`, JSON.stringify([domain, !!log]));
     axes.replaceChildren();
-    const write = (text, attributes) => {
-      const label = shape("text", attributes);
-      label.textContent = text;
-      axes.append(label);
-    };
-    for (const value of x.ticks ?? ticks(x, Math.max(3, Math.floor(width / 90)))) {
+    const write = (text, attributes) => axes.append(shape("text", attributes, text));
+    const rule = (kind, d) => axes.append(shape("path", { class: kind, d }));
+    for (const value of xAxis.ticks) {
       const at = places.x(value);
-      axes.append(shape("path", { d: `M${at} ${bottom}v4` }));
-      write(x.text?.(value) ?? tick(value, x), { x: at, y: bottom + 17, "text-anchor": "middle" });
+      rule("ie-tick", `M${at} ${bottom}v4`);
+      const text = tick(x.even ? column[value] : value, x);
+      write(text, { x: at, y: bottom + 17, "text-anchor": "middle" });
     }
-    for (const value of y.ticks ?? ticks(y, 6)) {
+    for (const value of y.ticks ?? powers(yAxis.domain, 6)) {
       const at = places.y(value);
-      axes.append(shape("path", { class: "ie-grid", d: `M${edge.left} ${at}H${right}` }));
-      write(y.text?.(value) ?? tick(value, y), { x: edge.left - 6, y: at + 4, "text-anchor": "end" });
+      rule("ie-grid", `M${edge.left} ${at}H${right}`);
+      write(tick(value, y), { x: edge.left - 6, y: at + 4, "text-anchor": "end" });
     }
-    const frame = `M${edge.left} ${edge.top}V${bottom}H${right}`;
-    axes.append(shape("path", { class: "ie-frame", d: frame }));
-    if (level !== null && level >= y.domain[0] && level <= y.domain[1])
-      axes.append(shape("path", { class: "ie-level", d: `M${edge.left} ${places.y(level)}H${right}` }));
+    rule("ie-frame", `M${edge.left} ${edge.top}V${bottom}H${right}`);
+    const [lowest, highest] = yAxis.domain;
+    if (level >= lowest && level <= highest)
+      rule("ie-level", `M${edge.left} ${places.y(level)}H${right}`);
     const middle = (edge.left + right) / 2;
     write(x.label, { x: middle, y: height - 6, "text-anchor": "middle" });
     const turned = `translate(12 ${(edge.top + bottom) / 2}) rotate(-90)`;
     write(y.label, { transform: turned, "text-anchor": "middle" });
-    show();
-  }
 
-  function show() {
-    if (!places) return;
-    const inside = (value) => Math.min(Math.max(value, y.domain[0]), y.domain[1]);
-    const at = (value) => places.y(inside(value)).toFixed(1);
-    for (const [key, { kind, mark, band, path }] of Object.entries(parts)) {
-      const values = shown[key];
-      if (!values) {
-        path.setAttribute("d", "");
-        band.setAttribute("d", "");
-        continue;
-      }
-      const there = values.x.map((_, i) => i).filter((i) => Number.isFinite(values.y[i]));
-      const xs = values.x.map((value) => places.x(value).toFixed(1));
-      const join = (list, ys) => list.map((i) => `${xs[i]} ${at(ys[i])}`).join("L");
-      if (kind === "line") path.setAttribute("d", there.length ? `M${join(there, values.y)}` : "");
-      else path.setAttribute("d", there.map((i) => mark(+xs[i], +at(values.y[i]))).join(""));
+    const at = (value) => places.y(Math.min(Math.max(value, lowest), highest)).toFixed(1);
+    let any = false;
+    for (const { key, flat, at: own, isLine, mark, band, path } of parts) {
+      const across = { x: domain, y: [flat, flat] };
+      const column = () => ({ x: xs, ...valuesOf(key, shown, isLine) });
+      const values = own?.(shown.read, shown.one) ?? (flat === undefined ? column() : across);
+      const there = Object.keys(values.y ?? []).filter((i) => Number.isFinite(values.y[i]));
+      const placeX = (i) => places.x(values.x[i]).toFixed(1);
+      const join = (list, ys) => list.map((i) => `${placeX(i)} ${at(ys[i])}`).join("L");
+      any ||= there.length > 0;
+      if (isLine) path.setAttribute("d", there.length ? `M${join(there, values.y)}` : "");
+      else path.setAttribute("d", there.map((i) => mark(+placeX(i), +at(values.y[i]))).join(""));
       const banded = values.low && there.length;
-      const back = banded ? [...there].reverse() : [];
-      const outline = banded ? `M${join(there, values.low)}L${join(back, values.high)}Z` : "";
-      band.setAttribute("d", outline);
+      const outline = () => `M${join(there, values.low)}L${join(there.toReversed(), values.high)}Z`;
+      band.setAttribute("d", banded ? outline() : "");
     }
+    name.textContent = any ? title : none;
+    svg.setAttribute("aria-label", name.textContent);
   }
 
   ui.widthOf(box, (now) => {
     width = now;
-    layOut();
+    draw();
   });
-
-  return {
-    svg,
-    draw(values) {
-      shown = values;
-      if (stale) layOut();
-      else show();
-    },
-    axes(changed) {
-      const before = JSON.stringify([x, y]);
-      x = { ...x, ...changed.x };
-      y = { ...y, ...changed.y };
-      stale ||= places !== null && JSON.stringify([x, y]) !== before;
-    },
-    title(text) {
-      caption.firstChild.textContent = text;
-      svg.setAttribute("aria-label", text);
-    },
+  return (state) => {
+    shown = state;
+    draw();
   };
 }
 
-/** A labelled native control: a slider, radio buttons, a list or a check box. */
+/** A labelled native control, and how to show its value: a slider, radio buttons, a list or a check box. */
 function makeControl(model, { key, label, kind, values, texts }) {
   const id = `ie-${(count += 1)}`;
-  const write = (value) => {
-    model.set(key, value);
-    model.save_changes();
+  const place = () => values.indexOf(model.get(key));
+  const control = (tag, attributes, chosen, ...children) => {
+    const input = element(tag, { id, name: key, ...attributes }, ...children);
+    input.addEventListener("input", () => {
+      model.set(key, values[chosen(input)]);
+      model.save_changes();
+    });
+    return input;
   };
-  const place = () => Math.max(0, values.indexOf(model.get(key)));
+  const box = (...parts) => element("div", { class: "ie-control" }, ...parts);
+  const named = element("label", { for: id }, label);
+  const byValue = (input) => Number(input.value);
   if (kind === "range") {
     const output = element("output", { for: id });
     // one width for all texts: no value moves the slider to another line
     output.style.minWidth = `${Math.max(...texts.map((text) => text.length))}ch`;
-    const attributes = { type: "range", id, min: 0, max: values.length - 1, step: 1 };
-    const input = element("input", { ...attributes, name: key });
-    input.addEventListener("input", () => write(values[+input.value]));
+    const attributes = { type: "range", min: 0, max: values.length - 1, step: 1 };
+    const input = control("input", attributes, byValue);
     const show = () => {
       input.value = place();
       output.textContent = texts[place()];
       input.setAttribute("aria-valuetext", texts[place()]);
     };
-    const named = element("label", { for: id }, label);
-    return [element("div", { class: "ie-control" }, named, " ", output, input), show];
+    return [box(named, " ", output, input), show];
   }
   if (kind === "check") {
-    const input = element("input", { type: "checkbox", id, name: key });
-    input.addEventListener("change", () => write(input.checked));
-    const show = () => (input.checked = model.get(key));
-    const named = element("label", { for: id }, input, " ", label);
-    return [element("div", { class: "ie-control ie-check" }, named), show];
+    const input = control("input", { type: "checkbox" }, ({ checked }) => Number(checked));
+    named.prepend(input, " ");
+    const group = box(named);
+    group.classList.add("ie-check");
+    return [group, () => (input.checked = model.get(key))];
   }
   if (kind === "list") {
     const options = texts.map((text, i) => element("option", { value: i }, text));
-    const input = element("select", { id, name: key }, ...options);
-    input.addEventListener("change", () => write(values[+input.value]));
-    const show = () => (input.value = place());
-    const named = element("label", { for: id }, label);
-    return [element("div", { class: "ie-control" }, named, " ", input), show];
+    const input = control("select", {}, byValue, ...options);
+    return [box(named, " ", input), () => (input.value = place())];
   }
-  const radios = texts.map((text, i) => {
-    const input = element("input", { type: "radio", name: id, value: i, "data-key": key });
-    input.addEventListener("change", () => input.checked && write(values[i]));
-    return [input, element("label", {}, input, " ", text)];
-  });
-  const labels = radios.map(([, named]) => named);
+  const one = { type: "radio", name: id, "data-key": key };
+  const radios = texts.map((_, i) => control("input", { ...one, id: `${id}-${i}`, value: i }, byValue));
+  const labels = radios.map((input, i) => element("label", {}, input, " ", texts[i]));
   const group = element("fieldset", { class: "ie-control" }, element("legend", {}, label), ...labels);
-  const show = () => radios.forEach(([input], i) => (input.checked = i === place()));
-  return [group, show];
+  return [group, () => (radios[place()].checked = true)];
 }
 
-/** The numbers behind the picture, folded, and made when they are looked at. */
+/** The numbers behind the picture, folded, and how to write its [head, values] where it is open. */
 function makeTable(title) {
   const table = element("table");
-  let lines = [[]]; // the head first
-  const box = element("div", { class: "ie-scroll", tabindex: "0", role: "group" }, table);
-  box.setAttribute("aria-label", title);
-  const details = element("details", { class: "ie-numbers" }, element("summary", {}, title), box);
-  const cell = (text, line, i) =>
-    line && i ? element("td", {}, text) : element("th", { scope: line ? "row" : "col" }, text);
-  const row = (values, line) =>
-    element("tr", {}, ...values.map((value, i) => cell(number(value), line, i)));
-  const show = () => {
+  const about = { class: "ie-scroll", tabindex: "0", role: "group", "aria-label": title };
+  const summary = element("summary", {}, title);
+  const details = element("details", { class: "ie-numbers" }, summary, element("div", about, table));
+  const row = (cells) => element("tr", {}, ...cells);
+  const cell = (values, place, line) =>
+    place ? element("td", {}, values[line]) : element("th", { scope: "row" }, values[line]);
+  const write = (columns) => {
     if (!details.open) return;
-    const [first, ...rest] = lines.map(row);
-    table.replaceChildren(element("thead", {}, first), element("tbody", {}, ...rest));
-  };
-  details.addEventListener("toggle", show);
-  const write = (now) => {
-    lines = now;
-    show();
+    const heads = columns.map(([head]) => element("th", { scope: "col" }, head));
+    const texts = columns.map(([, values]) => values.map((value) => number(value)));
+    const rows = texts[0].map((_, line) => row(texts.map((values, i) => cell(values, i, line))));
+    table.replaceChildren(element("thead", {}, row(heads)), element("tbody", {}, ...rows));
   };
   return [details, write];
 }
@@ -345,7 +317,7 @@ function printed(value, format = "") {
 
 /**
  * Let the text follow that the same cell printed below the figure, if it has columns of the table:
- * return a function that takes the table's lines, and one that ends it. On a page (`model.share`)
+ * return a function that takes the table, and one that ends it. On a page (`model.share`)
  * paper shows the still picture of the start, and so the text as it was.
  */
 function makeFollower(model, root) {
@@ -363,50 +335,41 @@ function makeFollower(model, root) {
     if (chosen.includes(undefined)) box = null;
   };
   const show = () => box && (box.textContent = paper.matches && model.share ? start : now);
-  const follow = (lines) => {
+  const follow = (table) => {
     if (!box?.isConnected) find();
     if (!box) return;
-    const columns = chosen.filter((head) => lines[0].includes(fill(head, read))).map((head) => {
-      const place = lines[0].indexOf(fill(head, read));
-      const format = read("formats")[head];
-      const cells = lines.map((line, row) => (row ? printed(line[place], format) : line[place]));
+    const columns = chosen.filter((head) => table.has(head)).map((head) => {
+      const texts = table.get(head).map((value) => printed(value, read("formats")[head]));
+      const cells = [fill(head, read), ...texts];
       const width = Math.max(...cells.map((cell) => cell.length));
       return cells.map((cell) => cell.padStart(width));
     });
-    now = lines.map((_, row) => `${columns.map((cells) => cells[row]).join("  ")}\n`).join("");
+    now = columns[0].map((_, row) => `${columns.map((cells) => cells[row]).join("  ")}\n`).join("");
     show();
   };
   paper.addEventListener("change", show);
   return [follow, () => paper.removeEventListener("change", show)];
 }
 
-/** Call `use(width)` now and whenever the width of a box changes; return how to end that. */
-function watchWidth(box, use) {
-  let width = 0;
-  const observer = new ResizeObserver(([entry]) => {
-    const now = Math.round(entry.contentRect.width);
-    if (now === width || now === 0) return;
-    width = now;
-    use(width);
+/** 8 × 8 pixels, and how to draw a text in them: their levels, 0 (paper) to g (ink, 16). */
+function makePixels(size, left = 0, top = 0, about = {}) {
+  const pixels = Array.from({ length: 64 }, (_, i) => {
+    const place = { x: left + size * (i % 8), y: top + size * Math.floor(i / 8) };
+    return shape("rect", { ...place, width: size, height: size, ...about });
   });
-  observer.observe(box);
-  return () => observer.disconnect();
+  const draw = (text) =>
+    pixels.forEach((pixel, i) => pixel.setAttribute("fill-opacity", parseInt(text[i], 17) / 16));
+  return [pixels, draw];
 }
 
 /** An anywidget module of an explorer. */
 function explorer({ build, update, note, room = [3, 3] }) {
   function render({ model, el }) {
-    const title = model.get("title");
-    const about = { "aria-label": title, "data-name": model.get("name") };
-    const root = element("section", { class: "initcore-explorer", ...about });
-    root.append(element("p", { class: "ie-title" }, title));
-    const controls = model.get("controls");
-    const panel = element("div", { class: "ie-controls" });
-    const shows = controls.map((control) => {
-      const [box, show] = makeControl(model, control);
-      panel.append(box);
-      return show;
-    });
+    const read = (key) => model.get(key);
+    const [title, controls, columns] = ["title", "controls", "columns"].map(read);
+    const data = JSON.parse(read("data"));
+    const boxes = controls.map((control) => makeControl(model, control));
+    const panel = element("div", { class: "ie-controls" }, ...boxes.map(([box]) => box));
     const figure = element("div", { class: "ie-figure" });
     const says = element("p", { class: "ie-says" });
     ["--ie-room", "--ie-room-phone"].forEach((name, i) => says.style.setProperty(name, `${room[i]}em`));
@@ -414,41 +377,64 @@ function explorer({ build, update, note, room = [3, 3] }) {
     const aloud = element("p", { class: "ie-hidden", role: "status" });
     const [numbers, writeNumbers] = makeTable("The numbers in this picture");
     const buttons = element("p", { class: "ie-buttons" });
-    root.append(panel, figure, says, aloud, numbers, buttons);
+    const root = element(
+      "section",
+      { class: "initcore-explorer", "aria-label": title, "data-name": read("name") },
+      element("p", { class: "ie-title" }, title),
+      ...[panel, figure, element("p", { class: "ie-note" }, note), says, aloud, numbers, buttons],
+    );
     el.append(root);
 
-    const endings = [];
-    const data = JSON.parse(model.get("data"));
-    const read = (key) => model.get(key);
     const opened = controls.map(({ key }) => [key, read(key)]); // what a chapter shows at first
+    const charts = [];
+    const endings = [];
+    const valuesOf = (name) => controls.find(({ key }) => key === name);
     const ui = {
       model,
       figure,
       panel,
       data,
+      columns: new Map(columns),
+      values: (name) => valuesOf(name).values,
       text(name) {
-        const { values, texts } = controls.find(({ key }) => key === name);
+        const { values, texts } = valuesOf(name);
         return texts[values.indexOf(read(name))]; // how the value of a control is shown
       },
-      chart: (options) => makeChart(ui, options),
-      widthOf: (box, use) => endings.push(watchWidth(box, use)),
+      chart: (options) => charts.push(makeChart(ui, options)),
+      widthOf(box, use) {
+        let width = 0;
+        const observer = new ResizeObserver(([entry]) => {
+          const now = Math.round(entry.contentRect.width);
+          if (now !== width && now !== 0) use((width = now));
+        });
+        observer.observe(box);
+        endings.push(() => observer.disconnect());
+      },
       onRemove: (end) => endings.push(end),
     };
     build(ui);
     const [follow, unfollow] = makeFollower(model, root);
     ui.onRemove(unfollow);
-    if (note) root.insertBefore(element("p", { class: "ie-note" }, note), says);
+
+    /** What a chart draws: the numbers where the controls are as `read` says. */
+    function stateOf(read) {
+      const one = data.cases[model.get("measured").map(read).join(" ")];
+      const get = (where) => lookUp(where, { ...data, case: one }, read);
+      const but = (name, value) => stateOf((key) => (key === name ? value : read(key)));
+      return { read, one, get, but, table: tabulate(columns, get) };
+    }
 
     let timer = 0;
     let first = true;
     function draw() {
-      shows.forEach((show) => show());
-      const one = data.cases[model.get("measured").map(read).join(" ")];
-      const { says: sentence, more } = update(ui, read, one);
+      boxes.forEach(([, show]) => show());
+      const state = stateOf(read);
+      const { one, table } = state;
+      charts.forEach((chart) => chart(state));
+      const sentence = update(ui, read, one, table);
       says.textContent = sentence;
-      const all = [model.get("columns"), { ...data, case: one }, read];
-      writeNumbers(makeLines(...all, more));
-      follow(makeLines(...all));
+      writeNumbers([...table].map(([head, values]) => [fill(head, read), values]));
+      follow(table);
       clearTimeout(timer);
       // not again what was said already: some figures move by themselves
       const speak = () => aloud.textContent === sentence || (aloud.textContent = sentence);
@@ -456,19 +442,22 @@ function explorer({ build, update, note, room = [3, 3] }) {
       first = false;
     }
     for (const { key } of controls) model.on(`change:${key}`, draw);
+    numbers.addEventListener("toggle", draw);
 
-    const reset = element("button", { type: "button" }, "Reset");
-    reset.addEventListener("click", () => {
+    const button = (text, act) => {
+      const made = element("button", { type: "button" }, text);
+      made.addEventListener("click", act);
+      buttons.append(made);
+    };
+    button("Reset", () => {
       for (const [key, value] of opened) model.set(key, value);
       model.save_changes();
     });
-    buttons.append(reset);
     if (model.share) {
       // on a page: the host (website/assets/explorers/host.js) knows the address
-      const share = element("button", { type: "button" }, "Copy a link to this view");
       const done = element("span", { role: "status" });
-      share.addEventListener("click", async () => (done.textContent = await model.share()));
-      buttons.append(share, done);
+      button("Copy a link to this view", async () => (done.textContent = await model.share()));
+      buttons.append(done);
     }
     // In JupyterLab the keys are the controls', not shortcuts: arrows move no cell, Enter edits none.
     for (const one of root.querySelectorAll("input, select, button, summary, [tabindex]"))

@@ -5,20 +5,11 @@ const EDGE = { left: 58, right: 14, top: 13, row: 22 }; // left and right: as th
 const [STEP, HOLD, ROUNDS] = [110, 700, 2]; // milliseconds a layer, and at the end; rounds of digits
 const LAYERS = Array.from({ length: DEPTH }, (_, i) => i + 1);
 
-/** The axis that holds all initializers, for one activation. */
-function axis(ui, activation) {
-  const cases = Object.entries(ui.data.cases).filter(([name]) => name.endsWith(` ${activation}`));
-  return decades(cases.flatMap(([, { across }]) => [...across.low, ...across.high]));
-}
-
 /** The picture of a digit and the dots, made once; a dot is one unit. */
 function makeDots(ui, parent) {
   const svg = shape("svg", { height: HEIGHT, role: "img", class: "ie-opening-dots" });
   const front = shape("rect", { class: "ie-opening-front", y: 0, height: HEIGHT, rx: 4 });
-  const pixels = Array.from({ length: 64 }, (_, i) => {
-    const place = { x: 1 + 6 * (i % 8), y: 74 + 6 * Math.floor(i / 8), width: 6, height: 6 };
-    return shape("rect", { class: "ie-opening-pixel", ...place });
-  });
+  const [pixels, drawDigit] = makePixels(6, 1, 74, { class: "ie-opening-pixel" });
   const frame = shape("rect", { class: "ie-opening-frame", x: 0.5, y: 73.5, width: 49, height: 49 });
   const [sockets, dots] = [1.2, 0].map((r) =>
     LAYERS.map(() => Array.from({ length: ui.data.shared.shown }, () => shape("circle", { r }))),
@@ -26,7 +17,7 @@ function makeDots(ui, parent) {
   sockets.flat().forEach((socket) => socket.setAttribute("class", "ie-opening-socket"));
   svg.append(front, ...pixels, frame, ...sockets.flat(), ...dots.flat());
   parent.append(svg);
-  Object.assign(ui, { svg, front, pixels, dots });
+  Object.assign(ui, { svg, front, dots, drawDigit });
 
   ui.widthOf(parent, (width) => {
     ui.width = width;
@@ -45,7 +36,7 @@ function makeDots(ui, parent) {
         }
       }),
     );
-    if (ui.one) LAYERS.forEach((_, l) => drawLayer(ui, l));
+    drawLayers(ui);
   });
 }
 
@@ -59,9 +50,8 @@ function drawLayer(ui, l) {
   });
 }
 
-function drawDigit(ui) {
-  const codes = ui.data.shared.digits[ui.digit];
-  ui.pixels.forEach((pixel, i) => pixel.setAttribute("fill-opacity", parseInt(codes[i], 17) / 16));
+function drawLayers(ui) {
+  if (ui.one && ui.width) LAYERS.forEach((_, l) => drawLayer(ui, l));
 }
 
 /** Let the present digit travel: its picture, then layer by layer; then the next digit. */
@@ -102,13 +92,13 @@ function build(ui) {
   box.append(element("p", { class: "ie-opening-keys" }, title, ...keys));
   ui.figure.append(box);
   makeDots(ui, box);
-  ui.spread = ui.chart({
+  ui.chart({
     parent: box,
     title: "How much a unit's answer varies from digit to digit",
-    x: { label: "hidden layer", domain: [0.5, DEPTH + 0.5], ticks: LAYERS },
-    y: { label: "spread", log: true, domain: [0.1, 1] },
+    x: { label: "hidden layer" },
+    y: { label: "spread", log: true, over: "weights" },
     height: 140,
-    series: [{ key: "spread across inputs", label: "", kind: "points", colour: 0 }],
+    series: [{ key: "spread across inputs", colour: 0 }],
   });
 
   ui.button = element("button", { type: "button" });
@@ -159,27 +149,18 @@ function update(ui, read, one) {
   const digit = read("digit");
   const [weights, activation] = [ui.text("weights"), ui.text("activation")];
   const moved = digit !== ui.digit;
-  const changed = one !== ui.one;
+  const chosen = ui.one && moved && !ui.byItself; // by the reader: it shows at once
   Object.assign(ui, { one, digit });
-  if (moved) drawDigit(ui);
-  if (ui.byItself) ui.at = 0;
-  else {
-    // the reader's choice shows at once
-    if (moved && ui.at !== undefined && ui.chosen) play(ui, false);
-    if (ui.width) LAYERS.forEach((_, l) => drawLayer(ui, l));
-    ui.at = DEPTH;
-  }
-  ui.chosen = true;
+  if (moved) ui.drawDigit(ui.data.shared.digits[digit]);
+  if (chosen) play(ui, false);
+  if (!ui.byItself) drawLayers(ui);
+  ui.at = ui.byItself ? 0 : DEPTH;
   ui.svg.setAttribute(
     "aria-label",
     `${ui.data.shared.shown} units in each of ${DEPTH} layers of a ${activation} net, ` +
       `weights ${weights}, with the digit ${digit} as input`,
   );
-  if (changed) {
-    ui.spread.axes({ y: { domain: axis(ui, read("activation")) } });
-    ui.spread.draw({ "spread across inputs": measured(LAYERS, one.across) });
-  }
-  return { says: `${activation}, ${weights}. ${tell(one, DEPTH)}` };
+  return `${activation}, ${weights}. ${tell(one, DEPTH)}`;
 }
 
 const note =
@@ -187,4 +168,4 @@ const note =
   "or more). Chart: the spread across inputs over 359 digits, the median of 20 nets with a band from 5% to " +
   "95%; less than 1e−13 counts as 0 and stands at the edge.";
 
-export default explorer({ build, update, note });
+export default explorer({ build, update, note, room: [3, 6] });

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from initcore import experiments, plots, probes
-from initcore.explorers._base import Explorer, band, control, draw, rounded
-from initcore.explorers._digits import examples, pixels, to_image, to_text
+from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.explorers._digits import examples, pixels, to_text
 from initcore.initializers import RandomNormal
 from initcore.network import MLP
 
@@ -40,11 +40,10 @@ class Opening(Explorer):
     [0.0811, 0.0064]
     """
 
-    NAME: ClassVar[str] = "opening"
-    TITLE: ClassVar[str] = "Choose how the weights start: does a digit get through ten layers?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (840, 1110)
-    MEASURED: ClassVar[tuple[str, ...]] = ("weights", "activation")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "Choose how the weights start: does a digit get through ten layers?"
+    HEIGHTS = (840, 1110)
+    MEASURED = ("weights", "activation")
+    COLUMNS = {
         "layer": list(range(1, DEPTH + 1)),
         "RMS activation": "case/rms/mid",
         "spread across inputs": "case/across/mid",
@@ -101,48 +100,6 @@ class Opening(Explorer):
         return (np.array(pairs) - 50) / 49
 
     def still(self) -> Figure:
-        """Draw the digit, the dots, and the spread by layer under them."""
-        case, values = self.case(), self.values()
-        layers = np.arange(1, DEPTH + 1)
-        fig, axes = plots.figure(1, height=4.6)
-        axes.remove()
-        dots, spread = fig.subplots(2, 1, height_ratios=(3, 2))
-        unit = np.arange(SHOWN)
-        x = layers[:, None] + np.where(unit % 2, 0.18, -0.18)
-        y = np.broadcast_to(-(unit // 2), x.shape)
-        dots.scatter(x, y, s=2, c="0.6")
-        for sign, colour, fill in ((1, plots.COLOURS[1], True), (-1, plots.COLOURS[0], False)):
-            there = sign * values > 0
-            size = 110 * np.abs(values[there])
-            face = {"facecolors": colour if fill else "none", "edgecolors": colour}
-            dots.scatter(x[there], y[there], s=size, label=("negative", "positive")[fill], **face)
-        picture = dots.inset_axes((-0.13, 0.3, 0.1, 0.4))
-        digit = to_image(self.load()["shared"]["digits"][self.digit]).reshape(8, 8)
-        picture.imshow(digit, cmap="gray_r", vmin=0, vmax=1)
-        for ax in (picture, dots):
-            ax.set(xticks=[], yticks=[])
-            ax.grid(False)
-        across = {end: np.maximum(values, LEAST) for end, values in case["across"].items()}
-        draw(spread, layers, across, label="median of 20 nets, 5% to 95%")
-        plots.finish(dots, title=self._title(), x="", y="")
-        dots.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-        plots.finish(spread, title="", x="hidden layer", y="spread across inputs", log="y")
-        spread.set_xticks(layers)
-        for ax in (dots, spread):
-            ax.set_xlim(0.5, DEPTH + 0.5)
-        return fig
-
-    def _title(self) -> str:
-        text = WEIGHTS[self.weights][0]
-        return f"{ACTIVATIONS[self.activation]}, {text}: the digit {self.digit} on its way up"
-
-    def alt(self) -> str:
-        """Say how large the activations are, and how much they tell of the digit."""
-        case = self.case()
-        rms, across = (case[name]["mid"] for name in ("rms", "across"))
-        return (
-            f"Dots for {SHOWN} units in each of {DEPTH} layers of a {ACTIVATIONS[self.activation]} "
-            f"net, weights {WEIGHTS[self.weights][0]}, with the digit {self.digit} as input. From "
-            f"layer 1 to layer {DEPTH} the RMS activation goes from {rms[0]:.2g} to {rms[-1]:.2g}, "
-            f"the spread across inputs from {across[0]:.2g} to {across[-1]:.2g}."
-        )
+        """Draw the shown units of each layer as a square."""
+        title = f"{self._chosen()}. Units of layers 1 to {DEPTH}"
+        return plots.images([self.values()], title=title, quantity="activation", signed=True)

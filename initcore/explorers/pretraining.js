@@ -2,33 +2,22 @@
 
 const LAYERS = [1, 2, 3, 4, 5];
 
-/** An 8 × 8 picture to be drawn again and again. */
+/** A picture to be drawn again and again, and how to do that. */
 function makePicture() {
-  const svg = shape("svg", { viewBox: "0 0 8 8", class: "ie-pretraining-picture", role: "img" });
-  const pixels = Array.from({ length: 64 }, (_, i) =>
-    shape("rect", { x: i % 8, y: Math.floor(i / 8), width: 1, height: 1 }),
-  );
-  svg.append(...pixels);
-  return { svg, pixels, text: "" };
-}
-
-/** Draw a text of 64 levels, 0 (paper) to g (ink, 16). */
-function drawPicture(picture, text, label) {
-  picture.pixels.forEach((pixel, i) => {
-    if (text[i] !== picture.text[i]) pixel.setAttribute("fill-opacity", parseInt(text[i], 17) / 16);
-  });
-  picture.text = text;
-  picture.svg.setAttribute("data-pixels", text);
-  picture.svg.setAttribute("aria-label", label);
+  const [pixels, drawPixels] = makePixels(1);
+  const about = { viewBox: "0 0 8 8", class: "ie-pretraining-picture", role: "img" };
+  const svg = shape("svg", about, ...pixels);
+  const draw = (text, label) => {
+    drawPixels(text);
+    svg.setAttribute("aria-label", label);
+  };
+  return { svg, draw };
 }
 
 function build(ui) {
-  const grid = element("div", { class: "ie-pretraining" });
   const title = element("p", { class: "ie-chart-title" }, "The digit, and what the layers rebuild");
-  grid.append(title);
-  const head = ["input", ...LAYERS].map((text) => element("span", {}, String(text)));
-  head[1].textContent = "layer 1";
-  grid.append(...head);
+  const heads = ["input", "layer 1", 2, 3, 4, 5].map((text) => element("span", {}, String(text)));
+  const grid = element("div", { class: "ie-pretraining" }, title, ...heads);
   ui.rows = [0, 1].map(() => {
     const name = element("p", { class: "ie-pretraining-name" });
     const pictures = [0, ...LAYERS].map(makePicture);
@@ -36,15 +25,17 @@ function build(ui) {
     return { name, pictures };
   });
   ui.figure.append(grid);
-  ui.errors = ui.chart({
+  const { "mean image": mean, PCA: pca } = ui.data.shared;
+  const level = (key, label, flat, look) => ({ key, label, flat, kind: "line", ...look });
+  ui.chart({
     title: "Squared error of the rebuilt test digits",
-    x: { label: "hidden layer", domain: [0.7, 5.3], ticks: LAYERS },
-    y: { label: "squared error an image", domain: [0, 5] },
+    x: { label: "hidden layer", margin: 0.3 },
+    y: { label: "squared error an image", domain: [0, 5], ticks: [0, ...LAYERS] },
     series: [
-      { key: "mean image", label: "mean image", kind: "line", colour: "ink", dash: "2 4" },
-      { key: "PCA", label: "6 numbers (PCA)", kind: "line", colour: 2, dash: "7 3" },
-      { key: "0.01 normal", label: "0.01 normal", kind: "points", colour: 1 },
-      { key: "{stack}", label: "chosen start", kind: "points", colour: 0 },
+      level("mean image", "mean image", mean, { colour: "ink", dash: "2 4" }),
+      level("PCA", "6 numbers (PCA)", pca, { colour: 2, dash: "7 3" }),
+      { key: "0.01 normal", label: "0.01 normal", colour: 1 },
+      { key: "{stack}", label: "chosen start", colour: 0 },
     ],
   });
 }
@@ -57,17 +48,10 @@ function update(ui, read, one) {
   [chosen, without].forEach((start, i) => {
     const { name, pictures } = ui.rows[i];
     name.textContent = names[i];
-    drawPicture(pictures[0], shared.digits[digit], `the digit ${digit}`);
+    pictures[0].draw(shared.digits[digit], `the digit ${digit}`);
     LAYERS.forEach((layer, l) =>
-      drawPicture(pictures[layer], start.pictures[digit][l], `rebuilt from layer ${layer}, ${names[i]}`),
+      pictures[layer].draw(start.pictures[digit][l], `rebuilt from layer ${layer}, ${names[i]}`),
     );
-  });
-  const flat = (value) => ({ x: [0.7, 5.3], y: [value, value] });
-  ui.errors.draw({
-    "mean image": flat(shared["mean image"]),
-    PCA: flat(shared.PCA),
-    "0.01 normal": measured(LAYERS, without),
-    "{stack}": measured(LAYERS, chosen),
   });
   const seen = noise === 0 ? "Without noise" : `With noise of standard deviation ${number(noise)}`;
   const last = (one) => number(one.mid[4], 2);
@@ -77,10 +61,10 @@ function update(ui, read, one) {
       : without.mid[4] > 0.95 * shared["mean image"]
         ? "From layer 5 of the small weights nothing more can be read."
         : "";
-  const says =
+  return (
     `${seen}, layer 5 of the start “${stack}” rebuilds a test digit up to an error of ${last(chosen)}, ` +
-    `that of “0.01 normal” up to ${last(without)}; the mean image has ${number(shared["mean image"], 2)}. ${lost}`;
-  return { says };
+    `that of “0.01 normal” up to ${last(without)}; the mean image has ${number(shared["mean image"], 2)}. ${lost}`
+  );
 }
 
 const note =

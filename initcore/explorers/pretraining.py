@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import _checks, plots, pretraining
-from initcore.explorers._base import Explorer, control, key
+from initcore import plots, pretraining
+from initcore.explorers._base import Explorer, band, control, key
 from initcore.explorers._digits import examples, pixels, to_image, to_text
 from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.network import MLP
-from initcore.tables import quantiles
 from initcore.training import SGD
 
 LAYERS, WIDTH, REPLICAS, COMPONENTS = 5, 64, 8, 6
@@ -43,11 +42,10 @@ class Pretraining(Explorer):
     4.65
     """
 
-    NAME: ClassVar[str] = "pretraining"
-    TITLE: ClassVar[str] = "What each layer can still rebuild of a digit"
-    HEIGHTS: ClassVar[tuple[int, int]] = (840, 1260)
-    MEASURED: ClassVar[tuple[str, ...]] = ("stack",)
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "What each layer can still rebuild of a digit"
+    HEIGHTS = (840, 1260)
+    MEASURED = ("stack",)
+    COLUMNS = {
         "layer": list(range(1, LAYERS + 1)),
         "{stack}": "case/{noise}/mid",
         "5%": "case/{noise}/low",
@@ -96,39 +94,23 @@ class Pretraining(Explorer):
                 pictures[i].append(to_text(draw @ B[0] + c[0]))
         found = {}
         for noise, error, texts in zip(NOISES, errors, pictures):
-            ends = quantiles(error).round(2) + 0.0
             of_digits = [list(layers) for layers in zip(*texts)]
-            bands = dict(zip(("low", "mid", "high"), ends.tolist()))
-            found[key(noise)] = bands | {"pictures": of_digits}
+            found[key(noise)] = band(error, decimals=2) | {"pictures": of_digits}
         return found
-
-    def _both(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the numbers of the chosen start, and those without pretraining."""
-        noise = key(self.noise)
-        return self.case()[noise], self.load()["shared"]["without"][noise]
 
     def still(self) -> Figure:
         """Draw the digit and what the five layers rebuild, with and without pretraining."""
-        digit = to_image(self.load()["shared"]["digits"][self.digit])
-        rows = [
-            [digit, *(to_image(text) for text in one["pictures"][self.digit])]
-            for one in self._both()
-        ]
-        chosen, without = (one["mid"][-1] for one in self._both())
-        title = (
-            f"A digit, and layers 1 to {LAYERS}: error {chosen:.2g} and {without:.2g} in the last"
-        )
+        shared, noise = self.load()["shared"], key(self.noise)
+        digit = to_image(shared["digits"][self.digit])
+        both = self.case()[noise], shared["without"][noise]
+        rows = [[digit, *map(to_image, one["pictures"][self.digit])] for one in both]
+        errors = " and ".join(f"{one['mid'][-1]:.2g}" for one in both)
+        title = f"A digit, and layers 1 to {LAYERS}: error {errors} in the last"
         return plots.images(rows, title=title, labels=[self.stack, WITHOUT])
 
     def alt(self) -> str:
-        """Say how well the layers rebuild digits."""
-        chosen, without = (one["mid"] for one in self._both())
-        return (
-            f"The digit {self.digit} and what each of {LAYERS} layers can rebuild of it, read with "
-            f"noise of standard deviation {self.noise:g}. {self.stack}: the squared error goes "
-            f"from {chosen[0]:.2g} in layer 1 to {chosen[-1]:.2g} in layer {LAYERS}. {WITHOUT}: "
-            f"from {without[0]:.2g} to {without[-1]:.2g}."
-        )
+        """Say that the numbers are errors, too."""
+        return f"{super().alt()} These are squared errors, an image."
 
 
 def started(start: str, images: np.ndarray) -> MLP:
@@ -161,25 +143,9 @@ def noisy_readout(
     ``B, c`` minimise ``mean ‖x - (a + ε) B - c‖²`` over the images and over ε, independent normals
     of standard deviation `noise`: least squares, and with noise a ridge regression with the
     penalty ``n noise²`` for n images. What is far below the noise cannot be read; without noise
-    it can, however small.
-
-    Parameters
-    ----------
-    activations : array_like, shape ([replicas,] n, units)
-        Of one layer, for n images.
-    images : array_like, shape (n, pixels)
-    noise : float or sequence of float
-        At least 0; several share most of the work.
-
-    Returns
-    -------
-    B : ndarray, shape ([noises,] [replicas,] units, pixels)
-    c : ndarray, shape ([noises,] [replicas,] 1, pixels)
-
-    Raises
-    ------
-    ValueError, TypeError
-        Not as many activations as images, or negative noise.
+    it can, however small. Activations have the shape ([replicas,] n, units), images (n, pixels);
+    B ([noises,] [replicas,] units, pixels) and c ([noises,] [replicas,] 1, pixels): several
+    noises share most of the work.
 
     Examples
     --------
@@ -189,13 +155,7 @@ def noisy_readout(
     >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x, noise=1.0)]
     [5.0, 10.0]
     """
-    images = _checks.array("images", images, ndim=2, dtype=np.float64)
-    a = np.asarray(activations, dtype=np.float64)
-    if a.ndim < 2 or a.shape[-2] != len(images):
-        _checks.fail("activations", f"an array with {len(images)} rows", activations)
-    noise = _checks.array("noise", noise, dtype=np.float64)
-    if noise.min() < 0:
-        _checks.fail("noise", "at least 0", noise)
+    a, images, noise = (np.asarray(part, float) for part in (activations, images, noise))
     mean, target = a.mean(axis=-2, keepdims=True), images.mean(axis=0)
     u, s, vt = np.linalg.svd(a - mean, full_matrices=False)
     seen = s > s[..., :1] * len(images) * np.finfo(float).eps  # the rest is rounding

@@ -1,17 +1,15 @@
 // The residual stream: its mean square, block by block, for one scale of the branches.
 
-const SCALES = { 1: "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", 0: "0" };
-
 function build(ui) {
-  ui.stream = ui.chart({
+  ui.chart({
     title: "Mean square of the stream, over that of the input",
     x: { label: "block" },
-    y: { label: "q / q₀", log: true, domain: [0.5, 10] },
+    y: { label: "q / q₀", log: true, least: [-1, 1], floor: 0.5 },
     level: Math.E,
     height: 300,
     series: [
       { key: "exact mean", label: "exact mean", kind: "line", colour: 0 },
-      { key: "mean square", label: "50 nets: median, 5% to 95%", kind: "points", colour: 0 },
+      { key: "mean square", label: "50 nets: median, 5% to 95%", colour: 0 },
     ],
   });
 }
@@ -38,17 +36,11 @@ function because(scale, normalise, blocks, end) {
 
 function update(ui, read, one) {
   const [scale, normalise, blocks] = [read("scale"), read("normalise"), read("blocks")];
-  const x = Array.from({ length: blocks + 1 }, (_, i) => i);
-  ui.stream.axes({
-    x: { domain: [-0.5, blocks + 0.5], ticks: x.filter((n) => n % Math.max(1, blocks / 8) === 0) },
-    y: { domain: [0.5, decades([...one.high, ...one.theory], 0, 1)[1]] },
-  });
-  ui.stream.draw({ "exact mean": { x, y: one.theory }, "mean square": measured(x, one) });
-  const says =
-    `${blocks} blocks, ${normalise ? "normalised branches" : "branches"} times ${SCALES[scale]}: ` +
+  return (
+    `${blocks} blocks, ${normalise ? "normalised branches" : "branches"} times ${ui.text("scale").split(" ")[0]}: ` +
     `the mean square ${scale === "0" ? "stays" : "goes from 1 to"} ${number(one.mid.at(-1), 2)}. ` +
-    because(scale, normalise, blocks, one.theory.at(-1));
-  return { says };
+    because(scale, normalise, blocks, one.theory.at(-1))
+  );
 }
 
 const note =

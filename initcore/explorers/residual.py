@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import plots, probes
-from initcore.explorers._base import Explorer, band, control, draw, rounded
+from initcore import probes
+from initcore.explorers._base import Explorer, band, control, rounded
 
 BLOCKS = (4, 8, 16, 32, 64)
 SCALES = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
-SETTINGS = {"width": 100, "replicas": 50, "seed": 0}
 
 
 class Residual(Explorer):
@@ -29,17 +27,17 @@ class Residual(Explorer):
     [1.0, 2.0, 4.0, 8.0, 16.0]
     """
 
-    NAME: ClassVar[str] = "residual"
-    TITLE: ClassVar[str] = "The residual stream: how much may each branch add?"
-    HEIGHTS: ClassVar[tuple[int, int]] = (795, 1010)
-    MEASURED: ClassVar[tuple[str, ...]] = ("scale", "normalise", "blocks")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "The residual stream: how much may each branch add?"
+    HEIGHTS = (795, 1010)
+    MEASURED = ("scale", "normalise", "blocks")
+    COLUMNS = {
         "block": list(range(BLOCKS[-1] + 1)),
         "mean square": "case/mid",
         "5%": "case/low",
         "95%": "case/high",
         "exact mean": "case/theory",
     }
+    STILL = {"mean square of the stream": ("mean square",)}
 
     scale = control("Scale of the branches, α", SCALES, "1", kind="radio")
     normalise = control(
@@ -51,38 +49,18 @@ class Residual(Explorer):
     def measure(cls, scale: str, normalise: bool, blocks: int) -> dict[str, Any]:
         """Measure the stream of all blocks."""
         alpha = factor(scale, blocks)
-        found = residual_stream(alpha, blocks=blocks, normalise=normalise, **SETTINGS)
+        found = residual_stream(alpha, blocks=blocks, normalise=normalise)
         return band(found) | {"theory": rounded(mean_square(alpha, normalise, blocks), 5)}
-
-    @property
-    def _name(self) -> str:
-        """What is shown, in a few words."""
-        seen = ", normalised" if self.normalise else ""
-        return f"{self.blocks} blocks{seen}, α = {SCALES[self.scale]}"
-
-    def still(self) -> Figure:
-        """Draw the stream and its exact mean."""
-        case, layers = self.case(), np.arange(self.blocks + 1)
-        fig, ax = plots.figure()
-        draw(ax, layers, case, label="50 nets", theory="exact mean")
-        title = f"{self._name}: from 1 to {case['mid'][-1]:.2g}"
-        plots.finish(ax, title=title, x="block", y="mean square of the stream", log="y")
-        low, high = ax.get_ylim()
-        ax.set_ylim(min(low, 0.5), max(high, 10))
-        return fig
-
-    def alt(self) -> str:
-        """Say where the stream starts and ends."""
-        case = self.case()
-        return (
-            f"Mean square of a residual stream over its blocks, logarithmic. {self._name}: it goes "
-            f"from 1 to {case['mid'][-1]:.2g} (median of 50 nets); its exact mean ends at "
-            f"{case['theory'][-1]:.2g}."
-        )
 
 
 def residual_stream(
-    alpha: float, *, blocks: int, normalise: bool, width: int, replicas: int, seed: int
+    alpha: float,
+    *,
+    blocks: int,
+    normalise: bool,
+    width: int = 100,
+    replicas: int = 50,
+    seed: int = 0,
 ) -> np.ndarray:
     """Return the mean square of the stream ``h + α relu(h W) W'`` after each block.
 

@@ -1,82 +1,49 @@
 // The scale dial: what the scale of the weights does, layer by layer.
 
+const FIFTHS = [0, 0.2, 0.4, 0.6, 0.8, 1];
 const LAYER = { label: "hidden layer" };
-const SATURATED = "Saturated share of the activations";
-
-/** What the axes must hold: all scales of the weights, for one activation and depth. */
-function bounds(ui, activation, depth) {
-  const cases = Object.entries(ui.data.cases).filter(([name]) => name.startsWith(activation + " "));
-  const holding = (pick) => {
-    const series = cases.flatMap(([, one]) => pick(one));
-    const first = ({ low, high }) => [...low.slice(0, depth), ...high.slice(0, depth)];
-    const [low, high] = decades(series.flatMap(first));
-    return [Math.max(low, 1e-16), high];
-  };
-  return {
-    spread: holding(({ pooled, across }) => [pooled, across]),
-    gradient: holding((one) => Object.values(one[`gradient ${depth}`])),
-  };
-}
 
 function build(ui) {
   const series = (key, label, colour) => pair(key, { label, colour, dash: colour ? "7 3" : "" });
-  ui.spread = ui.chart({
+  const spreads = ["pooled spread", "spread across inputs"];
+  const gradients = ["RMS gradient", "median gradient"];
+  // the axes hold all scales of the weights
+  const y = (label, holds) => ({ label, log: true, holds, over: "sd", floor: 1e-16 });
+  ui.chart({
     title: "Spread of the activations",
     x: LAYER,
-    y: { label: "standard deviation", log: true, domain: [0.1, 1] },
-    series: [...series("pooled spread", "pooled", 0), ...series("spread across inputs", "across inputs", 1)],
+    y: y("standard deviation", spreads),
+    series: [...series(spreads[0], "pooled", 0), ...series(spreads[1], "across inputs", 1)],
   });
-  ui.saturated = ui.chart({
-    title: SATURATED,
+  ui.chart({
+    title: "Saturated share of the activations",
+    none: "A ReLU has no end to saturate at",
     x: LAYER,
-    y: { label: "fraction", domain: [0, 1] },
+    y: { label: "fraction", domain: [0, 1], ticks: FIFTHS },
     series: series("saturated", "saturated", 2),
   });
-  ui.gradient = ui.chart({
+  ui.chart({
     title: "Gradient with respect to z",
     x: LAYER,
-    y: { label: "gradient", log: true, domain: [0.1, 1] },
-    series: [
-      ...series("RMS gradient", "RMS", 0),
-      { key: "median gradient", label: "median", kind: "points", colour: 1 },
-    ],
+    y: y("gradient", gradients),
+    series: [...series(gradients[0], "RMS", 0), { key: gradients[1], label: "median", colour: 1 }],
   });
 }
 
 function update(ui, read, one) {
-  const [activation, depth] = [read("activation"), read("depth")];
-  const layers = Array.from({ length: depth }, (_, i) => i + 1);
-  const x = { domain: [0.5, depth + 0.5], ticks: layers.filter((n) => depth < 11 || n % 5 === 0) };
-  const name = `${activation} ${depth}`;
-  if (ui.for !== name) {
-    ui.for = name;
-    const { spread, gradient } = bounds(ui, activation, depth);
-    ui.spread.axes({ x, y: { domain: spread } });
-    ui.saturated.axes({ x });
-    ui.gradient.axes({ x, y: { domain: gradient } });
-  }
+  const depth = read("depth");
   const { pooled, across, saturated } = one;
   const { rms, median } = one[`gradient ${depth}`];
-  ui.spread.draw({
-    ...both("pooled spread", layers, pooled),
-    ...both("spread across inputs", layers, across),
-  });
-  ui.saturated.draw(saturated ? both("saturated", layers, saturated) : {});
-  ui.saturated.title(saturated ? SATURATED : "A ReLU has no end to saturate at");
-  ui.gradient.draw({
-    ...both("RMS gradient", layers, rms),
-    "median gradient": measured(layers, median),
-  });
   const first = ({ mid }) => number(mid[0], 2);
   const last = ({ mid }) => number(mid[depth - 1], 2);
   const share = saturated?.mid[depth - 1];
   const ends = saturated ? ` In the last layer ${Math.round(100 * share)}% are saturated.` : "";
-  const says =
+  return (
     `${ui.text("activation")}, standard deviation ${number(read("sd"))}: from layer 1 to layer ${depth} ` +
     `the pooled spread goes from ${first(pooled)} to ${last(pooled)}, the spread across inputs from ` +
     `${first(across)} to ${last(across)}; the RMS gradient in layer 1 is ${first(rms)}, the median ` +
-    `${first(median)}.${ends}`;
-  return { says };
+    `${first(median)}.${ends}`
+  );
 }
 
 const note =

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from initcore import losses, network, plots, probes, theory
-from initcore.explorers._base import Explorer, band, control, draw, key, rounded
+from initcore import losses, network, probes, theory
+from initcore.explorers._base import Explorer, band, control, key, rounded
 from initcore.initializers import RandomNormal
 
 WIDTH, INPUTS, CLASSES, BATCH, REPLICAS = 50, 100, 10, 100, 20
@@ -33,11 +32,10 @@ class Scale(Explorer):
     0.0998
     """
 
-    NAME: ClassVar[str] = "scale"
-    TITLE: ClassVar[str] = "The scale dial: turn the standard deviation of the weights"
-    HEIGHTS: ClassVar[tuple[int, int]] = (1030, 1525)
-    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "sd")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "The scale dial: turn the standard deviation of the weights"
+    HEIGHTS = (1030, 1525)
+    MEASURED = ("activation", "sd")
+    COLUMNS = {
         "layer": list(range(1, DEPTHS[-1] + 1)),
         "pooled spread": "case/pooled/mid",
         "pooled spread, theory": "case/pooled/theory",
@@ -48,6 +46,10 @@ class Scale(Explorer):
         "RMS gradient": "case/gradient {depth}/rms/mid",
         "RMS gradient, theory": "case/gradient {depth}/rms/theory",
         "median gradient": "case/gradient {depth}/median/mid",
+    }
+    STILL = {
+        "spread": ("pooled spread", "spread across inputs"),
+        "gradient": ("RMS gradient", "median gradient"),
     }
 
     activation = control("Activation", ACTIVATIONS, "tanh", kind="radio")
@@ -82,30 +84,6 @@ class Scale(Explorer):
                 "median": band(median[:-1]),
             }
         return found
-
-    def still(self) -> Figure:
-        """Draw the spreads and the gradients."""
-        case, layers = self.case(), np.arange(1, self.depth + 1)
-        gradients = case[f"gradient {self.depth}"]
-        fig, (left, right) = plots.figure(2, height=3.4)
-        draw(left, layers, case["pooled"], label="pooled spread")
-        draw(left, layers, case["across"], label="spread across inputs", series=1)
-        draw(right, layers, gradients["rms"], label="RMS gradient")
-        draw(right, layers, gradients["median"], label="median gradient", series=1)
-        title = f"{self.activation}, sd {self.sd:g}"
-        plots.finish(left, title=f"{title}: signals", x="layer", y="spread", log="y")
-        plots.finish(right, title="gradients", x="layer", y="gradient", log="y")
-        return fig
-
-    def alt(self) -> str:
-        """Say what the spreads and gradients do from the first to the last layer."""
-        said = "; ".join(
-            f"the {name} goes from {values[0]:.2g} in layer 1 to {values[-1]:.2g} in layer "
-            f"{self.depth}"
-            for name, values in self.numbers().items()
-            if name != "layer" and not name.endswith("theory")
-        )
-        return f"{self.activation} with weights of standard deviation {self.sd:g}: {said}."
 
 
 def classifier_at_start(activation: str, sd: float, depth: int) -> probes.LayerStatistics:
@@ -152,9 +130,6 @@ def _gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.n
 
     ``E[δ_l²] = fan_out Var(w) E[φ′(z_l)²] E[δ_{l+1}²]``.
     """
-    square, found = output**2, []
-    fan_outs = [WIDTH] * (len(q) - 1) + [CLASSES]
-    for level, fan_out in zip(q[::-1], fan_outs[::-1]):
-        square *= fan_out * sd**2 * theory.slope_moment(activation, level)
-        found.append(math.sqrt(square))
-    return np.array(found[::-1])
+    fan_outs = np.array([WIDTH] * (len(q) - 1) + [CLASSES])
+    factors = fan_outs * sd**2 * theory.slope_moment(activation, q)
+    return output * np.sqrt(np.cumprod(factors[::-1])[::-1])

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from itertools import chain, count
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from initcore import experiments, network, plots, probes, training
-from initcore.explorers._base import Explorer, control, draw
-from initcore.initializers import Constant, GlorotUniform, RandomNormal
-from initcore.initializers import Zeros as ZeroWeights
-from initcore.tables import fmt, quantiles
+from initcore import experiments, losses, network, probes, training
+from initcore.explorers._base import Explorer, band, control
+from initcore.initializers import Constant, RandomNormal
 
 LEVELS = ("zero", "constant", "random")
+WEIGHTS = dict(zip(LEVELS, ("zeros", Constant(0.05), "glorot_uniform")))
+BIASES = dict(zip(LEVELS, ("zeros", Constant(0.05), RandomNormal(stddev=0.5))))
 # No further: the starts called "cancelled" and "multiples" below are fatal for ever in exact
 # arithmetic, but within ten epochs rounding errors grow large enough to free them.
-STEPS_AN_EPOCH = 45  # 1,438 digits, 32 a step
-WEIGHTS = dict(zip(LEVELS, (ZeroWeights(), Constant(0.05), GlorotUniform())))
-BIASES = dict(zip(LEVELS, (ZeroWeights(), Constant(0.05), RandomNormal(stddev=0.5))))
 STEPS = (0, 1, 2, 3, 5, 10, 20, 45, 90, 180)
-UNITS, EPOCHS, REPLICAS = 16, 4, 8
+UNITS, EPOCHS, REPLICAS, BATCH = 16, 4, 8, 32  # 1,438 digits: 45 steps an epoch
 RATES = {"tanh": 0.05, "sigmoid": 0.2, "relu": 0.05}
 SHOWN = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
 
@@ -64,17 +62,18 @@ class Zeros(Explorer):
     {1.0}
     """
 
-    NAME: ClassVar[str] = "zeros"
-    TITLE: ClassVar[str] = "Which zero is fatal? Set the blocks, then go through training"
-    HEIGHTS: ClassVar[tuple[int, int]] = (800, 1410)
-    MEASURED: ClassVar[tuple[str, ...]] = ("activation", "first", "last", "biases")
-    COLUMNS: ClassVar[dict[str, str | list]] = {
+    TITLE = "Which zero is fatal? Set the blocks, then go through training"
+    HEIGHTS = (800, 1410)
+    MEASURED = ("activation", "first", "last", "biases")
+    COLUMNS = {
         "step": list(STEPS),
         "distinct units": "case/units/mid",
         "effective rank": "case/rank/mid",
         "test accuracy": "case/accuracy/mid",
     }
-    FORMATS: ClassVar[dict[str, str]] = {"effective rank": ".1f", "test accuracy": ".2f"}
+    STILL = {"units": ("distinct units", "effective rank"), "accuracy": ("test accuracy",)}
+    LOG = ""
+    FORMATS = {"effective rank": ".1f", "test accuracy": ".2f"}
 
     activation = control("Activation", SHOWN, "tanh", kind="radio")
     first = control("First weights", LEVELS, "zero", kind="radio")
@@ -87,9 +86,9 @@ class Zeros(Explorer):
         """Measure the nets of one start at all steps."""
         accuracy, units, rank = block_steps(activation, first, last, biases)
         return {
-            "units": ends(units),
-            "rank": ends(rank, 1),
-            "accuracy": ends(accuracy, 2),
+            "units": band(units, decimals=0),
+            "rank": band(rank, decimals=1),
+            "accuracy": band(accuracy, decimals=2),
             "reason": reason(activation, first, last, biases),
         }
 
@@ -108,55 +107,17 @@ class Zeros(Explorer):
         return {"steps": list(STEPS), "linear": round(float(middle), 2), "reasons": REASONS}
 
     def still(self) -> Figure:
-        """Draw units and rank, and the accuracy, over the steps."""
-        case, places, now = self.case(), np.arange(len(STEPS)), STEPS.index(self.step)
-        fig, (left, right) = plots.figure(2, height=3.4)
-        draw(left, places, case["units"], label="distinct units", line=True)
-        draw(left, places, case["rank"], label="effective rank", series=1, line=True)
-        draw(right, places, case["accuracy"], label="test accuracy", series=2, line=True)
-        for ax in (left, right):
-            ax.axvline(now, color="0.4", lw=1.0)
-            ax.set_xticks(places, STEPS)
-        linear = self.load()["shared"]["linear"]
-        plots.theory(right, places, np.full(len(places), linear), label="no hidden layer", series=3)
-        left.set_ylim(-0.5, UNITS + 1)
-        right.set_ylim(0, 1)
-        units, rank, accuracy = (case[n]["mid"][now] for n in ("units", "rank", "accuracy"))
-        title = f"{units:g} distinct, effective rank {rank:.1f}"
-        plots.finish(left, title=title, x="step", y="units")
-        plots.finish(right, title=f"accuracy {fmt(accuracy, '.2f')}", x="step", y="test accuracy")
-        starts = f"first weights {self.first}, last {self.last}, biases {self.biases}"
-        fig.suptitle(f"{SHOWN[self.activation]}, {starts}: step {self.step}", fontweight="bold")
+        """Draw the steps, the later ones closer, with a line at the present one."""
+        fig = super().still()
+        for ax in fig.axes:
+            ax.axvline(self.step, color="0.4", lw=1.0)
+            ax.set_xscale("symlog", linthresh=1)
+            ax.set_xlim(-0.2, 1.3 * STEPS[-1])
         return fig
 
     def alt(self) -> str:
-        """Say where the units, the rank and the accuracy are at the present step."""
-        case, now = self.case(), STEPS.index(self.step)
-        units, rank, accuracy = (case[n]["mid"][now] for n in ("units", "rank", "accuracy"))
-        plural = "" if units == 1 else "s"
-        return (
-            f"{SHOWN[self.activation]} net with {self.first} first weights, {self.last} last "
-            f"weights and {self.biases} hidden biases, over the steps of training. After step "
-            f"{self.step}: {units:g} distinct unit{plural} of {UNITS}, effective rank {rank:.1f}, "
-            f"test accuracy {accuracy:.2f}. {REASONS[case['reason']]}"
-        )
-
-
-class _Watched:
-    """SGD that looks at the network after some of its steps."""
-
-    def __init__(self, sgd: training.SGD, after: Sequence[int], look: Callable[[], None]) -> None:
-        self.sgd, self.after, self.look = sgd, frozenset(after), look
-
-    def start(self, parameters: list[np.ndarray]) -> None:
-        self.sgd.start(parameters)
-        self.done = 0
-
-    def step(self, parameters: list[np.ndarray], gradients: list[np.ndarray]) -> None:
-        self.sgd.step(parameters, gradients)
-        self.done += 1
-        if self.done in self.after:
-            self.look()
+        """Say why, too."""
+        return f"{super().alt()} {REASONS[self.case()['reason']]}"
 
 
 def block_steps(
@@ -188,33 +149,22 @@ def block_steps(
         biases=[BIASES[biases], "zeros"],
         replicas=replicas,
     )
-    test, found = experiments.split_digits().test, []
-
-    def look() -> None:
-        W, b = net.weights[0], net.biases[0]
-        accuracy = (net.predict(test.x).argmax(axis=-1) == test.y).mean(axis=-1)
-        found.append((accuracy, probes.distinct_units(W, b), probes.effective_rank(W)))
-
-    if steps[0] == 0:
-        look()
-    sgd = _Watched(training.SGD(RATES[activation], momentum=0.9), steps, look)
-    experiments.fit_on_digits(net, optimizer=sgd, epochs=-(-steps[-1] // STEPS_AN_EPOCH))
+    train, test = experiments.split_digits()
+    sgd = training.SGD(RATES[activation], momentum=0.9)
+    sgd.start(net.parameters())
+    rngs = network.replica_generators(0, replicas, network.ORDER)
+    epochs = (training.batches(rngs, len(train.y), BATCH, replicas) for _ in count())
+    found = []
+    for step, (_, chosen) in zip(range(steps[-1] + 1), chain.from_iterable(epochs)):
+        if step in steps:
+            W, b = net.weights[0], net.biases[0]
+            accuracy = (net.predict(test.x).argmax(axis=-1) == test.y).mean(axis=-1)
+            found.append((accuracy, probes.distinct_units(W, b), probes.effective_rank(W)))
+        batch = train.x[chosen], train.y[chosen]
+        _, gradients = net.loss_and_gradients(*batch, losses.softmax_cross_entropy)
+        sgd.step(net.parameters(), gradients.parameters())
     accuracy, units, rank = map(np.array, zip(*found))
     return accuracy, units, rank
-
-
-def ends(values: Any, decimals: int = 0) -> dict[str, list]:
-    """Return the 5%, 50% and 95% quantiles over the replicas, rounded to decimals.
-
-    Not to significant digits: an accuracy over 359 digits has no third decimal to speak of.
-
-    Examples
-    --------
-    >>> ends([[0.11, 0.123, 0.13]], 2)
-    {'low': [0.11], 'mid': [0.12], 'high': [0.13]}
-    """
-    low, mid, high = quantiles(values).round(decimals).tolist()
-    return {"low": low, "mid": mid, "high": high}
 
 
 def reason(activation: str, first: str, last: str, biases: str) -> str:

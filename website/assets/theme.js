@@ -3,16 +3,11 @@
   // Paper is white: a page printed from the dark theme is set in light colours meanwhile.
   const root = document.documentElement;
   const paper = matchMedia("print");
-  let before = null;
+  let onScreen = root.dataset.theme;
 
-  paper.addEventListener("change", () => {
-    if (paper.matches && root.dataset.theme === "dark") {
-      before = root.dataset.theme;
-      root.dataset.theme = "light";
-    } else if (!paper.matches && before !== null) {
-      root.dataset.theme = before;
-      before = null;
-    }
+  paper.addEventListener("change", ({ matches }) => {
+    if (matches) onScreen = root.dataset.theme;
+    root.dataset.theme = matches ? "light" : onScreen;
   });
 
   // What the theme's buttons do, which stood as code in their attributes.

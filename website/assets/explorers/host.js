@@ -7,19 +7,14 @@
 // when the figure comes near the view. Nothing is evaluated and no other host is asked.
 
 const here = (name) => new URL(name, import.meta.url).href;
-const loaded = new Map(); // what was asked for, by address: figures may share it
 
-/** Ask once, also when several figures want the same. */
-function once(address, ask) {
-  if (!loaded.has(address)) loaded.set(address, ask(address));
-  return loaded.get(address);
-}
+const paragraph = (text) => Object.assign(document.createElement("p"), { textContent: text });
 
-const data = (address) =>
-  fetch(address).then((answer) => {
-    if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-    return answer.json();
-  });
+const data = async (address) => {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+  return answer.json();
+};
 
 const style = (address) =>
   new Promise((resolve, reject) => {
@@ -29,27 +24,20 @@ const style = (address) =>
     document.head.append(link);
   });
 
-/** A model as anywidget gives it to a module, without a kernel behind it. */
-function plainModel(state) {
-  const values = { ...state };
-  const listeners = new Map();
-  const fire = (name, ...words) => [...(listeners.get(name) ?? [])].forEach((f) => f(...words));
-  const model = {
+/** A model as anywidget gives it to a module, as far as `kit.js` uses it, and no kernel behind it. */
+function plainModel(values) {
+  const events = new EventTarget();
+  return {
     get: (key) => values[key],
     set(key, value) {
-      const changes = typeof key === "string" ? { [key]: value } : key;
-      const moved = Object.keys(changes).filter((name) => !Object.is(values[name], changes[name]));
-      for (const name of moved) values[name] = changes[name];
-      for (const name of moved) fire(`change:${name}`, model, values[name]);
-      if (moved.length) fire("change", model);
+      if (Object.is(values[key], value)) return;
+      values[key] = value;
+      events.dispatchEvent(new Event(`change:${key}`));
     },
-    on: (name, f) => listeners.set(name, (listeners.get(name) ?? new Set()).add(f)),
-    off: (name, f) => (f ? listeners.get(name)?.delete(f) : listeners.delete(name)),
-    save_changes() {}, // there is no kernel to save to
-    send() {},
-    widget_manager: null,
+    on: (name, f) => events.addEventListener(name, f),
+    off: (name, f) => events.removeEventListener(name, f),
+    save_changes() {},
   };
-  return model;
 }
 
 /**
@@ -61,7 +49,7 @@ function readAddress(model, box) {
   if (named?.matches(".explorer") && named !== box) return [];
   const asked = new URLSearchParams(location.search);
   const problems = [];
-  for (const { key, values, label } of model.get("controls") ?? []) {
+  for (const { key, values, label } of model.get("controls")) {
     if (!asked.has(key)) continue;
     const text = asked.get(key);
     const value = values.find((one) => String(one) === text || (text !== "" && one === Number(text)));
@@ -92,25 +80,21 @@ async function mount(box) {
   try {
     const [code, stored] = await Promise.all([
       import(here(esm)),
-      once(here(state), data),
-      css && once(here(css), style),
+      data(here(state)),
+      style(here(css)),
     ]);
     const model = plainModel(stored);
-    const problems = readAddress(model, box);
-    if (model.get("controls")) model.share = () => share(model, box.id);
-    const widget = typeof code.default === "function" ? await code.default() : code.default;
-    await widget.initialize?.({ model });
-    for (const problem of problems) {
-      live.append(Object.assign(document.createElement("p"), { textContent: problem }));
-    }
+    model.share = () => share(model, box.id);
+    live.append(...readAddress(model, box).map(paragraph));
     box.append(live);
     box.classList.add("is-live"); // the style sheet hides the still, and shows it in print
-    await widget.render({ model, el: live });
+    code.default.render({ model, el: live });
   } catch (error) {
     live.remove();
     box.classList.remove("is-live"); // the still stays
-    const told = `The live figure could not be loaded: ${error.message}; this is a still picture.`;
-    const note = Object.assign(document.createElement("p"), { textContent: told });
+    const note = paragraph(
+      `The live figure could not be loaded: ${error.message}; this is a still picture.`,
+    );
     note.className = "explorer-note";
     box.append(note);
     console.error(`The live figure ${name} does not work:`, error);
