@@ -21,7 +21,15 @@ _DIGITS = "af104d81e7cd419be5f343d23c6ca2e4e4ff847b06636260802df8e903c6183f"
 
 
 class Dataset(NamedTuple):
-    """Inputs `x`, ``(batch, features)``, an example a row, and class labels `y`, ``(batch,)``."""
+    """Inputs and labels that belong together.
+
+    Attributes
+    ----------
+    x : ndarray, shape (batch, features)
+        One example a row.
+    y : ndarray of int, shape (batch,)
+        Class labels from 0.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -42,6 +50,11 @@ def load_digits() -> Dataset:
     Dataset
         `x` is ``(1797, 64)``, float64, pixels from 0 (paper) to 16 (ink) row by row; `y` is
         ``(1797,)`` with the digits 0–9.
+
+    Raises
+    ------
+    ValueError
+        The file is damaged.
 
     Notes
     -----

@@ -257,10 +257,23 @@ class Orthogonal(Initializer):
     decomposition was computed, and is not uniform (Haar) distributed: Stewart 1980;
     Mezzadri 2007. In float32, such a matrix is a product of random reflections (Stewart
     1980 again). A weight of more axes is a matrix of shape
-    ``(product of all axes but the last, last axis)``, as in Keras; with fewer than two axes, the
-    call raises a ``ValueError``. Deep linear networks that start orthogonal: Saxe, McClelland and
-    Ganguli 2014.
+    ``(product of all axes but the last, last axis)``, as in Keras. Deep linear networks that
+    start orthogonal: Saxe, McClelland and Ganguli 2014.
 
+    Parameters
+    ----------
+    gain : float
+        The common singular value.
+    seed : int, numpy.random.Generator, object with ``.next()``, or None
+        See `Initializer`.
+
+    Raises
+    ------
+    ValueError
+        At the call: a shape of fewer than two axes.
+
+    Examples
+    --------
     >>> W = Orthogonal(seed=0)((3, 2), "float64")
     >>> bool(np.allclose(W.T @ W, np.eye(2)))
     True

@@ -54,8 +54,7 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
     """Return the squared error an example, and its gradient.
 
     ``loss = mean_batch(Σ_units (a - t)²)`` and ``∂loss/∂a = 2 (a - t) / batch``: the sum over an
-    example's units, as Hinton and Salakhutdinov (2006) report it for images. Results and errors
-    are as for `softmax_cross_entropy`.
+    example's units, as Hinton and Salakhutdinov (2006) report it for images.
 
     Parameters
     ----------
@@ -63,6 +62,17 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
         a, the output of a network.
     targets : array_like, shape (batch, units) or (replicas, batch, units)
         t.
+
+    Returns
+    -------
+    loss : float, or ndarray of shape (replicas,)
+    gradient : ndarray, shape of `outputs`
+        Of each replica's loss.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes that do not fit, values that are not finite or so large that the loss is not.
 
     Examples
     --------

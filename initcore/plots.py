@@ -130,8 +130,19 @@ def banded(
 ) -> None:
     """Draw measured values of which only the quantiles are known, as `measured` draws them.
 
-    The `quantiles`, of shape ``(3, points)``, are those at 5%, 50% and 95% of the seeds. The other
-    parameters, and the errors, are those of `measured`.
+    Parameters
+    ----------
+    ax : Axes
+    x : array_like, shape (points,)
+    quantiles : array_like, shape (3, points)
+        5%, 50% and 95% over seeds.
+    label, series, line
+        As in `measured`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        `quantiles` are not three numbers a point, or not finite.
     """
     x = _checks.array("x", x, ndim=1)
     quantiles = _checks.array("quantiles", quantiles, ndim=2)
@@ -146,10 +157,18 @@ def banded(
 
 @styled
 def theory(ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0) -> None:
-    """Draw a prediction, `values` of shape ``(points,)``, as a line.
+    """Draw a prediction as a line.
 
-    The number of the `series` chooses colour and dash: it is that of the measured series to which
-    the line belongs. The other parameters, and the errors, are those of `measured`.
+    Parameters
+    ----------
+    ax : Axes
+    x : array_like, shape (points,)
+    values : array_like, shape (points,)
+        The prediction.
+    label : str, optional
+        For the legend.
+    series : int
+        Chooses colour and dash: that of the measured series it belongs to.
     """
     x = _checks.array("x", x, ndim=1)
     values = _checks.array("values", values, ndim=1)

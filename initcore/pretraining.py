@@ -169,7 +169,12 @@ def unroll(net: MLP, stack: Stack) -> None:
     net : MLP
         Of widths that read the same backwards, with twice the layers of the stack.
     stack : Stack
-        Of its first half; one that does not fit raises a ``ValueError``.
+        Of its first half.
+
+    Raises
+    ------
+    ValueError
+        The stack does not fit the network.
 
     Examples
     --------
@@ -198,11 +203,23 @@ def energy(v: np.ndarray, h: np.ndarray, W: np.ndarray, b: np.ndarray, c: np.nda
 
     Parameters
     ----------
-    v, h : array_like, shape (..., n_visible) and (..., n_hidden)
-        The result has their shape without the last axis.
+    v : array_like, shape (..., n_visible)
+    h : array_like, shape (..., n_hidden)
     W : array_like, shape (n_visible, n_hidden)
-    b, c : array_like, shape (n_hidden,) and (n_visible,)
-        Biases of the hidden units, which are the layer's b, and of the visible ones.
+    b : array_like, shape (n_hidden,)
+        Biases of the hidden units, the layer's b.
+    c : array_like, shape (n_visible,)
+        Biases of the visible units.
+
+    Returns
+    -------
+    ndarray
+        Of the shape that `v` and `h` have without their last axis.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Arrays that do not fit.
 
     Examples
     --------

@@ -35,8 +35,19 @@ def _layer(name: str, value: Any) -> np.ndarray:
 
 
 def pooled_std(a: np.ndarray) -> np.ndarray:
-    """Return the standard deviation over all inputs and units of ``(..., batch, units)``.
+    """Return the standard deviation over all inputs and units together.
 
+    Parameters
+    ----------
+    a : ndarray, shape (..., batch, units)
+        Activations or pre-activations of one layer.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Examples
+    --------
     >>> units_with_their_own_constant = np.array([[1.0, -1.0], [1.0, -1.0]])
     >>> float(pooled_std(units_with_their_own_constant))
     1.0
@@ -47,6 +58,17 @@ def pooled_std(a: np.ndarray) -> np.ndarray:
 def std_across_inputs(a: np.ndarray) -> np.ndarray:
     """Return each unit's standard deviation over the inputs, averaged over the units.
 
+    Parameters
+    ----------
+    a : ndarray, shape (..., batch, units)
+        Activations or pre-activations of one layer.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Examples
+    --------
     >>> units_with_their_own_constant = np.array([[1.0, -1.0], [1.0, -1.0]])
     >>> float(std_across_inputs(units_with_their_own_constant))
     0.0
@@ -55,7 +77,16 @@ def std_across_inputs(a: np.ndarray) -> np.ndarray:
 
 
 def mean_square(a: np.ndarray) -> np.ndarray:
-    """Return the mean square over inputs and units: q, if `a` are pre-activations."""
+    """Return the mean square over inputs and units: q, if `a` are pre-activations.
+
+    Parameters
+    ----------
+    a : ndarray, shape (..., batch, units)
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
     return np.square(_layer("a", a)).mean(axis=(-2, -1))
 
 
@@ -64,8 +95,24 @@ def mean_cosine(a: np.ndarray) -> np.ndarray:
 
     1 means that the layer answers every input with the same direction. Inputs whose answer is
     exactly zero have no direction and are left out; with fewer than two others left, the layer
-    tells no two inputs apart, and the result is 1. `a` must hold at least two inputs.
+    tells no two inputs apart, and the result is 1.
 
+    Parameters
+    ----------
+    a : ndarray, shape (..., batch, units)
+        At least two inputs.
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Raises
+    ------
+    ValueError
+        `a` holds fewer than two inputs.
+
+    Examples
+    --------
     >>> float(mean_cosine(np.array([[1.0, 0.0], [0.0, 2.0]])))
     0.0
     """
@@ -93,6 +140,10 @@ def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
     activation : {"tanh", "sigmoid", "centred_sigmoid"}
         Saturated is ``|a| > 0.99``, ``a < 0.01 or a > 0.99``, and ``|a| > 0.49``.
 
+    Returns
+    -------
+    ndarray, shape (...)
+
     Examples
     --------
     >>> float(saturated_fraction(np.array([[0.999, 0.5], [-0.995, 0.0]]), "tanh"))
@@ -105,6 +156,16 @@ def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
 def dead_fraction(a: np.ndarray) -> np.ndarray:
     """Return the share of units that are zero for every input of the batch.
 
+    Parameters
+    ----------
+    a : ndarray, shape (..., batch, units)
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Examples
+    --------
     >>> float(dead_fraction(np.array([[0.0, 0.0], [0.0, 3.0]])))
     0.5
     """
@@ -112,7 +173,16 @@ def dead_fraction(a: np.ndarray) -> np.ndarray:
 
 
 def rms(values: np.ndarray) -> np.ndarray:
-    """Return the root mean square over inputs and units, of gradients (deltas) say."""
+    """Return the root mean square over inputs and units, of gradients (deltas) say.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., batch, units)
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
     return _rms(_layer("values", values))
 
 
@@ -124,13 +194,32 @@ def _rms(values: np.ndarray) -> np.ndarray:
 
 
 def median_abs(values: np.ndarray) -> np.ndarray:
-    """Return the median absolute value over inputs and units: the typical unit's gradient."""
+    """Return the median absolute value over inputs and units: the typical unit's gradient.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., batch, units)
+
+    Returns
+    -------
+    ndarray, shape (...)
+    """
     return np.median(np.abs(_layer("values", values)), axis=(-2, -1))
 
 
 def gradient_norm(gradient: np.ndarray) -> np.ndarray:
-    """Return the Frobenius norm of a weight's gradient ``∂W``, ``(..., fan_in, fan_out)``.
+    """Return the Frobenius norm ``‖∂W‖`` of one layer's weight gradient.
 
+    Parameters
+    ----------
+    gradient : ndarray, shape (..., fan_in, fan_out)
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    Examples
+    --------
     >>> float(gradient_norm(np.array([[3.0, 0.0], [0.0, 4.0]])))
     5.0
     """
@@ -141,8 +230,18 @@ def gradient_norm(gradient: np.ndarray) -> np.ndarray:
 def numerical_rank(W: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
     """Return how many singular values exceed `tolerance` times the largest; 0 for a zero matrix.
 
-    `W` is a weight, ``(..., fan_in, fan_out)``.
+    Parameters
+    ----------
+    W : ndarray, shape (..., fan_in, fan_out)
+    tolerance : float
+        Relative to the largest singular value.
 
+    Returns
+    -------
+    ndarray of int, shape (...)
+
+    Examples
+    --------
     >>> int(numerical_rank(np.ones((4, 3))))
     1
     """
@@ -155,10 +254,23 @@ def effective_rank(W: np.ndarray) -> np.ndarray:
     """Return ``exp(−Σ p ln p)``, where ``p`` are the singular values divided by their sum.
 
     It is 1 for a matrix of rank one, n for n equal singular values, and 0 for a zero matrix.
-    `W` is a weight, ``(..., fan_in, fan_out)``. Unlike the numerical rank it does not count
-    directions that hardly matter (O. Roy and M. Vetterli, The effective rank: a measure of
-    effective dimensionality, EUSIPCO 2007).
+    Unlike the numerical rank it does not count directions that hardly matter.
 
+    Parameters
+    ----------
+    W : ndarray, shape (..., fan_in, fan_out)
+
+    Returns
+    -------
+    ndarray, shape (...)
+
+    References
+    ----------
+    O. Roy and M. Vetterli, The effective rank: a measure of effective dimensionality,
+    EUSIPCO 2007.
+
+    Examples
+    --------
     >>> round(float(effective_rank(np.eye(5))), 6), float(effective_rank(np.zeros((2, 2))))
     (5.0, 0.0)
     """
@@ -183,6 +295,10 @@ def distinct_units(W: np.ndarray, b: np.ndarray | None = None, tolerance: float 
         Biases.
     tolerance : float
         Relative tolerance.
+
+    Returns
+    -------
+    ndarray of int, shape (...)
 
     Examples
     --------
@@ -220,7 +336,13 @@ def _count_columns(parameters: np.ndarray, tolerance: float) -> int:
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """What `layer_statistics` measured: `values`, ``(layers,)`` or ``(layers, replicas)`` each."""
+    """What `layer_statistics` measured, one number a layer (and replica).
+
+    Attributes
+    ----------
+    values : dict of str to ndarray, shape (layers,) or (layers, replicas)
+        The statistics by name.
+    """
 
     values: dict[str, np.ndarray]
 

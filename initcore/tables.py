@@ -13,7 +13,14 @@ from initcore import _checks
 
 
 def fmt(value: Any, spec: str = ".4g") -> str:
-    """Return one value as text: a float rounded by `spec`, never ``-0``; others as they are.
+    """Return one value as text, rounded; never ``-0``.
+
+    Parameters
+    ----------
+    value : float, int, bool or str
+        Strings, bools and integers are shown as they are.
+    spec : str
+        A format specification for floats.
 
     Examples
     --------
@@ -41,7 +48,17 @@ def quantiles(values: Any) -> np.ndarray:
 def spread(values: Any, spec: str = ".3g") -> np.ndarray:
     """Return ``median [5%, 95%]`` over the last axis (the seeds) as an array of strings.
 
-    Its shape is that of `values` without this axis; `spec` is the format of the three numbers.
+    Parameters
+    ----------
+    values : array_like
+        Numbers.
+    spec : str
+        Format of each of the three numbers.
+
+    Returns
+    -------
+    ndarray of str
+        The shape of `values` without its last axis.
 
     Examples
     --------

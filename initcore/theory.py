@@ -60,6 +60,11 @@ class LogMoments(NamedTuple):
 def mean_activation(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     """Return ``E[φ(√q z)]`` for a standard normal `z`; the shape of `q`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        A negative or non-finite `q`, an unknown activation.
+
     Examples
     --------
     >>> mean_activation("relu", [1.0, 4.0]).round(6)
@@ -103,9 +108,6 @@ def variance_map(
 ) -> Numbers:
     """Return the next layer's mean square, ``σ_w² E[φ(√q z)²] + σ_b²``.
 
-    Source: Poole et al. (2016), Exponential expressivity in deep neural networks through transient
-    chaos.
-
     Parameters
     ----------
     activation : str, Activation or callable
@@ -119,6 +121,16 @@ def variance_map(
     -------
     float or ndarray
         The shape of `q`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A negative or non-finite number, an unknown activation.
+
+    Notes
+    -----
+    Source: Poole et al. (2016), Exponential expressivity in deep neural networks through
+    transient chaos.
 
     Examples
     --------
@@ -150,6 +162,8 @@ def variance_trajectory(
 
     Parameters
     ----------
+    activation, sigma_w2, sigma_b2
+        As in `variance_map`.
     depth : int
         Number of layers, at least 1.
     q1 : float
@@ -160,6 +174,11 @@ def variance_trajectory(
     -------
     ndarray, shape (depth,)
         Infinite from where it exceeds 1e300.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `variance_map`; `depth` below 1.
 
     Examples
     --------
@@ -181,14 +200,17 @@ def fixed_points(
 ) -> list[FixedPoint]:
     """Return the mean squares that the variance map leaves as they are, in increasing order.
 
-    They are looked for at 0 and from 1e-12 to 1e12. Where every `q` is one (ReLU at ``σ_w² = 2``),
-    only 0 is listed, with slope 1.
+    Returns
+    -------
+    list of FixedPoint
+        Those at 0 and from 1e-12 to 1e12, with ``stable`` where the map's slope is below 1.
+        Where every `q` is one (ReLU at ``σ_w² = 2``), only 0 is listed, with slope 1.
 
     Raises
     ------
-    ValueError
-        An activation that oscillates up to infinity, such as the sine, and so cannot be
-        integrated at large `q` (`variance_map` and `chi` at a given `q` can).
+    ValueError, TypeError
+        As in `variance_map`; an activation that oscillates up to infinity, such as the sine, and
+        so cannot be integrated at large `q` (`variance_map` and `chi` at a given `q` can).
 
     Examples
     --------
@@ -216,11 +238,16 @@ def fixed_points(
 def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) -> float:
     """Return the mean square that deep layers tend to when they start from ``q = 1``.
 
-    It is 0 where the signal dies out, infinity where it grows without bound (beyond 1e12), and 1
-    where the map leaves it as it is (ReLU at ``σ_w² = 2``).
+    Returns
+    -------
+    float
+        0 where the signal dies out, infinity where it grows without bound (beyond 1e12), 1 where
+        the map leaves it as it is (ReLU at ``σ_w² = 2``).
 
+    Notes
+    -----
     It is the next fixed point in the direction of the first step, which is where the layers go
-    if the map increases, as for every built-in activation. The map's slope is never below -½
+    if the map increases, as it does for every built-in activation. Its slope is never below -½
     (a mean over a widening bell curve falls no faster than ``1/√q``): layers do not alternate.
 
     Examples
@@ -268,7 +295,14 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
     """Return the ``σ_w²`` at which ``χ = 1``, the border of order and chaos.
 
     On the border ``σ_w² = 1 / E[φ′²]`` and so ``σ_b² = q - E[φ²] / E[φ′²]``: a single equation
-    for the fixed point `q`, of which the smallest solution is taken. Source: as for `chi`.
+    for the fixed point `q`, of which the smallest solution is taken.
+
+    Parameters
+    ----------
+    activation : str, Activation or callable
+        See `initcore.activations.get`.
+    sigma_b2 : float or array_like
+        Variance of a bias.
 
     Returns
     -------
@@ -278,8 +312,12 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
 
     Raises
     ------
-    ValueError
-        No fixed point up to 1e12 has ``χ = 1`` (softplus).
+    ValueError, TypeError
+        As in `variance_map`; no fixed point up to 1e12 has ``χ = 1`` (softplus).
+
+    Notes
+    -----
+    Source: Poole et al. (2016); Schoenholz et al. (2017).
 
     Examples
     --------
@@ -549,6 +587,11 @@ def linear_log_q(units: int, depth: int) -> LogMoments:
     depth : int
         Number of layers ``L``.
 
+    Raises
+    ------
+    ValueError, TypeError
+        `units` or `depth` is not an integer of at least 1.
+
     Examples
     --------
     >>> mean, variance = linear_log_q(units=50, depth=10)
@@ -578,6 +621,11 @@ def linear_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
     -------
     ndarray, shape (depth, 2)
         Lower and upper end, within 1e-4 of their values (2e-4 for a `probability` above 0.999).
+
+    Raises
+    ------
+    ValueError, TypeError
+        `units` or `depth` is not an integer of at least 1, `probability` is out of its range.
 
     Examples
     --------

@@ -212,8 +212,12 @@ def batches(
     examples, batch_size : int
         The last mini-batch may be smaller.
     replicas : int or None
-        None: the array has no axis of replicas. What is yielded is an index of its axes
-        ``([replicas,] examples)``.
+        None: the array has no axis of replicas.
+
+    Yields
+    ------
+    tuple
+        An index of the axes ``([replicas,] examples)``.
 
     Examples
     --------

@@ -63,7 +63,15 @@ def panel(function: Callable, **controls: Any) -> Panel:
 
 
 class Panel(ipywidgets.VBox):
-    """What `panel` returns: `values` are the last arguments of the function, `text` its answer."""
+    """What `panel` returns.
+
+    Attributes
+    ----------
+    values : dict
+        What the function was called with last.
+    text : str
+        What it answered, without the figure.
+    """
 
     def __init__(self, function: Callable, controls: Mapping[str, Any]) -> None:
         if not callable(function):
@@ -171,7 +179,10 @@ class Panel(ipywidgets.VBox):
     def set(self, **values: Any) -> str:
         """Move controls, run the function, and return its text; what it raises is raised here.
 
-        A control that does not exist, or cannot take that value, is a ``ValueError``.
+        Raises
+        ------
+        ValueError
+            There is no such control, or it cannot take that value.
         """
         wanted = {}
         for name, value in values.items():
