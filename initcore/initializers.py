@@ -676,6 +676,8 @@ def deserialize(
         cls = _by_name(name)
     else:
         _checks.fail("custom_objects", f"a dict with the {name!r} of {module}", custom_objects)
+    if not hasattr(cls, "from_config"):
+        _checks.fail(f"custom_objects[{name!r}]", "a class of initializers", cls, TypeError)
     return cls.from_config(config.get("config") or {})
 
 

@@ -185,6 +185,8 @@ def unroll(net: MLP, stack: Stack) -> None:
     >>> bool((net.weights[3] == net.weights[0].T).all())
     True
     """
+    if not isinstance(stack, Stack):
+        _checks.fail("stack", "what `pretrain` returns", stack, TypeError)
     shapes = [W.shape for W in stack.decoder_weights[::-1]]
     half = len(shapes)
     if net.n_layers != 2 * half or [W.shape for W in net.weights[half:]] != shapes:
@@ -264,6 +266,11 @@ def contrastive_divergence(
     reconstruction : ndarray, shape of `v`
         r.
 
+    Raises
+    ------
+    ValueError, TypeError
+        Arrays with other axes, that do not fit, or that hold no numbers.
+
     Examples
     --------
     >>> v, W = np.array([[1.0, 0.0]]), np.zeros((2, 1))
@@ -271,6 +278,10 @@ def contrastive_divergence(
     >>> dW.tolist(), dc.tolist(), r.tolist()
     ([[-0.25], [0.25]], [-0.5, 0.5], [[0.5, 0.5]])
     """
+    numbers = {"v": v, "W": W, "uniform": uniform}
+    v, W, uniform = (_checks.array(n, a, ndim=(2, 3), finite=False) for n, a in numbers.items())
+    biases = {"b": b, "c": c}
+    b, c = (_checks.array(n, a, ndim=(1, 2), finite=False) for n, a in biases.items())
     sigmoid = activations.sigmoid
     p = sigmoid(product(v, W) + b[..., None, :])
     h = (uniform < p).astype(v.dtype)

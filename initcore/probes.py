@@ -412,10 +412,12 @@ def layer_statistics(
     Raises
     ------
     TypeError
-        `net` is not an `MLP`, or `parameters` not a bool.
+        `net` is not an `MLP`, `trace` not a `Trace`, or `parameters` not a bool.
     """
     if not isinstance(net, network.MLP):
         _checks.fail("net", "an initcore.network.MLP", net, TypeError)
+    if not isinstance(trace, network.Trace):
+        _checks.fail("trace", "what `net.forward` returns", trace, TypeError)
     _checks.flag("parameters", parameters)
     layers = trace.activations
     found: dict[str, list] = {

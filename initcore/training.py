@@ -226,6 +226,9 @@ def batches(
     >>> [x[index].tolist() for index in batches(rngs, 3, batch_size=2, replicas=None)]
     [[12, 10], [11]]
     """
+    for i, rng in enumerate(rngs):
+        if not isinstance(rng, np.random.Generator):
+            _checks.fail(f"rngs[{i}]", "a numpy.random.Generator", rng, TypeError)
     order = np.stack([rng.permutation(examples) for rng in rngs])
     for first in range(0, examples, batch_size):
         chosen = order[:, first : first + batch_size]

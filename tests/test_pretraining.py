@@ -260,6 +260,16 @@ def test_unroll_wants_a_mirrored_network():
     for other in (net, sigmoid_net(6, 5, 4, 5, 7)):
         with pytest.raises(ValueError, match="`stack` must be one of the first half of"):
             pretraining.unroll(other, stack)
+    with pytest.raises(TypeError, match="`stack` must be what `pretrain` returns"):
+        pretraining.unroll(net, None)
+
+
+@pytest.mark.parametrize("name", ["v", "W", "b", "c", "uniform"])
+def test_contrastive_divergence_names_what_is_no_array_of_its_axes(name):
+    right = {"v": np.ones((1, 2)), "W": np.zeros((2, 1)), "b": [0.0], "c": [0.0, 0.0]}
+    arguments = right | {"uniform": [[0.3]], name: 1.0}
+    with pytest.raises(ValueError, match=f"`{name}` must be an array with . or . axes"):
+        pretraining.contrastive_divergence(**arguments)
 
 
 @pytest.mark.parametrize(("method", "module"), [("rbm", pretraining), ("autoencoder", training)])

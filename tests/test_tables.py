@@ -118,6 +118,7 @@ def test_columns_are_reached_by_name_and_selected(table):
             lambda table: Table({"x": [1, 2], "y": [1]}),
             "one length. Received: columns={'x': 2",
         ),
+        (lambda table: Table(1), "`columns` must be a mapping with at least one column"),
         (lambda table: Table({"x": [[1, 2]], "y": [1, 2]}), "columns of one length"),
         (lambda table: Table({"x": np.ones((1, 2, 3))}), r"shape \(rows,\) or \(rows, replicas\)"),
         (lambda table: Table({"std": [1.0]}, formats={"sd": ".2f"}), "`formats` .* mean 'std'"),
@@ -232,6 +233,7 @@ def test_a_check_that_fails_raises_and_prints_nothing(capsys, check, shown):
     ("arguments", "message"),
     [
         (("wrnog", "A claim.", {"one": True}), r"`verdict` must be one of .*mean 'wrong'\?"),
+        (("wrong", "A claim.", 1), "`checks` must be a mapping with at least one check"),
         (("wrong", "A claim.", {}), "`checks` must be a mapping with at least one check"),
         (("wrong", " ", {"one": True}), "`statement` must be the claim"),
         *(

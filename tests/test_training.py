@@ -122,6 +122,11 @@ def test_an_epoch_visits_every_example_once_in_an_order_of_each_replica(examples
     assert examples < 15 or len({order.tobytes() for order in orders}) == (replicas or 1)
 
 
+def test_batches_need_generators():
+    with pytest.raises(TypeError, match=r"`rngs\[0\]` must be a numpy.random.Generator"):
+        next(training.batches(["a"], 3, 1, None))
+
+
 def jax_training(net, x, y, loss, optimizer, epochs, batch_size, replica):
     """Return loss curve and parameters of mini-batch training, written in JAX with autodiff."""
     pick = (lambda a: a) if replica is None else (lambda a: a[replica])
