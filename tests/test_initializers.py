@@ -287,7 +287,7 @@ def test_a_bad_call_is_refused(cls):
         (lambda: Initializer()((2, 2)), "subclasses must implement"),
         (lambda: serialize("he_normal"), "`initializer` must be an initcore Initializer"),
         (lambda: deserialize({"class_name": "A", "module": "b.c"}), "dict with the 'A' of b.c"),
-        (lambda: deserialize({"class_name": "A"}, {"A": None}), r"\['A'\]` must be a class of init"),
+        (lambda: deserialize({"class_name": "A"}, {"A": None}), r"\['A'\]` must be a class of"),
         (lambda: get(3), "Could not interpret initializer identifier: 3"),
         (lambda: calculate_gain(None), "`activation` must be one of"),
         (lambda: calculate_gain("tanh", 0.1), "`param` must be None for 'tanh'"),
