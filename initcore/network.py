@@ -54,13 +54,19 @@ def replica_generators(
         What for: nothing for the weights, otherwise one of `ORDER`, `INPUTS`, `SCALES`, `CHAINS`,
         `BROKEN`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        A seed that is negative, a bool, or no seed at all; no replica; a negative stream.
+
     Examples
     --------
     >>> two, three = replica_generators(0, 2), replica_generators(0, 3)
     >>> float(two[1].random()) == float(three[1].random())
     True
     """
-    count = 1 if replicas is None else replicas
+    count = 1 if replicas is None else _checks.integer("replicas", replicas, at_least=1)
+    stream = tuple(_checks.integer("stream", one, at_least=0) for one in stream)
     rng = _checks.generator("seed", seed)
     if seed is None or rng is seed:
         return rng.spawn(count)

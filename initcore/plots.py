@@ -87,7 +87,7 @@ def figure(columns: int = 1, *, height: float = 3.2, **options: Any) -> tuple[Fi
     >>> len(fig.axes)
     2
     """
-    columns = _checks.integer("columns", columns, at_least=1)
+    columns = _checks.integer("columns", columns, at_least=1, at_most=100)
     height = _checks.number("height", height, above=0.0)
     fig = Figure(figsize=(WIDTH, height), layout="constrained")
     return fig, fig.subplots(1, columns, **options)

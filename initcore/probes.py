@@ -412,12 +412,14 @@ def layer_statistics(
     Raises
     ------
     TypeError
-        `net` is not an `MLP`, `trace` not a `Trace`, or `parameters` not a bool.
+        `net` is no `MLP`, `trace` no `Trace`, `gradients` no `Gradients`, or `parameters` no bool.
     """
     if not isinstance(net, network.MLP):
         _checks.fail("net", "an initcore.network.MLP", net, TypeError)
     if not isinstance(trace, network.Trace):
         _checks.fail("trace", "what `net.forward` returns", trace, TypeError)
+    if not isinstance(gradients, (network.Gradients, type(None))):
+        _checks.fail("gradients", "what `net.backward` returns, or None", gradients, TypeError)
     _checks.flag("parameters", parameters)
     layers = trace.activations
     found: dict[str, list] = {

@@ -29,6 +29,7 @@ GRID = np.geomspace(1e-12, 1e12, 241)  # where fixed points of the variance map 
 STILL = 1e-11  # a relative change of q below this is none
 NEARLY = 1e-9  # a slope this close to 1 is 1: the rounding of the quadrature is far below
 LARGEST_Q = 1e300  # beyond, squares overflow: the trajectory is infinite
+MOST_LAYERS, MOST_UNITS = 10**4, 10**6  # far beyond the course: memory must not run out
 TINIEST_Q = 1e-24  # where a limit q → 0 is taken
 
 
@@ -186,7 +187,7 @@ def variance_trajectory(
     array([1.   , 0.5  , 0.25 , 0.125])
     """
     act = activations.get(activation)
-    depth = _checks.integer("depth", depth, at_least=1)
+    depth = _checks.integer("depth", depth, at_least=1, at_most=MOST_LAYERS)
     q = np.full(depth, _checks.number("q1", q1, at_least=0.0))
     _variances(sigma_w2, sigma_b2)
     for layer in range(1, depth):
@@ -598,8 +599,8 @@ def linear_log_q(units: int, depth: int) -> LogMoments:
     >>> round(mean, 3), round(variance**0.5, 3)
     (-0.201, 0.639)
     """
-    n = _checks.integer("units", units, at_least=1)
-    depth = _checks.integer("depth", depth, at_least=1)
+    n = _checks.integer("units", units, at_least=1, at_most=MOST_UNITS)
+    depth = _checks.integer("depth", depth, at_least=1, at_most=MOST_LAYERS)
     mean = digamma(n / 2) - math.log(n / 2)
     return LogMoments(float(depth * mean), float(depth * trigamma(n / 2)))
 
@@ -676,8 +677,8 @@ def _variances(sigma_w2: Any, sigma_b2: Any) -> tuple[float, float]:
 
 
 def _band_arguments(units: Any, depth: Any, probability: Any) -> tuple[int, int, np.ndarray]:
-    units = _checks.integer("units", units, at_least=1)
-    depth = _checks.integer("depth", depth, at_least=1)
+    units = _checks.integer("units", units, at_least=1, at_most=MOST_UNITS)
+    depth = _checks.integer("depth", depth, at_least=1, at_most=MOST_LAYERS)
     p = _checks.number("probability", probability, above=0.0, at_most=0.999999)
     return units, depth, np.array([0.5 * (1.0 - p), 0.5 * (1.0 + p)])
 

@@ -12,6 +12,7 @@ import copy
 import importlib
 import inspect
 import io
+import multiprocessing
 import os
 import resource
 import signal
@@ -316,11 +317,37 @@ def limit():
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, resource.RLIM_INFINITY))
 
 
+def work(pipe, test, number):
+    """Run a test and send its error, or nothing."""
+    limit()
+    said = ""
+    try:
+        run(test, 20, number)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+        several = getattr(error, "exceptions", ())  # of a group
+        said = "\n".join([f"{type(one).__name__}: {one}" for one in (error, *several)])
+        said += "\n" + " ".join(getattr(error, "__notes__", ()))
+    pipe.send(said)
+
+
+def outcome(test, number):
+    """Run a test in a process of its own, for which the limits hold; return its error, or ""."""
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=work, args=(theirs, test, number))
+    process.start()
+    theirs.close()
+    try:
+        said = ours.recv()
+    except EOFError:
+        said = "the process died"
+    process.join()
+    return said
+
+
 def main(seconds=600, *names):
     """Run all until the time is over, and end with the functions that fail."""
     matplotlib.use("Agg")
-    limit()
-    failed, calls, end = {}, 0, time.monotonic() + float(seconds)
+    failed, calls, end = set(), 0, time.monotonic() + float(seconds)
     for number in count():
         # made anew, as hypothesis gives a test its settings once
         made = {n: t for n, t in targets().items() if not names or any(part in n for part in names)}
@@ -330,16 +357,10 @@ def main(seconds=600, *names):
                 sys.exit(1 if failed else 0)
             if name in failed:
                 continue
-            try:
-                run(test, 20, number)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is what is looked for
-                if isinstance(error, KeyboardInterrupt):
-                    raise
-                failed[name] = error
-                notes = " ".join(getattr(error, "__notes__", ()))
-                print(f"{name}: {type(error).__name__}: {error}\n{notes}", flush=True)
+            if said := outcome(test, number):
+                failed.add(name)
+                print(f"{name}: {said}", flush=True)
             calls += 20
-            matplotlib.pyplot.close("all")
 
 
 if __name__ == "__main__":

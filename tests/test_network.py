@@ -366,6 +366,12 @@ def test_streams_of_one_seed_are_apart():
     assert len(firsts) == 6 and np.random.default_rng(3).random() not in firsts
 
 
+@pytest.mark.parametrize(("name", "arguments"), [("replicas", (0, 0)), ("stream", (0, 1, -1))])
+def test_generators_need_a_replica_and_no_negative_stream(name, arguments):
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer at least"):
+        network.replica_generators(*arguments)
+
+
 # --- Initializers.
 
 

@@ -210,6 +210,7 @@ IMAGES = functools.partial(plots.images, title="")
         (lambda ax: HISTOGRAMS({"a": [[1.0]]}, log=True, limit=1.0), "`limit` must be None"),
         (lambda ax: plots.chart([1], {}, title="", xlabel="", ylabel=""), "`series` must be"),
         (lambda ax: plots.figure(0), "`columns` must be"),
+        (lambda ax: plots.figure(2**70), "`columns` must be .* at most 100"),
         (lambda ax: plots.show(ax, ALT), "`fig` must be a Matplotlib Figure"),
         (lambda ax: plots.show(ax.figure, "too short"), "`alt` must be a text"),
         (lambda ax: IMAGES([]), "`rows` must be a sequence of at least one row"),

@@ -187,6 +187,13 @@ def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
         (lambda: probes.distinct_units(np.eye(2), [np.nan, 1.0]), ValueError, "`b` must be finite"),
         (lambda: probes.layer_statistics("net", None), TypeError, "`net` must be"),
         (lambda: probes.layer_statistics(network.MLP((2, 1)), 1), TypeError, "`trace` must be"),
+        (
+            lambda: probes.layer_statistics(
+                network.MLP((2, 1)), network.MLP((2, 1)).forward(np.ones((1, 2))), 1
+            ),
+            TypeError,
+            "`gradients` must be",
+        ),
         (lambda: probes.LayerStatistics({"std": np.ones(2)})["sdt"], ValueError, "mean 'std'"),
     ],
 )

@@ -640,7 +640,7 @@ def test_bands_are_ordered_and_widen(units, depth, p):
 NOT_POSITIVE = [0.0, -1.0, math.nan, math.inf, True, None, "1", 1j]
 NEGATIVE = [-5e-324, *NOT_POSITIVE[1:]]
 OUTSIDE = [-1.0000001, 1.1, *NOT_POSITIVE[2:]]
-NO_COUNT = [0, -1, 1.0, math.nan, True, None, "1"]
+NO_COUNT = [0, -1, 2**70, 1.0, math.nan, True, None, "1"]
 NO_PROBABILITY = [0.0, 0.9999999, *NOT_POSITIVE[1:]]
 ARGUMENTS = {
     "sigma_w2": NEGATIVE,
