@@ -121,6 +121,13 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def mapping(name: str, value: Any, of: str) -> None:
+    """Refuse what is no mapping, and an empty one; `of` is what it must hold at least one of."""
+    if not isinstance(value, Mapping) or not value:
+        error = ValueError if isinstance(value, Mapping) else TypeError
+        fail(name, f"a mapping with at least one {of}", value, error)
+
+
 def generator(name: str, seed: Any) -> np.random.Generator:
     """Return a generator: a fresh one of an int (or of None, unpredictable), or the one given."""
     if isinstance(seed, np.random.Generator):

@@ -171,8 +171,7 @@ def propagate(
     >>> found["He"]["q"].shape
     (3, 200)
     """
-    if not isinstance(cases, Mapping) or not cases:
-        _checks.fail("cases", "a mapping with at least one case", cases)
+    _checks.mapping("cases", cases, "case")
     kinds = {
         label: (activations.get(activation), _checks.number(f"gain of {label!r}", gain, above=0.0))
         for label, (activation, gain) in cases.items()

@@ -255,8 +255,7 @@ def chart(
     >>> len(fig.axes[0].lines)
     2
     """
-    if not isinstance(series, Mapping) or not series:
-        _checks.fail("series", "a mapping with at least one series", series)
+    _checks.mapping("series", series, "series")
     if ax is None:
         _, ax = figure()
     labels = list(series)
@@ -310,8 +309,7 @@ def layer_histograms(
     >>> [ax.get_title() for ax in fig.axes]
     ['layer 1', 'layer 2']
     """
-    if not isinstance(rows, Mapping) or not rows:
-        _checks.fail("rows", "a mapping with at least one row", rows)
+    _checks.mapping("rows", rows, "row")
     if log and limit is not None:
         _checks.fail("limit", "None, as `log` is True", limit)
     values = {

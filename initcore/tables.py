@@ -111,8 +111,7 @@ class Table:
         title: str | None = None,
         formats: str | Mapping[str, str] | None = None,
     ) -> None:
-        if not isinstance(columns, Mapping) or not columns:
-            _checks.fail("columns", "a mapping with at least one column", columns)
+        _checks.mapping("columns", columns, "column")
         arrays = {str(name): np.asarray(column) for name, column in columns.items()}
         lengths = {name: len(column) for name, column in arrays.items() if column.ndim}
         if wrong := {name: column.shape for name, column in arrays.items() if column.ndim > 2}:
@@ -208,8 +207,7 @@ def decide(claim: str, verdict: str, statement: str, checks: Mapping[str, Any]) 
     _checks.choice("verdict", verdict, VERDICTS)
     if not isinstance(statement, str) or not statement.strip():
         _checks.fail("statement", "the claim as it is usually told", statement)
-    if not isinstance(checks, Mapping) or not checks:
-        _checks.fail("checks", "a mapping with at least one check", checks)
+    _checks.mapping("checks", checks, "check")
     results = {text: _check(f"checks[{text!r}]", check) for text, check in checks.items()}
     failed = [f"{text}: {shown}" for text, (holds, shown) in results.items() if not holds]
     if failed:

@@ -76,8 +76,7 @@ class Panel(ipywidgets.VBox):
     def __init__(self, function: Callable, controls: Mapping[str, Any]) -> None:
         if not callable(function):
             _checks.fail("function", "a function", function, TypeError)
-        if not isinstance(controls, Mapping) or not controls:
-            _checks.fail("controls", "at least one parameter and its values", controls)
+        _checks.mapping("controls", controls, "parameter and its values")
         self._function, self._later, self._seconds = function, None, 0.0
         self._options: dict[str, dict[str, Any]] = {}
         self._boxes: dict[str, ipywidgets.Widget] = {}

@@ -81,6 +81,8 @@ def test_an_array_is_kept_where_it_is_right():
         *((_checks.number, (v,), ValueError, "a finite number") for v in (NAN, 10**400, -math.inf)),
         *((_checks.integer, (v,), TypeError, "an integer") for v in (None, True, "1", 1.0, NAN)),
         *((_checks.flag, (v,), TypeError, "True or False") for v in (None, 1, "yes")),
+        *((_checks.mapping, (v, "row"), TypeError, "a mapping with at least") for v in (None, [1])),
+        (_checks.mapping, ({}, "row"), ValueError, "a mapping with at least one row"),
         *((_checks.choice, (v, ("a", "b")), TypeError, "one of 'a', 'b'") for v in (None, ["a"])),
         (_checks.choice, ("x", ("a", "b")), ValueError, "one of 'a', 'b'"),
         *((_checks.shape, (v,), TypeError, "a sequence of positive") for v in (3, "33", b"3")),

@@ -151,7 +151,7 @@ def test_what_it_shows_is_text_and_no_markup():
     [
         (lambda: widgets.panel("x", n=[1]), TypeError, "`function` must be a function"),
         (lambda: widgets.panel(spread, sd=[]), ValueError, "`sd` must be at least one value"),
-        (lambda: widgets.Panel(spread, object), ValueError, "at least one parameter"),
+        (lambda: widgets.Panel(spread, object), TypeError, "at least one parameter"),
         (lambda: widgets.panel(spread), ValueError, r"at least one parameter.*Received.*\{\}"),
         (lambda: widgets.panel(spread, sd=[3]), ValueError, "`sd` must be one of 3.*sd=0.1"),
         (lambda: widgets.panel(lambda n: n, n=[1]), TypeError, "`function` must be one that"),
