@@ -1,0 +1,214 @@
+"""What one batch showed of a net, whatever framework it is of.
+
+An adapter (`of_arrays`, `of_torch`, `of_keras`) sends a batch through a model and back, and fills
+a `Look`; `criteria` judges it. Nothing here knows a framework, a threshold or a verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from initcore import probes
+
+KINDS = (
+    "dense",
+    "convolution",
+    "depthwise convolution",
+    "transposed convolution",
+    "embedding",
+    "attention",  # a projection of an attention layer
+    "recurrent",
+    "normalisation",  # `weight` None; γ is `scale`
+)
+MOST = 1 << 20  # numbers of one array that are measured: evenly chosen inputs beyond
+
+
+@dataclass
+class Signal:
+    """What an array ``(inputs, ..., units)`` looks like; all in float64, of the finite numbers.
+
+    Attributes
+    ----------
+    finite : float
+        Share of the numbers that are finite.
+    rms, mean, median, largest : float
+        Root mean square, mean, median absolute value, largest absolute value.
+    across : float
+        Standard deviation over the inputs, averaged over places and units.
+    cosine : float
+        Mean cosine between inputs, each with all its places and units; NaN for one input.
+    dead : float
+        Share of the units that are 0 for every input, at every place.
+    saturated : float
+        Share beyond the ends of `probes.SATURATED`; NaN where the activation has no ends.
+    units : int
+        Length of the last axis.
+    """
+
+    finite: float
+    rms: float
+    mean: float
+    median: float
+    largest: float
+    across: float
+    cosine: float
+    dead: float
+    saturated: float
+    units: int
+
+
+def measure(values: np.ndarray, activation: str | None = None) -> Signal:
+    """Return the `Signal` of an array of shape ``(inputs, ..., units)``, of any float dtype.
+
+    Divided by its largest number first, so that no square overflows or underflows.
+
+    Examples
+    --------
+    >>> measure(np.array([[1e30, -1e30], [1e30, np.inf]], np.float32)).rms
+    1.0000000150474662e+30
+    """
+    values = np.asarray(values)
+    if values.size > MOST and len(values) > 2:
+        step = -(-values.size // MOST)
+        values = values[:: min(step, len(values) // 2)]
+    values = values.astype(np.float64)
+    units = values.shape[-1]
+    good = np.isfinite(values)
+    finite = float(good.mean())
+    if finite == 0.0:
+        return Signal(0.0, *[np.nan] * 8, units)
+    kept = values if finite == 1.0 else np.where(good, values, 0.0)
+    largest = float(np.abs(kept).max())
+    scaled = kept / (largest or 1.0)
+    count = good.sum()
+    rows = scaled.reshape(len(scaled), -1)
+    saturated = np.nan
+    if activation in probes.SATURATED:
+        saturated = float(probes.SATURATED[activation](kept)[good].mean())
+    return Signal(
+        finite=finite,
+        rms=largest * float(np.sqrt(np.square(scaled).sum() / count)),
+        mean=largest * float(scaled.sum() / count),
+        median=largest * float(np.median(np.abs(scaled[good]))),
+        largest=largest,
+        across=largest * float(rows.std(axis=0).mean()),
+        cosine=float(probes.mean_cosine(rows)) if len(rows) > 1 else np.nan,
+        dead=float((kept == 0).all(axis=tuple(range(kept.ndim - 1))).mean()),
+        saturated=saturated,
+        units=units,
+    )
+
+
+@dataclass
+class Layer:
+    """One call of one layer; a shared module has one for each call.
+
+    Attributes
+    ----------
+    name : str
+        As the framework names it ("blocks.0.attn.c_proj"), with " (call 2)" from the second on.
+    kind : str
+        One of `KINDS`.
+    weight : ndarray or None
+        As a stack of matrices, ``(groups, fan_in, units)`` in float64: an output is the sum of
+        `fan_in` products, whatever the framework's own layout. A convolution's places are in
+        fan_in; a grouped or depthwise one has several groups; an embedding has ``(1, entries,
+        units)``, a packed query-key-value projection 3 groups. A transposed convolution of
+        stride s has ``(1, channels · places, units)``, and `fan_in` is smaller: see there.
+    bias : ndarray or None
+    fan_in, fan_out : float
+        The true ones: products that meet in an output, outputs that an input reaches; a stride
+        divides that of a transposed convolution's fan_in, and of a convolution's fan_out. An
+        embedding's fan_in is 1.
+    shape : tuple of int
+        Of the weight as the framework stores it.
+    library_fans : tuple of (float, float)
+        What the framework's own initializers take for fan_in and fan_out of that shape.
+    key : str
+        Name of the weight tensor in `Look.tensors`: equal for shared and tied weights.
+    activation : str or None
+        The φ that the output goes through before the next layer, as `activations.get` knows it;
+        "linear" if none, None if it is not understood.
+    normalised : bool
+        A normalisation stands between this layer and the next one with weights.
+    branch : str or None
+        Name of the residual branch that this layer ends: its output is added to a stream.
+    scale : ndarray or None
+        γ of a normalisation.
+    inputs, sums, outputs : Signal or None
+        What came in, ``x @ W + b``, and φ of it. None where there were no data.
+    stream : Signal or None
+        The sum after the addition, where `branch` is set.
+    deltas : Signal or None
+        The gradient by `sums`.
+    gradient : Signal or None
+        That by the weight.
+    distinct, distinct_gradients : int or None
+        Units that differ in their incoming weights and bias, and in the gradient by these.
+    update : float or None
+        RMS of the first step of the optimizer over the RMS of the weight.
+    trainable : bool
+    """
+
+    name: str
+    kind: str
+    weight: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    fan_in: float = np.nan
+    fan_out: float = np.nan
+    shape: tuple[int, ...] = ()
+    library_fans: tuple[float, float] = (np.nan, np.nan)
+    key: str = ""
+    activation: str | None = None
+    normalised: bool = False
+    branch: str | None = None
+    scale: np.ndarray | None = None
+    inputs: Signal | None = None
+    sums: Signal | None = None
+    outputs: Signal | None = None
+    stream: Signal | None = None
+    deltas: Signal | None = None
+    gradient: Signal | None = None
+    distinct: int | None = None
+    distinct_gradients: int | None = None
+    update: float | None = None
+    trainable: bool = True
+
+
+@dataclass
+class Look:
+    """What an adapter saw of a model.
+
+    Attributes
+    ----------
+    framework : {"initcore", "torch", "keras", "arrays"}
+    layers : list of Layer
+        In the order of the calls.
+    tensors : dict of str to ndarray
+        Every parameter and buffer, by name, as it is stored, for what is not finite and what is
+        equal; tied ones once.
+    unseen : dict of str to int
+        Layers with parameters that are not judged, counted by their class ("LSTM": 1).
+    inputs : ndarray or None
+        The batch, ``(inputs, ...)``; integers are tokens. A dict or tuple: its first float array.
+    targets : ndarray or None
+    outputs : ndarray or None
+        ``(inputs, ..., classes)`` of logits or predictions, in float64.
+    loss : float or None
+    task : {"classes", "regression"} or None
+        What the loss is about; None if it is not understood.
+    optimizer : str or None
+    """
+
+    framework: str
+    layers: list[Layer]
+    tensors: dict[str, np.ndarray]
+    unseen: dict[str, int] = field(default_factory=dict)
+    inputs: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    outputs: np.ndarray | None = None
+    loss: float | None = None
+    task: str | None = None
+    optimizer: str | None = None
