@@ -24,10 +24,10 @@ MUTANTS := $(INSTALLED)/tests/requirements-mutants.txt
 # loadfile: a notebook's cells share a kernel and must not be dealt out to several workers.
 PARALLEL := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 	-n $(WORKERS) --dist loadfile
-PYTEST := $(PARALLEL) --cov --cov-report term
 
 # A chapter in the browser's kernel takes a minute or two: whoever is done takes work from the others.
-SITE_PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# One worker more than cores, since each waits for its browser half of the time.
+SITE_PYTEST := $(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) --dist worksteal
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -53,7 +53,7 @@ lab: $(COURSE) ## open the chapters in JupyterLab (ARGS="…" are passed on)
 		--LabApp.default_url=/lab/tree/chapters $(ARGS)
 
 test: $(TESTS) ## run everything: lint, doctests, unit and statistical tests, the notebooks by nbval
-	@$(PYTEST)
+	@$(PARALLEL) $(ARGS)
 
 test-site: site-and-browser ## test the built site in a browser, as readers use it (CHROMIUM=/path/to/a/browser)
 	@$(SITE_PYTEST) tests/site $(ARGS)
@@ -66,8 +66,8 @@ site-and-browser: $(TESTS)
 	@$(BIN)/python tests/site/browser.py
 	@$(MAKE) --no-print-directory book OFFLINE=1
 
-test-all: $(TESTS) $(TORCH) ## what make test runs, the tests against PyTorch (gigabytes), the oldest NumPy
-	@$(PYTEST) -o "norecursedirs=.* node_modules site"
+test-all: $(TESTS) $(TORCH) ## make test with its coverage, the tests against PyTorch (gigabytes), the oldest NumPy
+	@$(PARALLEL) --cov --cov-report term -o "norecursedirs=.* node_modules site"
 	@$(BIN)/nox -k numpy_1_26
 
 matrix: $(TESTS) ## run the notebooks on several Pythons, NumPys, processors, threads, in the browser
