@@ -26,8 +26,7 @@ PARALLEL := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
 	-n $(WORKERS) --dist loadfile
 
 # A chapter in the browser's kernel takes a minute or two: whoever is done takes work from the others.
-# One worker more than cores, since each waits for its browser half of the time.
-SITE_PYTEST := $(BIN)/python -m pytest -n $$(($(WORKERS) + 1)) --dist worksteal
+SITE_PYTEST := $(BIN)/python -m pytest --dist worksteal
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -56,10 +55,10 @@ test: $(TESTS) ## run everything: lint, doctests, unit and statistical tests, th
 	@$(PARALLEL) $(ARGS)
 
 test-site: site-and-browser ## test the built site in a browser, as readers use it (CHROMIUM=/path/to/a/browser)
-	@$(SITE_PYTEST) tests/site $(ARGS)
+	@$(SITE_PYTEST) -n $$(($(WORKERS) + 1)) tests/site $(ARGS) # each waits for its browser half of the time
 
 test-lite: site-and-browser ## run all chapters in the browser's kernel (half an hour; ARGS="--chapters 04" for one)
-	@$(SITE_PYTEST) tests/site/test_lite.py --chapters all $(ARGS)
+	@$(SITE_PYTEST) -n $(WORKERS) tests/site/test_lite.py --chapters all $(ARGS)
 
 site-and-browser: $(TESTS)
 	@$(BIN)/python -m website.tools.javascript tests/site
