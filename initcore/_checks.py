@@ -43,7 +43,7 @@ def nearest(word: Any, known: Iterable[str]) -> str:
     " Did you mean 'glorot_uniform'?"
     """
     by_lower = {name.lower(): name for name in known}
-    match = difflib.get_close_matches(str(word).lower(), list(by_lower), n=1, cutoff=0.6)
+    match = difflib.get_close_matches(str(word).lower(), list(by_lower), n=1)
     return f" Did you mean {by_lower[match[0]]!r}?" if match else ""
 
 

@@ -36,7 +36,11 @@ class Mixture(NamedTuple):
         return total
 
     def left_tail(self) -> float:
-        """Return how far the logarithm reaches below its mean, but for 1e-15 of the cases."""
+        """Return how far the logarithm reaches below its mean, but for 1e-15 of the cases.
+
+        So it is for few degrees of freedom. With many, it is nearly normal, and has to reach some
+        standard deviations further.
+        """
         return float(np.max(2.0 * (np.log(self.chances) + 34.0) / self.freedom))
 
 

@@ -262,7 +262,7 @@ def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) 
         return 1.0
     if growth > 0:
         return min((point.q for point in points if point.q > 1.0), default=math.inf)
-    return max((point.q for point in points if point.q < 1.0), default=0.0)
+    return max(point.q for point in points if point.q < 1.0)
 
 
 def chi(

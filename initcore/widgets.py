@@ -77,7 +77,7 @@ class Panel(ipywidgets.VBox):
         if not callable(function):
             _checks.fail("function", "a function", function, TypeError)
         _checks.mapping("controls", controls, "parameter and its values")
-        self._function, self._later, self._seconds = function, None, 0.0
+        self._function, self._later = function, None
         self._options: dict[str, dict[str, Any]] = {}
         self._boxes: dict[str, ipywidgets.Widget] = {}
         self.values: dict[str, Any] = {}

@@ -1,11 +1,13 @@
 """The live figures: what Python measured is what they hold, and every state can be shown."""
 
 import base64
+import io
 import json
 import math
 import re
 from itertools import product
 
+import matplotlib.image
 import numpy as np
 import pytest
 import traitlets
@@ -100,6 +102,48 @@ def test_the_still_picture_shows_the_present_state(kind):
     assert data["text/plain"] == repr(figure) and "0x" not in repr(figure)
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert about["image/png"]["alt"] == " ".join(figure.alt().split())
+
+
+def test_a_still_picture_is_the_one_stored_in_the_notebooks():
+    """A few pixels may differ where letters are drawn in another way; no line may move."""
+    names = {kind.__name__: kind for kind in EXPLORERS.values()}
+    compared = set()
+    for path in ROOT.glob("chapters/*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                made = re.match(
+                    r"(\w+)\(.*\)$", "".join(output.get("data", {}).get("text/plain", ""))
+                )
+                if made and made[1] in names and WIDGET in output["data"]:
+                    figure = eval(made[0], dict(names))
+                    stored = base64.b64decode(output["data"]["image/png"])
+                    old, new = (
+                        matplotlib.image.imread(io.BytesIO(png))
+                        for png in (stored, figure.to_png())
+                    )
+                    assert old.shape == new.shape
+                    assert np.abs(old - new).mean() < 0.003, figure
+                    compared.add(made[1])
+    assert compared == names.keys() - {"Opening"}
+
+
+@kinds
+def test_controls_have_labels_and_reach_the_page(kind):
+    assert {"controls", "data", "columns", *kind.described_controls()} <= set(kind().keys)
+    for about in kind.described_controls().values():
+        assert isinstance(about["label"], str) and about["label"]
+
+
+@kinds
+def test_the_table_has_a_row_for_each_measured_value(kind):
+    """None is cut off because another column is shorter."""
+    for state in states(kind, 8):
+        figure = kind(**state)
+        found = {str(where): figure._finder()(where) for where in figure.COLUMNS.values()}
+        measured = [
+            values for where, values in found.items() if "/" in where and values is not None
+        ]
+        assert len(next(iter(figure.numbers().values()))) == min(map(len, measured))
 
 
 @kinds

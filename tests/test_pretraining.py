@@ -305,3 +305,10 @@ class Explosion:
 def test_a_layer_that_diverges_is_named(method):
     with np.errstate(all="ignore"), pytest.raises(ValueError, match="layer 1 does not diverge"):
         pretraining.pretrain(sigmoid_net(6, 5, 3), data(), method=method, optimizer=Explosion())
+
+
+def test_a_layer_that_had_diverged_before_its_first_step_is_named():
+    net = sigmoid_net(6, 5, 3)
+    net.weights[0][:] *= 1e13
+    with pytest.raises(ValueError, match="layer 1 does not diverge"):
+        pretraining.pretrain(net, data(), method="autoencoder", optimizer=SGD(1e-30), epochs=1)

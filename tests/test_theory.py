@@ -508,6 +508,13 @@ def test_digamma_and_trigamma_agree_with_scipy():
     np.testing.assert_allclose(_chi_square.trigamma(x), special.polygamma(1, x), rtol=2e-15)
 
 
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_how_far_the_logarithm_of_a_chi_square_reaches_down(k):
+    mixture = _chi_square.Mixture(np.array([k]), np.array([1.0]), 1.0)
+    mean, _ = mixture.log_moments()
+    assert 1e-18 < stats.chi2(k).cdf(math.exp(mean - mixture.left_tail())) < 2e-15
+
+
 def test_log_q_of_linear_networks():
     """n = 50 and L = 10 give a standard deviation of 0.639; the rest is SciPy's law."""
     moments = theory.linear_log_q(50, 10)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initcore import initializers, training
+from initcore import initializers, tables, training
 from initcore.losses import accuracy, softmax_cross_entropy, squared_error
 from initcore.network import MLP, replica_generators
 from initcore.training import SGD, Adam, fit
@@ -302,6 +302,8 @@ def test_the_history_is_what_the_network_says_without_dropout(replicas, dropout)
     assert np.shape(history.diverged) == history.loss.shape[1:] and np.all(history.diverged == -1)
     assert repr(history).startswith("after epoch 4: loss ") and "diverged" not in repr(history)
     assert ("[" in repr(history)) == (replicas is not None)
+    end = tables.spread(history.loss[-1]) if replicas else tables.fmt(history.loss[-1])
+    assert f"loss {end}" in repr(history)
     without = fit(small(replicas, dropout=0.0)[0], x, y, **settings())
     assert np.all((without.loss[1] != history.loss[1]) == (dropout > 0))  # it acts in training
 
@@ -390,6 +392,14 @@ def test_one_network_without_replicas_diverges_as_well():
     history = fit(net, x, y, **settings(optimizer=SGD(1e6)))
     assert history.diverged == 1 and (history.loss == history.loss[0]).all()
     assert_equal(net.parameters(), before)
+
+
+@pytest.mark.parametrize(("largest", "diverged"), [(1e12, -1), (1.000001e12, 0)])
+def test_the_largest_number_that_is_none(largest, diverged):
+    net = MLP((1, 1), weights=initializers.Constant(largest))
+    zero = np.zeros((2, 1))
+    history = fit(net, zero, zero, loss="squared_error", epochs=1, optimizer=SGD(0.1), batch_size=2)
+    assert history.diverged == diverged
 
 
 def test_a_run_that_has_diverged_before_it_starts():
