@@ -122,7 +122,7 @@ def test_a_still_picture_is_the_one_stored_in_the_notebooks():
                         for png in (stored, figure.to_png())
                     )
                     assert old.shape == new.shape
-                    assert np.abs(old - new).mean() < 0.003, figure
+                    assert np.abs(old - new).mean() < 0.0005, figure
                     compared.add(made[1])
     assert compared == names.keys() - {"Opening"}
 

@@ -138,6 +138,8 @@ def test_a_chart_draws_each_series_and_its_theory_in_one_colour():
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["tanh", "relu", "bound"]
     assert ax.get_title("left") == "It grows" and ax.get_yscale() == "log"
+    bare = plots.chart([1], {"a": [1.0]}, title="t", xlabel="x", ylabel="y", legend="none")
+    assert bare.axes[0].get_legend() is None
     _, (left, right) = plots.figure(2)
     names = {"title": "", "xlabel": "epoch", "ylabel": "loss", "line": True, "ax": right}
     assert plots.chart([0, 1], {"a": [1.0, 2.0]}, **names) is right.figure
