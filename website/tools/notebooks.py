@@ -10,6 +10,7 @@ too. Running the command twice leaves the files byte-identical.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import difflib
 import hashlib
 import json
@@ -22,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -141,7 +142,9 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         client.log.disabled = True  # what it would log is in the exceptions
         environment = os.environ | ENVIRONMENT | {"IPYTHONDIR": scratch}
         try:
-            client.execute(env=environment, stderr=subprocess.DEVNULL, cleanup_kc=True)
+            with ThreadPoolExecutor(1) as aside:  # in the main thread it would take Ctrl+C itself
+                steps = client.async_execute(env=environment, stderr=subprocess.DEVNULL)
+                aside.submit(asyncio.run, steps).result()
         except (CellExecutionError, CellTimeoutError, RuntimeError) as error:  # the last: it died
             failed = isinstance(error, CellExecutionError)
             what = f"{error.ename}: {error.evalue}" if failed else error
@@ -209,7 +212,7 @@ def end_with_parent() -> None:
         multiprocessing.parent_process().join()
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl+C reaches it too, and the parent says so
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches it too: the parent ends it
     threading.Thread(target=wait, daemon=True).start()
 
 
@@ -224,9 +227,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Two at once; processes, so that Ctrl+C ends kernels and command.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context, initializer=end_with_parent) as pool:
-        for good, report in pool.map(partial(run, check=options.check), paths):
-            print(report, file=sys.stdout if good else sys.stderr, flush=True)
-            failed |= not good
+        try:
+            for good, report in pool.map(partial(run, check=options.check), paths):
+                print(report, file=sys.stdout if good else sys.stderr, flush=True)
+                failed |= not good
+        except KeyboardInterrupt:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
     return int(failed)
 
 
