@@ -6,13 +6,14 @@ Weights have the shape ``(..., fan_in, fan_out)``. How a number is drawn, and ro
 asked for, stands in `initcore.sampling`.
 
 Differences from Keras, all on purpose: ``seed=None`` draws afresh at every call (an unseeded
-Keras instance repeats itself), a seed may be a ``numpy.random.Generator``, a dimension of zero is
-an error, and the Keras layers that set the fan axes of *Keras'* variance scalings (EinsumDense,
-MultiHeadAttention) do not set them here: pass `input_axes` and `output_axes` yourself.
+Keras instance repeats itself), a seed may be a ``numpy.random.Generator``, and a dimension of zero
+is an error.
 
 The classes are registered with Keras (``initcore>HeNormal``) as soon as this module or one of
-its instances finds Keras imported; a program that only loads a saved model therefore imports
-Keras before this module, or calls `register_keras`.
+its instances finds Keras imported. From then on, the Keras layers that know the fan axes of their
+kernels (EinsumDense, and the four kernels of MultiHeadAttention) set them here as for Keras' own
+variance scalings, unless both are given. A program that only loads a saved model, or that makes its
+initializers first, therefore imports Keras before this module, or calls `register_keras`.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ class Initializer:
         Raises
         ------
         ValueError, TypeError
-            A shape that is not a sequence of positive integers, a dtype that is no floating one
-            or too small for the values.
+            A shape that is not a sequence of positive integers, a dtype that is no floating one,
+            or too small for the values, or so coarse that rounding would take their spread.
         """
         return self.draw(shape, sampling.generator(self.seed), dtype)
 
@@ -316,8 +317,9 @@ class VarianceScaling(Initializer):
         See `Initializer`.
     input_axes, output_axes : sequence of int, optional
         Which axes count as inputs and which as outputs, where the shape is not
-        ``(..., fan_in, fan_out)``; see `compute_fans`. An EinsumDense kernel of shape
-        ``(features, heads, head_size)`` needs ``input_axes=[0], output_axes=[1, 2]``.
+        ``(..., fan_in, fan_out)``; see `compute_fans`. A kernel of shape ``(features, heads,
+        head_size)`` has ``input_axes=[0], output_axes=[1, 2]``. In a Keras layer leave them out:
+        the layer sets them, which are others in the output kernel of MultiHeadAttention.
 
     Raises
     ------
@@ -574,7 +576,7 @@ def __getattr__(name: str) -> type[Initializer]:
 
 def register_keras() -> None:
     """Register the classes with Keras, if Keras has been imported; else do nothing."""
-    _keras.register(_CLASSES)
+    _keras.register(_CLASSES, VarianceScaling)
 
 
 def _by_name(name: Any) -> type[Initializer]:
