@@ -70,7 +70,8 @@ junk = st.one_of(
 
 def any_initializer(seed):
     """Return a strategy of initializers of all classes and all their arguments."""
-    real = st.integers(-40, 40).map(lambda n: n / 4)  # float16 holds them, and numbers nearby
+    real = st.integers(-40, 40).map(lambda n: n / 4)
+    wide = st.floats(0.2, 100.0)  # beside 0.0078, which float16's numbers near 10 are apart
     named = st.sampled_from(NAMED)
     modes = st.sampled_from(initializers.MODES)
     kinds = st.sampled_from(initializers.DISTRIBUTIONS)
@@ -79,9 +80,9 @@ def any_initializer(seed):
         st.just(Ones()),
         st.builds(Constant, real | st.lists(real, min_size=1, max_size=1)),
         st.builds(Identity, real),
-        st.builds(RandomNormal, real, sizes, seed),
-        st.builds(TruncatedNormal, real, sizes, seed),
-        st.builds(lambda low, width, s: RandomUniform(low, low + width, s), real, sizes, seed),
+        st.builds(RandomNormal, real, wide, seed),
+        st.builds(TruncatedNormal, real, wide, seed),
+        st.builds(lambda low, width, s: RandomUniform(low, low + width, s), real, wide, seed),
         st.builds(Orthogonal, real, seed),
         st.builds(VarianceScaling, sizes, modes, kinds, seed, axes, axes),
         st.builds(lambda cls, *rest: cls(*rest), named, seed, axes, axes),
@@ -280,7 +281,10 @@ def test_a_bad_call_is_refused(cls):
         (lambda: RandomNormal(stddev=1e300)((50,)), "`dtype` must be able to hold the values"),
         (lambda: RandomNormal(1.7e308, 1.7e308)((50,), "float64"), "`dtype` must be able to hold"),
         # all would be rounded to zero
-        (lambda: VarianceScaling(1e-20)((10, 10), "float16"), "`dtype` must be able to hold"),
+        (lambda: Identity(1e-9)((10, 10), "float16"), "`dtype` must be able to hold the values"),
+        # they would be rounded to a few numbers, or to one
+        (lambda: VarianceScaling(1e-20)((10, 10), "float16"), "near 0 are at most 1.58e-11 apart"),
+        (lambda: RandomUniform(1, 1 + 1e-9)((9,)), "near 1 are at most .* not 1.19e-07"),
         (lambda: Constant([1, 2, 3])((2, 2)), r"`shape` must be one that a value of shape \(3,\)"),
         (lambda: get(np.ones((2, 3)))((3, 2)), r"^Expected `shape` to be \(2, 3\) .*=\(3, 2\)"),
         (lambda: compute_fans((3, 0)), r"`shape\[1\]` must be"),
