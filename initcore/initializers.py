@@ -27,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from initcore import _checks, _keras, sampling
+from initcore import _checks, _keras, activations, sampling
+from initcore._quadrature import gaussian_mean
 from initcore.sampling import TRUNCATED_STD, Array, Rng, Shape
 
 MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
@@ -523,7 +524,8 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     Parameters
     ----------
     activation : str
-        One of these names. For any other one use `initcore.theory.forward_gain`.
+        One of these names. For any other that `initcore.activations` knows, the error says what
+        `initcore.theory.forward_gain` computes.
     param : float, optional
         The slope of leaky_relu, 0.01 if None; the others have no parameter.
 
@@ -537,11 +539,20 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     >>> calculate_gain("relu") ** 2, calculate_gain("leaky_relu", 1.0)
     (2.0000000000000004, 1.0)
     """
-    gain = GAINS[_checks.choice("activation", activation, tuple(GAINS))]
-    if activation == "leaky_relu":
+    if not isinstance(activation, str):
+        _checks.fail("activation", "a name", activation, TypeError)
+    act = activations.get(activation)
+    if act.name not in GAINS:
+        gain = gaussian_mean(lambda z: act(z) ** 2, 1.0, act.kinks) ** -0.5
+        raise ValueError(
+            f"Argument `activation` must be one of {', '.join(GAINS)}, for which PyTorch names a "
+            f"gain. Received: activation={act.name!r}, whose theory.forward_gain is {gain:.4g}"
+        )
+    gain = GAINS[act.name]
+    if act.name == "leaky_relu":
         return gain / math.hypot(1, _checks.number("param", 0.01 if param is None else param))
     if param is not None:
-        _checks.fail("param", f"None for {activation!r}", param)
+        _checks.fail("param", f"None for {act.name!r}", param)
     return gain
 
 

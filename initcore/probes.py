@@ -21,8 +21,8 @@ from initcore.tables import Table, spread
 
 # What counts as saturated: the activation is within 1% of its range's end.
 SATURATED = {
-    "tanh": lambda a: np.abs(a) > 0.99,
-    "sigmoid": lambda a: (a < 0.01) | (a > 0.99),
+    **dict.fromkeys(["tanh", "hard_tanh"], lambda a: np.abs(a) > 0.99),
+    **dict.fromkeys(["sigmoid", "hard_sigmoid"], lambda a: (a < 0.01) | (a > 0.99)),
     "centred_sigmoid": lambda a: np.abs(a) > 0.49,
 }
 
@@ -137,8 +137,8 @@ def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
     ----------
     a : ndarray, shape (..., batch, units)
         Activations.
-    activation : {"tanh", "sigmoid", "centred_sigmoid"}
-        Saturated is ``|a| > 0.99``, ``a < 0.01 or a > 0.99``, and ``|a| > 0.49``.
+    activation : {"tanh", "hard_tanh", "sigmoid", "hard_sigmoid", "centred_sigmoid"}
+        Saturated is ``|a| > 0.99``, ``a < 0.01 or a > 0.99``, and for the last ``|a| > 0.49``.
 
     Returns
     -------

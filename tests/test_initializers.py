@@ -119,7 +119,7 @@ def test_get_of_everything_it_takes():
             "Invalid `distribution` argument:",
             "uniform",
         ),
-        (lambda: calculate_gain("reLU"), "Argument `activation`", "relu"),
+        (lambda: calculate_gain("reul"), "Argument `activation`", "relu"),
     ],
 )
 def test_a_mistyped_name_is_told_the_nearest(make, begins, meant):
@@ -293,7 +293,7 @@ def test_a_bad_call_is_refused(cls):
         (lambda: deserialize({"class_name": "A", "module": "b.c"}), "dict with the 'A' of b.c"),
         (lambda: deserialize({"class_name": "A"}, {"A": None}), r"\['A'\]` must be a class of"),
         (lambda: get(3), "Could not interpret initializer identifier: 3"),
-        (lambda: calculate_gain(None), "`activation` must be one of"),
+        (lambda: calculate_gain(None), "`activation` must be a name"),
         (lambda: calculate_gain("tanh", 0.1), "`param` must be None for 'tanh'"),
         (lambda: calculate_gain("leaky_relu", math.nan), "`param` must be a finite number"),
     ],
