@@ -21,14 +21,11 @@ import numpy as np
 
 FLOAT_DTYPES = ("float16", "float32", "float64")
 _FLOATS = tuple(np.dtype(name) for name in FLOAT_DTYPES)
-# Names of activations, optimizers, initializers and dtypes that other libraries know, without
-# underscores: no misprints of ours, however near they are.
-ELSEWHERE = frozenset("""
-    celu crelu prelu rrelu exponential logsigmoid sparsesigmoid squareplus sparseplus sparsemax
-    hardshrink softshrink tanhshrink softmin threshold
-    adadelta adafactor adagrad adamax adamw lamb lion nadam radam rmsprop ftrl muon
-    dirac sparse stft deltaorthogonal bfloat16 float8 float128 longdouble
-""".split())  # fmt: skip
+# What other libraries call activations, optimizers and dtypes: near to a name, but no misprint.
+ELSEWHERE = frozenset(
+    "celu crelu prelu rrelu gelunew gelutanh exponential logsigmoid softmin squareplus sparseplus "
+    "hardshrink softshrink tanhshrink adamax adamw nadam radam rmsprop bfloat16 float128".split()
+)
 
 
 def show(value: Any) -> str:

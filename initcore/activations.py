@@ -160,25 +160,13 @@ def _normal_cdf(z: np.ndarray) -> np.ndarray:
     return np.where(z > 0, 1.0 - lower, lower)
 
 
-def _gelu_tanh_inside(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # ½ (1 + tanh(u)) is sigmoid(2u), which does not cancel; return 2u and its slope, in float64
-    z = np.clip(z, -40.0, 40.0).astype(np.float64)  # beyond, the sigmoid is 0 or 1
-    factor, cubic = math.sqrt(8.0 / math.pi), 0.044715
-    return factor * z * (1.0 + cubic * z * z), factor * (1.0 + 3.0 * cubic * z * z)
-
-
-def _gelu_tanh_slope(z: np.ndarray) -> np.ndarray:
-    inside, slope = _gelu_tanh_inside(z)
-    return _sigmoid(inside) + np.clip(z, -40.0, 40.0) * _sigmoid_slope(inside) * slope
-
-
-def _quick_gelu_inside(z: np.ndarray) -> np.ndarray:
-    return 1.702 * np.clip(z, -1e3, 1e3).astype(np.float64)  # beyond, the sigmoid is 0 or 1
-
-
 def _mish_slope(z: np.ndarray) -> np.ndarray:
     inside = _softplus(z)
     return np.tanh(inside) + z * (_tanh_slope(inside) * _sigmoid(z))
+
+
+def _quick(z: np.ndarray) -> np.ndarray:
+    return 1.702 * np.clip(z, -1e3, 1e3).astype(np.float64)  # beyond, its sigmoid is 0 or 1
 
 
 def _relu_squared(z: np.ndarray) -> np.ndarray:  # of the largest floats, below infinity as SELU
@@ -186,19 +174,15 @@ def _relu_squared(z: np.ndarray) -> np.ndarray:  # of the largest floats, below 
 
 
 def _relu_squared_slope(z: np.ndarray) -> np.ndarray:
-    return 2.0 * np.clip(z, 0.0, 0.499 * float(np.finfo(z.dtype).max))
+    return 2.0 * np.clip(z, 0.0, 0.4995 * float(np.finfo(z.dtype).max))
 
 
 def _hard_sigmoid(z: np.ndarray) -> np.ndarray:
     return np.clip(z + 3.0, 0.0, 6.0) / 6.0
 
 
-def _hard_silu_slope(z: np.ndarray) -> np.ndarray:
-    return _hard_sigmoid(z) + z * (_is_within(z, -3.0, 3.0) / 6.0)
-
-
-def _is_within(z: np.ndarray, low: float, high: float) -> np.ndarray:
-    return ((z > low) & (z <= high)).astype(z.dtype)
+def _within(z: np.ndarray, start: float, end: float) -> np.ndarray:
+    return ((z > start) & (z <= end)).astype(z.dtype)
 
 
 def _gelu_slope(z: np.ndarray) -> np.ndarray:
@@ -266,41 +250,30 @@ silu = Activation("silu", lambda z: z * _sigmoid(z), _silu_slope)
 softsign = Activation("softsign", lambda z: z / (1.0 + np.abs(z)), _softsign_slope, kinks=(0.0,))
 softplus = Activation("softplus", _softplus, _sigmoid, at_zero=math.log(2.0))
 mish = Activation("mish", lambda z: z * np.tanh(_softplus(z)), _mish_slope)
-gelu_tanh = Activation(  # what Keras' and PyTorch's GELU is with approximate, JAX's without
-    "gelu_tanh", lambda z: z * _sigmoid(_gelu_tanh_inside(z)[0]), _gelu_tanh_slope
-)
 quick_gelu = Activation(
-    "quick_gelu",
-    lambda z: z * _sigmoid(_quick_gelu_inside(z)),
-    lambda z: _silu_slope(_quick_gelu_inside(z)),
+    "quick_gelu", lambda z: z * _sigmoid(_quick(z)), lambda z: _silu_slope(_quick(z))
 )
-relu_squared = Activation("relu_squared", _relu_squared, _relu_squared_slope, kinks=(0.0,))
-relu6 = Activation(
-    "relu6", lambda z: np.clip(z, 0.0, 6.0), lambda z: _is_within(z, 0.0, 6.0), kinks=(0.0, 6.0)
-)
+relu_squared = Activation("relu_squared", _relu_squared, _relu_squared_slope, (0.0,))
+relu6 = Activation("relu6", lambda z: np.clip(z, 0, 6), lambda z: _within(z, 0, 6), (0.0, 6.0))
 hard_tanh = Activation(
-    "hard_tanh",
-    lambda z: np.clip(z, -1.0, 1.0),
-    lambda z: _is_within(z, -1.0, 1.0),
-    kinks=(-1.0, 1.0),
+    "hard_tanh", lambda z: np.clip(z, -1, 1), lambda z: _within(z, -1, 1), (-1.0, 1.0)
 )
 hard_sigmoid = Activation(
-    "hard_sigmoid",
-    _hard_sigmoid,
-    lambda z: _is_within(z, -3.0, 3.0) / 6.0,
-    kinks=(-3.0, 3.0),
-    at_zero=0.5,
+    "hard_sigmoid", _hard_sigmoid, lambda z: _within(z, -3, 3) / 6.0, (-3.0, 3.0), 0.5
 )
 hard_silu = Activation(
-    "hard_silu", lambda z: z * _hard_sigmoid(z), _hard_silu_slope, kinks=(-3.0, 3.0)
+    "hard_silu",
+    lambda z: z * _hard_sigmoid(z),
+    lambda z: _hard_sigmoid(z) + z * (_within(z, -3, 3) / 6.0),
+    (-3.0, 3.0),
 )
 
 _BUILT_IN = {
     act.name: act
     for act in (
         linear, tanh, sigmoid, centred_sigmoid, relu, leaky_relu,
-        elu, selu, gelu, silu, softsign, softplus, mish, gelu_tanh, quick_gelu,
-        relu_squared, relu6, hard_tanh, hard_sigmoid, hard_silu,
+        elu, selu, gelu, silu, softsign, softplus, mish, quick_gelu, relu_squared,
+        relu6, hard_tanh, hard_sigmoid, hard_silu,
     )
 }  # fmt: skip
 _KNOWN = _BUILT_IN | {"identity": linear, "swish": silu, "hard_swish": hard_silu}

@@ -24,7 +24,6 @@ JAX = {
     "tanh": jnp.tanh,
     "centred_sigmoid": lambda z: jax.nn.sigmoid(z) - 0.5,
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
-    "gelu_tanh": jax.nn.gelu,
     "quick_gelu": lambda z: z * jax.nn.sigmoid(1.702 * z),
     "relu_squared": lambda z: jax.nn.relu(z) ** 2,
     "softsign": jax.nn.soft_sign,
