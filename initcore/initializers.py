@@ -53,10 +53,12 @@ class Initializer:
     Attributes
     ----------
     seed : int, numpy.random.Generator, object with ``.next()``, or None
-        Where `__call__` draws from. None: fresh, unpredictable numbers at each call. An int: the
-        same array at each call, as in Keras (so two layers of one shape get equal weights). A
-        Generator, or an object whose ``.next()`` gives integers (a Keras SeedGenerator): the
-        stream goes on from call to call.
+        Where `__call__` draws from. None: fresh numbers at each call, which no global seed reaches,
+        neither ``numpy.random.seed`` nor ``keras.utils.set_random_seed``. To get them again, give
+        every layer an int of its own (the same array at each call, as in Keras, so that two layers
+        of one shape with the same int get equal weights), or give all of them one Generator,
+        ``HeNormal(rng)`` with ``rng = numpy.random.default_rng(0)``: its stream goes on from call
+        to call, as that of an object does whose ``.next()`` gives integers (a SeedGenerator).
     """
 
     seed: Any = None
@@ -161,6 +163,7 @@ class FromArray(Constant):
             raise ValueError(
                 f"Expected `shape` to be {self.value.shape} for an array as initializer. "
                 f"Received: shape={shape}"
+                + (". PyTorch stores (out, in): transpose it" * (shape == self.value.shape[::-1]))
             )
         return super()._draw(shape, rng, dtype)
 
@@ -305,6 +308,9 @@ class VarianceScaling(Initializer):
     :math:`U(-a, a)` with :math:`a = \sqrt{3\, \mathrm{scale}/n}`, as :math:`U(-a, a)` has the
     variance :math:`a^2/3`.
 
+    Both fans of a vector are its length, as in Keras: biases drawn so shrink with their own layer's
+    width. PyTorch's are ``RandomUniform(-a, a)`` with ``a = fan_in**-0.5`` of the weight.
+
     Parameters
     ----------
     scale : float
@@ -321,6 +327,8 @@ class VarianceScaling(Initializer):
         ``(..., fan_in, fan_out)``; see `compute_fans`. A kernel of shape ``(features, heads,
         head_size)`` has ``input_axes=[0], output_axes=[1, 2]``. In a Keras layer leave them out:
         the layer sets them, which are others in the output kernel of MultiHeadAttention.
+        PyTorch stores ``(out, in, ...)``, which no shape gives away: ``input_axes=[1],
+        output_axes=[0]``, and ``input_axes=[1, 2, 3], output_axes=[0, 2, 3]`` of a convolution.
 
     Raises
     ------
@@ -572,6 +580,10 @@ _ALIASES = {
     "one": Ones,
     "uniform": RandomUniform,
     "zero": Zeros,
+    "kaiming_normal": HeNormal,
+    "kaiming_uniform": HeUniform,
+    "xavier_normal": GlorotNormal,
+    "xavier_uniform": GlorotUniform,
     "IdentityInitializer": Identity,
     "OrthogonalInitializer": Orthogonal,
 }
@@ -593,9 +605,10 @@ def register_keras() -> None:
 def _by_name(name: Any) -> type[Initializer]:
     if isinstance(name, str) and name in _KNOWN:
         return _KNOWN[name]
+    known = _SNAKE_CASE | _ALIASES
     raise ValueError(
         f"Could not interpret initializer identifier: {_checks.show(name)}. Known names are "
-        f"{', '.join(_SNAKE_CASE)} and their class names.{_checks.nearest(name, _SNAKE_CASE)}"
+        f"{', '.join(known)} and their class names.{_checks.nearest(name, known)}"
     )
 
 
@@ -607,7 +620,11 @@ def get(identifier: Any) -> Any:
     identifier : str, dict, type, Initializer, callable, array or None
         A name in either spelling ("he_normal", "HeNormal"), what `serialize` returned, a class
         (called without arguments), anything with the signature ``(shape, dtype)`` (returned as
-        it is), an array (`FromArray`), or None (returned as it is, as in Keras).
+        it is), an array (`FromArray`), or None (returned as it is, as in Keras). PyTorch's names
+        stand for the same variances here: "kaiming_normal" for `HeNormal` (PyTorch's default, ReLU
+        and fan_in), "xavier_uniform" for `GlorotUniform`. But PyTorch does not cut its normals
+        (``VarianceScaling(2.0, "fan_in", "untruncated_normal")``), and its layers start from
+        ``kaiming_uniform_`` with ``a=√5``: ``VarianceScaling(1 / 3, "fan_in", "uniform")``.
 
     Raises
     ------

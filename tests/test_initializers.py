@@ -97,6 +97,9 @@ def test_get_of_everything_it_takes():
     assert get(init) is init
     assert get(None) is None
     assert get("he_normal") == get("HeNormal") == get(HeNormal) == HeNormal()
+    assert get("kaiming_normal") == HeNormal() and get("kaiming_uniform") == HeUniform()
+    assert get("xavier_normal") == GlorotNormal() and get("xavier_uniform") == GlorotUniform()
+    assert initializers.kaiming_normal is HeNormal
     assert get({"class_name": "he_normal", "config": {"seed": 1}}) == init
     assert get({"class_name": "HeNormal"}) == HeNormal()
     assert get({"class_name": "HeNormal", "config": None}) == HeNormal()
@@ -113,6 +116,7 @@ def test_get_of_everything_it_takes():
     [
         (lambda: get("glorot_unifrom"), "Could not interpret", "glorot_uniform"),
         (lambda: get("HeNorml"), "Could not interpret", "he_normal"),
+        (lambda: get("kaimng_normal"), "Could not interpret", "kaiming_normal"),
         (lambda: VarianceScaling(mode="fan_uot"), "Invalid `mode` argument:", "fan_out"),
         (
             lambda: VarianceScaling(distribution="unifrom"),
@@ -287,6 +291,8 @@ def test_a_bad_call_is_refused(cls):
         (lambda: RandomUniform(1, 1 + 1e-9)((9,)), "near 1 are at most .* not 1.19e-07"),
         (lambda: Constant([1, 2, 3])((2, 2)), r"`shape` must be one that a value of shape \(3,\)"),
         (lambda: get(np.ones((2, 3)))((3, 2)), r"^Expected `shape` to be \(2, 3\) .*=\(3, 2\)"),
+        (lambda: get(np.ones((2, 3)))((3, 2)), r"PyTorch stores \(out, in\): transpose it$"),
+        (lambda: get(np.ones((2, 3)))((3, 3)), r"Received: shape=\(3, 3\)$"),
         (lambda: compute_fans((3, 0)), r"`shape\[1\]` must be"),
         (lambda: Initializer()((2, 2)), "subclasses must implement"),
         (lambda: serialize("he_normal"), "`initializer` must be an initcore Initializer"),

@@ -278,6 +278,21 @@ def test_a_seed_generator_goes_on_from_draw_to_draw(name):
     json.dumps(serialize(init))
 
 
+def test_a_global_seed_reaches_no_unseeded_initializer_and_a_generator_all():
+    def kernels(seed):
+        keras.utils.set_random_seed(3)  # NumPy's global seed, too
+        init = HeNormal(seed)
+        layers = [keras.layers.Dense(4, kernel_initializer=init) for _ in range(2)]
+        for layer in layers:
+            layer.build((None, 4))
+        return [numbers(layer.kernel) for layer in layers]
+
+    first, second = kernels(None), kernels(None)
+    assert not np.array_equal(first[0], second[0])
+    first, second = (kernels(np.random.default_rng(0)) for _ in range(2))
+    assert np.array_equal(first, second) and not np.array_equal(*first)
+
+
 @pytest.mark.parametrize("name", RANDOM_NAMES[:6])
 @pytest.mark.parametrize("kind", ["MultiHeadAttention", "GroupQueryAttention"])
 def test_the_layer_names_the_fans_of_each_attention_kernel(name, kind):
