@@ -23,8 +23,9 @@ FLOAT_DTYPES = ("float16", "float32", "float64")
 _FLOATS = tuple(np.dtype(name) for name in FLOAT_DTYPES)
 # What other libraries call activations, optimizers and dtypes: near to a name, but no misprint.
 ELSEWHERE = frozenset(
-    "celu crelu prelu rrelu gelunew gelutanh exponential logsigmoid softmin squareplus sparseplus "
-    "hardshrink softshrink tanhshrink adamax adamw nadam radam rmsprop bfloat16 float128".split()
+    "celu crelu prelu rrelu glu geglu reglu swiglu softmax softmin logsoftmax gelunew gelutanh "
+    "exponential logsigmoid squareplus sparseplus hardshrink softshrink tanhshrink adamax adamw "
+    "nadam radam rmsprop bfloat16 float128".split()
 )
 
 

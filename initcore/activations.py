@@ -277,7 +277,6 @@ _BUILT_IN = {
     )
 }  # fmt: skip
 _KNOWN = _BUILT_IN | {"identity": linear, "swish": silu, "hard_swish": hard_silu}
-_GATES = ("glu", "geglu", "reglu", "swiglu", "softmax", "logsoftmax", "maxout")
 
 
 def names() -> tuple[str, ...]:
@@ -296,8 +295,8 @@ def get(identifier: str | Activation | Function) -> Activation:
     ----------
     identifier : str, Activation or callable
         A name, with or without capitals and underscores (``"leaky_relu"`` or ``"LeakyReLU"``;
-        ``"swish"`` is ``"silu"``), or a function of an array, see `from_callable`. GLU and its
-        kind have no name here: they multiply two layers' outputs, and softmax mixes all units.
+        ``"swish"`` is ``"silu"``), or a function of an array, see `from_callable`. GLU, SwiGLU
+        and softmax have no name here: they are not elementwise.
 
     Raises
     ------
@@ -314,8 +313,6 @@ def get(identifier: str | Activation | Function) -> Activation:
     if isinstance(identifier, str):
         known = {name.replace("_", ""): act for name, act in _KNOWN.items()}
         plain = identifier.lower().replace("_", "")
-        if plain in _GATES:
-            _checks.fail("activation", "elementwise, of one layer's sums", identifier)
         if plain not in known:
             _checks.choice("activation", identifier, list(_KNOWN))
         return known[plain]

@@ -53,12 +53,11 @@ class Initializer:
     Attributes
     ----------
     seed : int, numpy.random.Generator, object with ``.next()``, or None
-        Where `__call__` draws from. None: fresh numbers at each call, which no global seed reaches,
-        neither ``numpy.random.seed`` nor ``keras.utils.set_random_seed``. To get them again, give
-        every layer an int of its own (the same array at each call, as in Keras, so that two layers
-        of one shape with the same int get equal weights), or give all of them one Generator,
-        ``HeNormal(rng)`` with ``rng = numpy.random.default_rng(0)``: its stream goes on from call
-        to call, as that of an object does whose ``.next()`` gives integers (a SeedGenerator).
+        Where `__call__` draws from. None: fresh numbers at each call, whatever
+        ``numpy.random.seed`` and ``keras.utils.set_random_seed`` were given. For the same ones
+        again, give every layer an int of its own (the same array at each call, as in Keras, so two
+        layers of one shape get equal weights), or all of them one Generator, whose stream goes on
+        from call to call; so does that of a Keras SeedGenerator, or what else has ``.next()``.
     """
 
     seed: Any = None
@@ -620,11 +619,10 @@ def get(identifier: Any) -> Any:
     identifier : str, dict, type, Initializer, callable, array or None
         A name in either spelling ("he_normal", "HeNormal"), what `serialize` returned, a class
         (called without arguments), anything with the signature ``(shape, dtype)`` (returned as
-        it is), an array (`FromArray`), or None (returned as it is, as in Keras). PyTorch's names
-        stand for the same variances here: "kaiming_normal" for `HeNormal` (PyTorch's default, ReLU
-        and fan_in), "xavier_uniform" for `GlorotUniform`. But PyTorch does not cut its normals
-        (``VarianceScaling(2.0, "fan_in", "untruncated_normal")``), and its layers start from
-        ``kaiming_uniform_`` with ``a=√5``: ``VarianceScaling(1 / 3, "fan_in", "uniform")``.
+        it is), an array (`FromArray`), or None (returned as it is, as in Keras). "kaiming_normal"
+        is `HeNormal`, "xavier_uniform" `GlorotUniform`: PyTorch's variances, by its defaults, but
+        it does not cut its normals. What its layers start from, ``kaiming_uniform_`` with
+        ``a=√5``, is ``VarianceScaling(1 / 3, "fan_in", "uniform")``.
 
     Raises
     ------

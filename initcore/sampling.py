@@ -34,10 +34,7 @@ TRUNCATED_STD = math.sqrt(
 )
 """Standard deviation of a standard normal truncated to ±2: 0.8796 (its variance is 0.774)."""
 
-STEPS = 2
-"""Steps from number to number of a dtype in one standard deviation, at least: rounding to them then
-adds at most 1 / (12 STEPS²), 2%, to the variance."""
-
+STEPS = 2  # of a dtype's numbers in a standard deviation: rounding then adds 1 / (12 · 2²) to σ²
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 Shape, Rng, Array = tuple[int, ...], np.random.Generator, np.ndarray
 
