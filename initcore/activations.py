@@ -130,6 +130,31 @@ def _softplus(z: np.ndarray) -> np.ndarray:
     return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
 
+def _mish_slope(z: np.ndarray) -> np.ndarray:
+    inside = _softplus(z)
+    return np.tanh(inside) + z * (_tanh_slope(inside) * _sigmoid(z))
+
+
+def _quick(z: np.ndarray) -> np.ndarray:
+    return 1.702 * np.clip(z, -1e3, 1e3).astype(np.float64)  # beyond, its sigmoid is 0 or 1
+
+
+def _relu_squared(z: np.ndarray) -> np.ndarray:  # of the largest floats, below infinity as SELU
+    return np.square(np.clip(z, 0.0, 0.9995 * math.sqrt(float(np.finfo(z.dtype).max))))
+
+
+def _relu_squared_slope(z: np.ndarray) -> np.ndarray:
+    return 2.0 * np.clip(z, 0.0, 0.4995 * float(np.finfo(z.dtype).max))
+
+
+def _hard_sigmoid(z: np.ndarray) -> np.ndarray:
+    return np.clip(z + 3.0, 0.0, 6.0) / 6.0
+
+
+def _within(z: np.ndarray, start: float, end: float) -> np.ndarray:
+    return ((z > start) & (z <= end)).astype(z.dtype)
+
+
 def _normal_density(z: np.ndarray) -> np.ndarray:
     z = np.clip(z, -40.0, 40.0)  # beyond, the density is below the smallest double
     return np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
@@ -158,31 +183,6 @@ def _normal_cdf(z: np.ndarray) -> np.ndarray:
     pole = np.where(x < 2.0 * math.pi / _STEP, pole / (1.0 + pole), 0.0)
     lower = math.sqrt(2.0 / math.pi) * _STEP * x * _normal_density(x) * total + pole
     return np.where(z > 0, 1.0 - lower, lower)
-
-
-def _mish_slope(z: np.ndarray) -> np.ndarray:
-    inside = _softplus(z)
-    return np.tanh(inside) + z * (_tanh_slope(inside) * _sigmoid(z))
-
-
-def _quick(z: np.ndarray) -> np.ndarray:
-    return 1.702 * np.clip(z, -1e3, 1e3).astype(np.float64)  # beyond, its sigmoid is 0 or 1
-
-
-def _relu_squared(z: np.ndarray) -> np.ndarray:  # of the largest floats, below infinity as SELU
-    return np.square(np.clip(z, 0.0, 0.9995 * math.sqrt(float(np.finfo(z.dtype).max))))
-
-
-def _relu_squared_slope(z: np.ndarray) -> np.ndarray:
-    return 2.0 * np.clip(z, 0.0, 0.4995 * float(np.finfo(z.dtype).max))
-
-
-def _hard_sigmoid(z: np.ndarray) -> np.ndarray:
-    return np.clip(z + 3.0, 0.0, 6.0) / 6.0
-
-
-def _within(z: np.ndarray, start: float, end: float) -> np.ndarray:
-    return ((z > start) & (z <= end)).astype(z.dtype)
 
 
 def _gelu_slope(z: np.ndarray) -> np.ndarray:
