@@ -54,7 +54,7 @@ class Initializer:
     ----------
     seed : int, numpy.random.Generator, object with ``.next()``, or None
         Where `__call__` draws from. None: fresh numbers at each call, whatever
-        ``numpy.random.seed`` and ``keras.utils.set_random_seed`` were given. For the same ones
+        NumPy's global seed and ``keras.utils.set_random_seed`` were given. For the same ones
         again, give every layer an int of its own (the same array at each call, as in Keras, so two
         layers of one shape get equal weights), or all of them one Generator, whose stream goes on
         from call to call; so does that of a Keras SeedGenerator, or what else has ``.next()``.
