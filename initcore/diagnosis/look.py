@@ -200,6 +200,8 @@ class Look:
     task : {"classes", "regression"} or None
         What the loss is about; None if it is not understood.
     optimizer : str or None
+    loss_name : str
+        What the loss is called, and whether it was assumed.
     """
 
     framework: str
@@ -212,3 +214,4 @@ class Look:
     loss: float | None = None
     task: str | None = None
     optimizer: str | None = None
+    loss_name: str = ""
