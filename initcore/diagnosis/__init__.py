@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks, network
-from initcore.diagnosis import of_arrays
+from initcore.diagnosis import of_arrays, of_weights
 from initcore.diagnosis.look import Look
 from initcore.diagnosis.report import Report
 
@@ -102,6 +102,7 @@ def _adapter(model: Any) -> Callable[..., list[Look]] | None:
     if isinstance(model, network.MLP):
         return lambda net, *rest: [of_arrays.look(one, *rest) for one in of_arrays.replicas(net)]
     look = of_arrays.look if isinstance(model, (list, tuple)) else None
+    look = of_weights.look if isinstance(model, Mapping) else look
     packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
     for package in {"torch", "keras"} & packages:
         look = importlib.import_module(f"initcore.diagnosis.of_{package}").look

@@ -36,6 +36,8 @@ class _Stack(network.MLP):
             self.biases.append(b)
             self._activations.append(activations.get("linear" if phi is None else phi))
         self.dtype = np.result_type(*self.weights)
+        self.weights = [W.astype(self.dtype, copy=False) for W in self.weights]
+        self.biases = [b.astype(self.dtype, copy=False) for b in self.biases]
         self.widths = (len(self.weights[0]), *map(len, self.biases))
         self.replicas, self.dropout = None, 0.0
 
@@ -159,9 +161,10 @@ def _seen(look: Look, rows: np.ndarray, phi: str | None = None) -> Signal:
     return measure(rows.reshape(*look.outputs.shape[:-1], rows.shape[-1]), phi)
 
 
-def _distinct(W: np.ndarray, b: np.ndarray) -> int | None:
+def distinct(W: np.ndarray, b: np.ndarray | None) -> int | None:
     """Return the number of units that differ, if all their numbers are finite."""
-    is_finite = np.isfinite(W).all() and np.isfinite(b).all()
+    b = None if b is None or b.size != W.shape[1] else b.reshape(-1)
+    is_finite = np.isfinite(W).all() and (b is None or np.isfinite(b).all())
     return int(probes.distinct_units(W, b)) if is_finite else None
 
 
@@ -179,13 +182,13 @@ def _row(look: Look, kind: str, W: np.ndarray, b: np.ndarray, outputs: np.ndarra
     name = f"layer {number + 1}"
     look.layers.append(Layer(name, kind, weight, bias, fan_in, fan_out, W.shape, W.shape, key))
     row = look.layers[-1]
-    row.outputs, row.distinct = _seen(look, outputs), _distinct(W, b)
+    row.outputs, row.distinct = _seen(look, outputs), distinct(W, b)
     return row
 
 
 def _add_gradients(look: Look, row: Layer, by_sums: Any, by_W: Any, by_b: Any) -> None:
     row.deltas, row.gradient = _seen(look, by_sums), measure(by_W)
-    row.distinct_gradients = _distinct(by_W, by_b)
+    row.distinct_gradients = distinct(by_W, by_b)
 
 
 def _add_layer(look: Look, net: network.MLP, layer: int, trace: Any, found: Any) -> None:
@@ -196,7 +199,7 @@ def _add_layer(look: Look, net: network.MLP, layer: int, trace: Any, found: Any)
     ends, slot = is_block and layer in net.ends, net._slot.get(layer) if is_block else None
     row = last = _row(look, "dense", W, b, net.branch_scale * z if ends else a)
     row.inputs, row.sums, row.normalised = _seen(look, x), _seen(look, z), slot is not None
-    row.activation = phi if phi in activations.names() else None
+    row.activation = phi if phi.partition("(")[0] in activations.names() else None
     if found is not None:
         _add_gradients(look, row, found.deltas[layer], found.weights[layer], found.biases[layer])
     if slot is not None:  # z came after it

@@ -137,7 +137,11 @@ class Report:
         said += [f"{', '.join(unseen)} not judged"] * bool(unseen) + [self.remark] * bool(
             self.remark
         )
-        if look.loss is not None:
+        if look.outputs is None:
+            said += ["weights alone: no signal, gradient or loss was seen"]
+        elif look.loss is None:
+            said += ["nothing was sent back"]
+        else:
             losses = _cell(np.array([one.loss for one in self.looks]), ".3g")
             said += [f"loss {losses} ({look.loss_name})"]
         if len(self.looks) > 1:
