@@ -5,6 +5,7 @@ Nothing runs, unless inputs are given and the layers are dense and follow each o
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -49,7 +50,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     data = Path(path).read_bytes()
     try:
         if data.startswith(b"PK"):  # a zip
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         return _safetensors(data)
     except DAMAGED as error:
