@@ -7,7 +7,7 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from initcore.diagnosis import criteria, identify
 from initcore.diagnosis.criteria import Finding
 from initcore.diagnosis.look import Layer, Look
 from initcore.tables import Table, fmt, quantiles, spread
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 WIDTH = 100  # characters of a line
 NAME = 30  # characters of a layer's name; of a longer one the middle is left out
@@ -43,22 +40,14 @@ KINDS = {"dense": "", "normalisation": "norm ", "convolution": "conv "}  # short
 class Report:
     """What was found in a model; ``print`` shows it.
 
-    Parameters
-    ----------
-    looks : sequence of Look
-        One a net, all of the same layers.
-    remark : str
-        For the second line.
-
     Attributes
     ----------
-    findings : list of Finding
-        Causes before symptoms. Of several nets, ``found_in`` says in how many it was found.
-
-    Raises
-    ------
-    ValueError
-        Nets of different layers.
+    findings : list
+        Causes before symptoms, each with ``code``, ``level`` ("fault", "watch" or "note"),
+        ``layer`` (the first one concerned), ``measured``, ``expected``, ``band``, ``sentence``,
+        ``remedy`` and ``link``; of several nets ``found_in`` says in how many.
+    looks : list
+        What was seen, one of each net.
     """
 
     def __init__(self, looks: Sequence[Look], remark: str = "") -> None:
@@ -84,7 +73,7 @@ class Report:
         faults = [finding for finding in self.findings if finding.level == "fault"]
         others = len(self.findings) - len(faults[:1])
         said = f"Fault: {_head(faults[0])}" if faults else "No fault found"
-        return f"{said} (and {others} more to read)" if others else said
+        return said + f" (and {others} more to read)" * bool(others)
 
     def table(self) -> Table:
         """Return a row for each layer call, with the columns that have something to say.
@@ -149,8 +138,8 @@ class Report:
 
     __repr__ = __str__
 
-    def plot(self) -> Figure:
-        """Return the forward and the backward scale of each layer, from top to bottom.
+    def plot(self) -> Any:
+        """Return a Matplotlib figure of each layer's forward and backward scale, top to bottom.
 
         Markers are what was measured (of several nets the median, and a bar from 5% to 95%), the
         grey band is the theory's. ``plots.show(report.plot(), report.alt)`` shows it.
@@ -159,7 +148,7 @@ class Report:
 
         return plots.styled(self._draw)(plots)
 
-    def _draw(self, plots: Any) -> Figure:
+    def _draw(self, plots: Any) -> Any:
         rows = np.arange(len(self._names))
         fig, axes = plots.figure(2, height=1.5 + 0.2 * len(rows), sharey=True)
         for number, (ax, side) in enumerate(zip(axes, SIDES)):
@@ -207,10 +196,7 @@ class Report:
         return json.loads(text, parse_constant=str)
 
     def assert_healthy(self, allow: Iterable[str] = ()) -> None:
-        """Raise an AssertionError that names the faults whose codes are not in `allow`.
-
-        Another error if `allow` is no sequence of codes.
-        """
+        """Raise an AssertionError that names the faults whose codes are not allowed."""
         if isinstance(allow, str) or not isinstance(allow, Iterable):
             _checks.fail("allow", "a sequence of codes", allow, TypeError)
         allow = [_checks.choice("allow", code, criteria.CODES) for code in allow]
@@ -268,12 +254,10 @@ def _merged(nets: list[list[Finding]]) -> list[Finding]:
     merged = []
     for code in criteria.CODES:
         found = [one for net in nets for one in net if one.code == code]
-        worst = min((criteria.LEVELS.index(one.level) for one in found), default=0)
-        found = [one for one in found if one.level == criteria.LEVELS[worst]]
-        for layer, _ in Counter(one.layer for one in found).most_common(1):
-            first = next(one for one in found if one.layer == layer)
-            count = sum(any(one.code == code for one in net) for net in nets)
-            merged.append(dataclasses.replace(first, found_in=(count, len(nets))))
+        count = sum(any(one.code == code for one in net) for net in nets)
+        layers = Counter(one.layer for one in found)
+        found.sort(key=lambda one: (criteria.LEVELS.index(one.level), -layers[one.layer]))
+        merged += [dataclasses.replace(one, found_in=(count, len(nets))) for one in found[:1]]
     return merged
 
 
@@ -292,9 +276,8 @@ def _cell(numbers: np.ndarray, spec: str, band: Any = None) -> str:
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers) or np.isinf(numbers).any():
         return "not finite" if len(numbers) else ""
-    said = (
-        str(spread(numbers, spec.replace("3", "2"))) if len(numbers) > 1 else fmt(numbers[0], spec)
-    )
+    few = spec.replace("3", "2")  # digits: the cell is long
+    said = str(spread(numbers, few)) if len(numbers) > 1 else fmt(numbers[0], spec)
     if band is None or not band[0] < band[2] < np.inf:
         return said
     return f"{said} ({fmt(band[0], '.2g')}–{fmt(band[2], '.2g')})"
