@@ -138,6 +138,14 @@ def test_tokens_choose_the_rows_of_an_embedding_and_a_tied_head_has_its_key():
     )
 
 
+def test_integers_as_long_as_an_input_are_no_tokens():
+    """Pixels from 0 to 16, say, for a net of 64 inputs."""
+    pixels = RNG.integers(17, size=(100, 64))
+    net = relu_net()
+    one, other = of_arrays.look(as_list(net), pixels), of_arrays.look(net, pixels)
+    assert np.array_equal(one.outputs, other.outputs) and one.layers[0].kind == "dense"
+
+
 def test_equal_arrays_that_are_not_one_are_not_tied():
     W = RNG.standard_normal((64, 64))
     keys = [row.key for row in of_arrays.look([(W,), (W.copy(),), (W,)], X).layers]
@@ -400,6 +408,16 @@ def test_no_line_is_wider_than_a_screen_and_no_cell_is_lost(many):
         assert any(name in line for line in lines)
         for cell in report.table()[name]:
             assert any(str(cell).strip() in line for line in lines)
+
+
+def test_the_verdict_counts_what_else_there_is_to_read():
+    kinds = ["fault", "note", "fault", "watch", "note"]
+    kinds = [criteria.Finding("dead-units", kind, "a", *[None] * 6) for kind in kinds]
+    report = diagnose(relu_net(), X, Y)
+    report.findings = kinds
+    assert report.verdict == "Fault: dead-units at a (1 more at fault, 1 to watch, 2 to note)"
+    report.findings = kinds[1:2]
+    assert report.verdict == "No fault found (1 to note)" and report.ok
 
 
 def test_only_columns_that_have_something_to_say(faulty, healthy):

@@ -34,6 +34,7 @@ COLUMNS = {
     "grad median": ("gradient.median", ".2g", 0),
     "step": ("update", ".2g", 0),
 }
+LEVELS = {"fault": "more at fault", "watch": "to watch", "note": "to note"}
 KINDS = {"dense": "", "normalisation": "norm ", "convolution": "conv "}  # shorter in the table
 
 
@@ -71,9 +72,10 @@ class Report:
     def verdict(self) -> str:
         """The first line of the report."""
         faults = [finding for finding in self.findings if finding.level == "fault"]
-        others = len(self.findings) - len(faults[:1])
+        counts = Counter(one.level for one in self.findings) - Counter(fault=len(faults[:1]))
+        more = ", ".join(f"{counts[level]} {LEVELS[level]}" for level in LEVELS if counts[level])
         said = f"Fault: {_head(faults[0])}" if faults else "No fault found"
-        return said + f" (and {others} more to read)" * bool(others)
+        return said + f" ({more})" * bool(more)
 
     def table(self) -> Table:
         """Return a row for each layer call, with the columns that have something to say.
@@ -256,7 +258,7 @@ def _merged(nets: list[list[Finding]]) -> list[Finding]:
         found = [one for net in nets for one in net if one.code == code]
         count = sum(any(one.code == code for one in net) for net in nets)
         layers = Counter(one.layer for one in found)
-        found.sort(key=lambda one: (criteria.LEVELS.index(one.level), -layers[one.layer]))
+        found.sort(key=lambda one: ([*LEVELS].index(one.level), -layers[one.layer]))
         merged += [dataclasses.replace(one, found_in=(count, len(nets))) for one in found[:1]]
     return merged
 
