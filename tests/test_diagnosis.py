@@ -430,6 +430,10 @@ def test_only_columns_that_have_something_to_say(faulty, healthy):
     )
     alike = network.MLP((64, 8, 10), weights=["ones", "he_normal"])
     assert diagnose(alike, X, Y).table()["distinct"].tolist() == [" 1", "10"]
+    far = diagnose(relu_net(), X + 10, Y).table()  # all inputs are nearly one
+    assert "across" in far and not {"across", "grad median"} & {*healthy.table()}
+    sparse = [(np.eye(64), None, "relu"), (np.eye(64)[:, :10], None)]  # 54 units go nowhere
+    assert "grad median" in diagnose(sparse, X, Y).table()
 
 
 def test_the_table_names_long_layers_by_both_ends():

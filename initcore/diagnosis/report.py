@@ -20,17 +20,18 @@ from initcore.tables import PAGE, Table, fmt, quantiles, spread
 NAME = 30  # characters of a layer's name; of a longer one the middle is left out
 MOVED = 0.1  # relative; `compare` has the scales that moved by more
 SIDES = {"forward": "sums.rms", "backward": "deltas.rms"}  # what the theory has a band for
-# Where a column's numbers stand in a `Layer`, their format, and the least that says something.
+# Where a column's numbers stand in a `Layer`, their format, and when it has something to say: if
+# one is at least so large, or below this part of another (of a normal law 1 and 2/3).
 COLUMNS = {
     "distinct": ("distinct", ".0f", 0),
     "forward": (SIDES["forward"], ".3g", 0),
-    "across": ("outputs.across", ".2g", 0),
+    "across": ("outputs.across", ".2g", ("outputs.rms", 1 / 3)),
     "cosine": ("outputs.cosine", ".2f", -1),
     "dead": ("outputs.dead", ".0%", 0.005),
     "saturated": ("outputs.saturated", ".0%", 0.005),
     "backward": (SIDES["backward"], ".2g", 0),
     "grad rms": ("gradient.rms", ".2g", 0),
-    "grad median": ("gradient.median", ".2g", 0),
+    "grad median": ("gradient.median", ".2g", ("gradient.rms", 1 / 5)),
     "step": ("update", ".2g", 0),
 }
 LEVELS = {"fault": "more at fault", "watch": "to watch", "note": "to note"}
@@ -100,7 +101,11 @@ class Report:
         for name, (path, spec, least) in COLUMNS.items():
             numbers = self._numbers(path)
             bands = self._bands(name) if name in SIDES else [None] * len(numbers)
-            if (numbers >= least).any():
+            if isinstance(least, tuple):
+                says = numbers < least[1] * self._numbers(least[0])
+            else:
+                says = numbers >= least
+            if says.any():
                 cells = [_cell(row, spec, band) for row, band in zip(numbers, bands)]
                 columns[name] = [cell.rjust(max(map(len, cells))) for cell in cells]
         units = [row.weight is not None and row.weight.shape[-1] for row in self._layers]
