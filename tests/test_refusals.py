@@ -41,7 +41,7 @@ ONE, TWO = np.ones(3), np.ones((2, 3))
         (
             lambda: tables.decide("A1", "true", "x", {"c": (1, "<")}),
             ValueError,
-            r"checks\['c'\]=.1, '<'",
+            r"must be \(value, relation, .*checks\['c'\]=.1, '<'",
         ),
         (lambda: theory.critical_line("softplus", 0.5), ValueError, "sigma_b2=.*0.5"),
     ],
