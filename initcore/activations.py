@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks
+from initcore._expression import Expression
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -158,6 +159,10 @@ def _normal_cdf(z: np.ndarray) -> np.ndarray:
     pole = np.where(x < 2.0 * math.pi / _STEP, pole / (1.0 + pole), 0.0)
     lower = math.sqrt(2.0 / math.pi) * _STEP * x * _normal_density(x) * total + pole
     return np.where(z > 0, 1.0 - lower, lower)
+
+
+def _erf(z: np.ndarray) -> np.ndarray:
+    return 2.0 * _normal_cdf(math.sqrt(2.0) * z) - 1.0
 
 
 def _gelu_slope(z: np.ndarray) -> np.ndarray:
@@ -322,6 +327,40 @@ def from_callable(
         kinks=points,
         at_zero=float(np.asarray(function(np.zeros(1)))[0]),
     )
+
+
+def from_expression(text: str) -> Activation:
+    """Return an activation by its name, or made of a formula of ``z`` that is typed as a text.
+
+    Parameters
+    ----------
+    text : str
+        A name that `get` knows, or a formula of at most 200 characters: numbers, ``+ - * / **``,
+        brackets, ``max`` and ``min`` of two numbers, ``where(z > 0, a, b)`` with ``<``, ``<=``,
+        ``>`` or ``>=``, and functions of one number: `names`, and ``abs``, ``arctan``, ``cos``,
+        ``erf``, ``exp``, ``expm1``, ``log``, ``log1p``, ``sin`` and ``sqrt``. No part of it is
+        run as Python, so that it may come from anybody.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Anything else, or a formula that is not finite from -50 to 50; the message has what is
+        allowed and the part that is not.
+
+    Examples
+    --------
+    >>> hard_swish = from_expression("z * min(max(z + 3, 0), 6) / 6")
+    >>> hard_swish.kinks, hard_swish([-4.0, 1.0])
+    ((-3.0, 3.0), array([-0.        ,  0.66666667]))
+    """
+    if isinstance(text, str) and text.strip().isidentifier() and text.strip() != "z":
+        return get(text.strip())
+    smooth = (np.arctan, np.cos, np.exp, np.expm1, np.log, np.log1p, np.sin, np.sqrt, _erf)
+    functions = {function.__name__.strip("_"): (function, False) for function in smooth}
+    functions["abs"] = (np.abs, True)
+    functions |= {name: (act.function, bool(act.kinks)) for name, act in _KNOWN.items()}
+    formula = Expression(text, functions)
+    return from_callable(formula, kinks=formula.kinks, name=" ".join(text.split()))
 
 
 def _check_elementwise(name: str, function: Any) -> None:

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "initcore"
 # Bottom up: a module imports only from those before it.
 ORDER = [
     *("_checks", "_files", "tables", "exercises"),
-    *("activations", "_keras", "sampling", "initializers", "datasets"),
+    *("_expression", "activations", "_keras", "sampling", "initializers", "datasets"),
     *("losses", "optimizers", "_chi_square", "_quadrature", "theory", "network", "blocks"),
     *("probes", "training", "pretraining", "experiments", "plots", "widgets", "explorers"),
 ]
