@@ -383,7 +383,8 @@ def _difference(z: np.ndarray, function: Function, kinks: tuple[float, ...]) -> 
     z = z.astype(np.float64)
     step = 1e-3 * np.maximum(np.abs(z), 1.0)
     for kink in kinks:  # stay on one side of it, but for the last few rounding units
-        step = np.minimum(step, np.maximum(0.49 * np.abs(z - kink), 1e-9 * max(abs(kink), 1.0)))
+        least = max(abs(kink), abs(float(function(np.full(1, kink))[0])), 1e-290)
+        step = np.minimum(step, np.maximum(0.49 * np.abs(z - kink), 1e-9 * least))
     near = function(z + step) - function(z - step)
     far = function(z + 2.0 * step) - function(z - 2.0 * step)
     return (8.0 * near - far) / (12.0 * step)

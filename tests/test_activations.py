@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from initcore import activations
+from initcore import activations, theory
 
 ALL = [activations.get(name) for name in activations.names()]
 VARIANTS = [activations.make_leaky_relu(slope) for slope in (0.0, 0.2, 1.0, -1.0)]
@@ -321,3 +321,16 @@ def test_a_formula_of_many_nested_maxima_is_read_in_no_time():
 def test_a_formula_is_a_text(text):
     with pytest.raises(TypeError, match="`text` must be a formula of z"):
         activations.from_expression(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "like"),
+    [("max(z, 0)", "relu"), ("where(z > 0, z, 0.01 * z)", "leaky_relu"), ("abs(z)", "linear")],
+)
+def test_a_bend_at_zero_is_not_smoothed_however_near(text, like):
+    act, wanted = activations.from_expression(text), activations.get(like)
+    z = np.array([1e-20, 1e-9, 0.5])
+    np.testing.assert_allclose(act.derivative(z), wanted.derivative(z), rtol=1e-9)
+    np.testing.assert_allclose(np.abs(act.derivative(-z)), wanted.derivative(-z), atol=1e-9)
+    (point,) = theory.fixed_points(act, theory.forward_gain(act) ** 2)
+    assert (point.q, point.stable) == (0.0, False) and abs(point.slope - 1) < 1e-9
