@@ -237,7 +237,8 @@ def twin_in_keras(net):
     model = keras.Sequential([keras.Input(net.widths[:1])])
     for layer, units in enumerate(net.widths[1:]):
         is_last = layer == len(net.weights) - 1
-        model.add(keras.layers.Dense(units, activation=None if is_last else "relu"))
+        how = {"activation": None if is_last else "relu", "name": f"layer_{9 - layer}"}
+        model.add(keras.layers.Dense(units, **how))  # not in the order of the alphabet
         model.layers[-1].set_weights([net.weights[layer], net.biases[layer]])
     return model
 
@@ -317,15 +318,12 @@ def test_the_looks_in_keras_take_images_with_the_channels_last():
     [
         ("none", "all is finite"),
         ("input", "inputs"),
-        ("weight", "weight dense_1/kernel"),
-        ("never drawn", "weight dense_1/kernel"),
-        ("too large", "output of dense_2"),
+        ("weight", "weight layer_8/kernel"),
+        ("never drawn", "weight layer_8/kernel"),
+        ("too large", "output of layer_7"),
     ],
 )
 def test_the_block_for_keras_names_the_first_place_that_is_not_finite(fault, first, capsys):
-    import keras
-
-    keras.backend.clear_session()  # the names count from 0 again
     net, x = MLP(widths(3, 20), "relu", weights="he_normal", seed=0), batch()[0].copy()
     if fault == "too large":
         net.weights[1] *= 1e5
@@ -333,12 +331,8 @@ def test_the_block_for_keras_names_the_first_place_that_is_not_finite(fault, fir
     if fault in ("weight", "never drawn"):
         net.weights[1][3, 4] = np.nan if fault == "weight" else 1e37
     x[7, 20] = np.nan if fault == "input" else x[7, 20]
-    model = twin_in_keras(net)
-    for number, layer in enumerate(model.layers):
-        assert layer.name == ("dense" if number == 0 else f"dense_{number}")
-    run("Layers", {"model": model, "x": x.astype("float32")})
-    said = capsys.readouterr().out.strip()
-    assert said == first or said == first.replace("dense", "sequential/dense", 1)
+    run("Layers", {"model": twin_in_keras(net), "x": x.astype("float32")})
+    assert re.sub(r"sequential\w*/", "", capsys.readouterr().out.strip()) == first
 
 
 def test_standardised_inputs_have_mean_square_1_where_they_are_not_blank():
