@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks
+from initcore._expression import Expression
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -183,6 +184,10 @@ def _normal_cdf(z: np.ndarray) -> np.ndarray:
     pole = np.where(x < 2.0 * math.pi / _STEP, pole / (1.0 + pole), 0.0)
     lower = math.sqrt(2.0 / math.pi) * _STEP * x * _normal_density(x) * total + pole
     return np.where(z > 0, 1.0 - lower, lower)
+
+
+def _erf(z: np.ndarray) -> np.ndarray:
+    return 2.0 * _normal_cdf(math.sqrt(2.0) * z) - 1.0
 
 
 def _gelu_slope(z: np.ndarray) -> np.ndarray:
@@ -369,6 +374,40 @@ def from_callable(
     )
 
 
+def from_expression(text: str) -> Activation:
+    """Return an activation by its name, or made of a formula of ``z`` that is typed as a text.
+
+    Parameters
+    ----------
+    text : str
+        A name that `get` knows, or a formula of at most 200 characters: numbers, ``+ - * / **``,
+        brackets, ``max`` and ``min`` of two numbers, ``where(z > 0, a, b)`` with ``<``, ``<=``,
+        ``>`` or ``>=``, and functions of one number: `names`, and ``abs``, ``arctan``, ``cos``,
+        ``erf``, ``exp``, ``expm1``, ``log``, ``log1p``, ``sin`` and ``sqrt``. No part of it is
+        run as Python, so that it may come from anybody.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Anything else, or a formula that is not finite from -50 to 50; the message has what is
+        allowed and the part that is not.
+
+    Examples
+    --------
+    >>> hard_swish = from_expression("z * min(max(z + 3, 0), 6) / 6")
+    >>> hard_swish.kinks, hard_swish([-4.0, 1.0])
+    ((-3.0, 3.0), array([-0.        ,  0.66666667]))
+    """
+    if isinstance(text, str) and text.strip().isidentifier() and text.strip() != "z":
+        return get(text.strip())
+    smooth = (np.arctan, np.cos, np.exp, np.expm1, np.log, np.log1p, np.sin, np.sqrt, _erf)
+    functions = {function.__name__.strip("_"): (function, ()) for function in smooth}
+    functions["abs"] = (np.abs, (0.0,))
+    functions |= {name: (act.function, act.kinks) for name, act in _KNOWN.items()}
+    formula = Expression(text, functions)
+    return from_callable(formula, kinks=formula.kinks, name=" ".join(text.split()))
+
+
 def _check_elementwise(name: str, function: Any) -> None:
     allowed = "an elementwise function of a float array, finite near 0"
     if not callable(function):
@@ -389,7 +428,8 @@ def _difference(z: np.ndarray, function: Function, kinks: tuple[float, ...]) -> 
     z = z.astype(np.float64)
     step = 1e-3 * np.maximum(np.abs(z), 1.0)
     for kink in kinks:  # stay on one side of it, but for the last few rounding units
-        step = np.minimum(step, np.maximum(0.49 * np.abs(z - kink), 1e-9 * max(abs(kink), 1.0)))
+        least = max(abs(kink), abs(float(function(np.full(1, kink))[0])), 1e-290)
+        step = np.minimum(step, np.maximum(0.49 * np.abs(z - kink), 1e-9 * least))
     near = function(z + step) - function(z - step)
     far = function(z + 2.0 * step) - function(z - 2.0 * step)
     return (8.0 * near - far) / (12.0 * step)

@@ -35,10 +35,10 @@ def panel(function: Callable, **controls: Any) -> Panel:
     function : callable
         ``function(**values)`` returns a figure and a table (or text), or a table (or text) alone.
         The defaults of its parameters are where the controls start.
-    **controls : list, dict or int
+    **controls : list, dict, tuple or int
         What a parameter can be. A list of numbers becomes a slider, any other list or a dict
-        ``{label: object}`` a choice. An integer is the first seed of a button *New draw*, which
-        counts it up.
+        ``{label: object}`` a choice. A tuple of texts becomes a box to type in, which proposes
+        them. An integer is the first seed of a button *New draw*, which counts it up.
 
     Returns
     -------
@@ -102,24 +102,30 @@ class Panel(ipywidgets.VBox):
         options = dict(choice) if is_named else {_plain(value): value for value in choice}
         if not options:
             _checks.fail(name, "at least one value", choice)
-        self._options[name] = options
+        self._options[name] = options = _Typed(options) if isinstance(choice, tuple) else options
         parameter = inspect.signature(self._function).parameters.get(name)
         has_start = parameter is not None and parameter.default is not parameter.empty
         label = self._label(name, parameter.default) if has_start else next(iter(options))
         self.values[name] = options[label]
         is_slider = not is_named and all(map(_is_number, options.values()))
         kind = ipywidgets.SelectionSlider if is_slider else ipywidgets.Dropdown
+        more = {}
+        if isinstance(options, _Typed):  # told when Enter is pressed or the box is left
+            kind, more = ipywidgets.Combobox, {"continuous_update": False}
         box = kind(
             options=list(options),
             value=label,
             description=name.replace("_", " "),
             style={"description_width": "initial"},
+            **more,
         )
         box.observe(lambda change: self._moved(name, change["new"]), "value")
         return box
 
     def _label(self, name: str, value: Any) -> str:
         """Return the label of a value of a control, which may be given by its label, too."""
+        if isinstance(self._options[name], _Typed) and isinstance(value, str):
+            return value
         for label, one in self._options[name].items():
             is_equal = _is_number(one) and _is_number(value) and one == value
             if one is value or is_equal or (isinstance(value, str) and label == value):
@@ -224,6 +230,13 @@ class Panel(ipywidgets.VBox):
             return data, {}
         about = {"image/png": {"alt": self._alt(), "width": plots.PIXELS}}
         return data | {"image/png": self._picture}, about
+
+
+class _Typed(dict):
+    """Proposals of a box to type in: any other text stands for itself."""
+
+    def __missing__(self, text: str) -> str:
+        return text
 
 
 def _is_number(value: Any) -> bool:

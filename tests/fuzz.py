@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import initcore
-from initcore import activations, initializers, network, optimizers
+from initcore import activations, initializers, network, optimizers, theory
 from initcore.datasets import Dataset, load_digits
 from initcore.diagnosis import Report, criteria, of_weights
 from initcore.explorers import Depth
@@ -75,6 +75,19 @@ functions = st.sampled_from([np.tanh, np.cos, len, str, lambda *_: None, lambda 
 config = st.fixed_dictionaries(
     {"class_name": st.sampled_from(["HeNormal", "Constant", "Orthogonal"]) | texts},
     optional={"config": st.dictionaries(st.sampled_from(["seed", "gain", "value"]) | texts, junk)},
+)
+formulas = st.recursive(
+    st.sampled_from(["z", "2", "0.5", "1e400", "-z", "z.real", "z^2", "'z'", "lambda: z", *TRAPS]),
+    lambda part: st.builds(
+        str.format,
+        st.sampled_from(
+            ["({} + {})", "{} * {}", "{} ** {}", "tanh({})", "max({}, {})", "exp({})", "1 / {}"]
+            + ["where({} > {}, z, 0)", "sqrt(abs({}))", "gelu({})", "erf({}", "{}({})", "{}[{}]"]
+        ),
+        part,
+        part,
+    ),
+    max_leaves=12,
 )
 figures = st.just(None).map(lambda _: figure()[0])
 axes = st.just(None).map(lambda _: figure()[1])
@@ -123,6 +136,7 @@ ARGUMENTS = {
     st.dictionaries(st.sampled_from(["alpha", "gain"]), reals): "controls",
     shapes: "shape",
     st.none() | st.integers(-3, 3) | st.tuples(sizes): "input_axes output_axes",
+    formulas: "text",
     config: "config custom_objects",
     weights.map(initializers.get): "initializer",
     traces: "trace",
@@ -232,6 +246,12 @@ def load_damaged_digits(content):
         load_digits()
 
 
+def use_formula(act):
+    """Ask of an activation what the calculator of chapter 8 asks."""
+    assert np.isfinite(act(np.linspace(-9, 9, 99))).all()
+    theory.fixed_points(act, theory.forward_gain(act) ** 2)
+
+
 def sources():
     """Return what reads texts and files: a function of one argument, and what to damage."""
     ledger = (ROOT / "claims.yml").read_text(encoding="utf-8")[:3000]
@@ -253,6 +273,10 @@ def sources():
         "an address": (repository.read_repository, damaged("https://github.com/owner/course.git")),
         "an initializer": (initializers.get, damaged("he_normal") | config | junk),
         "an activation": (activations.get, damaged("leaky_relu") | junk),
+        "a formula": (
+            lambda t: use_formula(activations.from_expression(t)),
+            damaged("where(z > 0, z, 0.2 * max(z, -1)) + z * tanh(log1p(exp(z)))") | formulas,
+        ),
         "an optimizer": (optimizers.get, damaged("adam") | config | junk),
     }
 

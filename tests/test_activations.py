@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from initcore import activations
+from initcore import activations, theory
 
 ALL = [activations.get(name) for name in activations.names()]
 VARIANTS = [activations.make_leaky_relu(slope) for slope in (0.0, 0.2, 1.0, -1.0)]
@@ -263,3 +263,100 @@ def test_bad_arguments_are_refused(call, argument, values):
 def test_the_slope_shows_in_the_name():
     assert activations.make_leaky_relu(0.25).name == "leaky_relu(0.25)"
     assert activations.make_leaky_relu().name == "leaky_relu"
+
+
+# --- from_expression ----------------------------------------------------------------------------
+
+FORMULAS = {  # beside JAX, and where the formula bends
+    "z * tanh(log1p(exp(z)))": (jax.nn.mish, ()),
+    "z * min(max(z + 3, 0), 6) / 6": (jax.nn.hard_swish, (-3.0, 3.0)),
+    "max(-1, min(1, z))": (jax.nn.hard_tanh, (-1.0, 1.0)),
+    "where(z <= 0, 0.2 * z, +z)": (lambda z: jax.nn.leaky_relu(z, 0.2), (0.0,)),
+    "relu(z)**2": (lambda z: jax.nn.relu(z) ** 2, (0.0,)),
+    "0.5 * z * (1 + erf(z / sqrt(2)))": (lambda z: jax.nn.gelu(z, approximate=False), ()),
+    "2 * sigmoid(2*z) - 1": (jax.numpy.tanh, ()),
+    "abs(z - 0.25) - elu(-z)": (
+        lambda z: jax.numpy.abs(z - 0.25) - jax.nn.elu(-z),
+        (0.0, 0.25),
+    ),
+    "2 * hard_silu(z - 1)": (lambda z: 2 * jax.nn.hard_silu(z - 1), (-2.0, 4.0)),
+    " ReLU ": (jax.nn.relu, (0.0,)),
+    "-3": (lambda z: jax.numpy.full_like(z, -3.0), ()),
+}
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_is_the_function_it_spells(text):
+    act, (wanted, kinks) = activations.from_expression(text), FORMULAS[text]
+    z = np.linspace(-30, 30, 2001)  # 0 is among them, and 0.25 is not
+    with jax.enable_x64(True):
+        value = np.asarray(wanted(z))
+        slope = np.asarray(jax.vmap(jax.grad(lambda one: wanted(one).sum()))(z))
+    np.testing.assert_allclose(act(z), value, rtol=1e-12, atol=1e-12)
+    smooth = np.abs(z[:, None] - np.array([*kinks, np.inf])).min(axis=1) > 1e-6
+    np.testing.assert_allclose(act.derivative(z)[smooth], slope[smooth], rtol=1e-6, atol=1e-8)
+    assert act.kinks == kinks
+    assert act(z.astype("float32")).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("__import__('os').system('true')", "none"),
+        ("z.real", "`z.real` is none"),
+        ("z^2", r"`z \^ 2` is none"),
+        ("tnh(z)", r"`tnh\(z\)` is none"),
+        ("gelo", "Did you mean 'gelu'"),
+        ("max(z, 0, 1)", "is none"),
+        ("tanh(z, out=z)", "is none"),
+        ("where(z, 1, 2)", "is none"),
+        ("where(0 < z < 1, 1, 2)", "is none"),
+        ("z + (z > 0)", "`z > 0` is none"),
+        ("True * z", "`True` is none"),
+        ("1j * z", "is none"),
+        ("tanh(*z)", "is none"),
+        ("[z for z in 'z']", "is none"),
+        ("z z", "cannot be read"),
+        ("", "cannot be read"),
+        ("z\0", "cannot be read"),
+        ("1 / z", "not finite everywhere"),
+        ("sqrt(z) ", "not finite everywhere"),
+        ("9**9**9**9", "not finite everywhere"),
+        ("1e999", "not finite everywhere"),
+        ("where(sin(9 * z) > 0, z, 1)", "bends more than 40 times"),
+        ("-" * 31 + "z", "nests more than 30"),
+        ("z+" * 100 + "z", "at most 200 characters"),
+        ("(" * 99 + "z" + ")" * 99, None),
+    ],
+)
+def test_no_other_text_is_taken(text, says):
+    if says is None:  # brackets are no operation
+        assert activations.from_expression(text)(2.0) == 2.0
+        return
+    with pytest.raises(ValueError, match=says):
+        activations.from_expression(text)
+
+
+def test_a_formula_of_many_nested_maxima_is_read_in_no_time():
+    text = "max(z," * 25 + "0" + ")" * 25
+    tree = activations.from_expression(text)
+    assert tree.kinks == (0.0,) and tree(-1.0) == 0.0
+
+
+@pytest.mark.parametrize("text", [None, 3, b"z", ["z"], np.tanh])
+def test_a_formula_is_a_text(text):
+    with pytest.raises(TypeError, match="`text` must be a formula of z"):
+        activations.from_expression(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "like"),
+    [("max(z, 0)", "relu"), ("where(z > 0, z, 0.01 * z)", "leaky_relu"), ("abs(z)", "linear")],
+)
+def test_a_bend_at_zero_is_not_smoothed_however_near(text, like):
+    act, wanted = activations.from_expression(text), activations.get(like)
+    z = np.array([1e-20, 1e-9, 0.5])
+    np.testing.assert_allclose(act.derivative(z), wanted.derivative(z), rtol=1e-9)
+    np.testing.assert_allclose(np.abs(act.derivative(-z)), wanted.derivative(-z), atol=1e-9)
+    (point,) = theory.fixed_points(act, theory.forward_gain(act) ** 2)
+    assert (point.q, point.stable) == (0.0, False) and abs(point.slope - 1) < 1e-9

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "initcore"
 # Bottom up: a module imports only from those before it.
 ORDER = [
     *("_checks", "_files", "_quadrature", "tables", "exercises"),
-    *("activations", "_keras", "sampling", "initializers", "datasets"),
+    *("_expression", "activations", "_keras", "sampling", "initializers", "datasets"),
     *("losses", "optimizers", "_chi_square", "theory", "network", "blocks"),
     *("probes", "training", "pretraining", "experiments", "plots"),
     *("diagnosis", "widgets", "explorers"),

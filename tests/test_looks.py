@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from chapter import ROOT
 
-from initcore import experiments, losses
+from initcore import experiments, initializers, losses, probes
 from initcore.blocks import BatchNormMLP
 from initcore.initializers import Constant, RandomNormal
 from initcore.network import MLP
@@ -225,3 +225,160 @@ def test_the_last_block_prints_every_statistic(capsys):
     for column in ("std across inputs", "cosine", "dead", "delta median", "distinct units"):
         assert column in printed
     assert losses.softmax_cross_entropy(here["trace"].output, labels)[0].shape == (20,)
+
+
+# --- without the package -------------------------------------------------------------------------
+
+
+def twin_in_keras(net):
+    """Return a Keras model with the widths, weights and biases of a ReLU net."""
+    import keras
+
+    model = keras.Sequential([keras.Input(net.widths[:1])])
+    for layer, units in enumerate(net.widths[1:]):
+        is_last = layer == len(net.weights) - 1
+        how = {"activation": None if is_last else "relu", "name": f"layer_{9 - layer}"}
+        model.add(keras.layers.Dense(units, **how))  # not in the order of the alphabet
+        model.layers[-1].set_weights([net.weights[layer], net.biases[layer]])
+    return model
+
+
+def numbers_in(model):
+    """Return all weights of a Keras model, with those that are not trained."""
+    import keras
+
+    return [np.array(keras.ops.convert_to_numpy(weight.value)) for weight in model.weights]
+
+
+def compare_with_the_package(table, net, gradients):
+    """Compare the numbers of a block, layer by layer, with the package's probes."""
+    x, labels = batch()
+    for row, W, a, g in zip(table, net.weights, net.forward(x).inputs, gradients, strict=True):
+        wanted = {
+            "mean square": np.mean(a**2),
+            "spread": probes.pooled_std(a),
+            "across inputs": probes.std_across_inputs(a),
+            "cosine": probes.mean_cosine(a),
+            "dead": probes.dead_fraction(a),
+            "beyond 0.99": np.mean(abs(a) > 0.99),
+            "gradient": probes.rms(g),
+            "median": np.median(abs(g)),
+            "distinct units": probes.distinct_units(W) / W.shape[1],
+        }
+        assert list(row) == list(wanted)
+        for name, value in wanted.items():
+            np.testing.assert_allclose(row[name], value, rtol=2e-3, atol=1e-6, err_msg=name)
+
+
+def ill_in_three_ways():
+    """Return a ReLU net with a dead unit, one unit twice and biases."""
+    net = MLP(widths(3, 20), "relu", weights="he_normal", biases="random_normal", seed=0)
+    net.biases[0][3] = -100.0
+    net.weights[1][:, 5] = net.weights[1][:, 9]
+    return net
+
+
+@pytest.mark.parametrize("net", [ill_in_three_ways(), MLP((64, 10), seed=0)], ids=["ill", "one"])
+def test_the_looks_in_keras_are_those_of_the_package(net):
+    x, labels = batch()
+    model = twin_in_keras(net)
+    before = numbers_in(model)
+    found = run("Keras", {"model": model, "x": x.astype("float32"), "labels": labels})
+    trace = net.forward(x)
+    loss, g = losses.softmax_cross_entropy(trace.output, labels)
+    np.testing.assert_allclose(found["loss"], loss, rtol=1e-5)
+    compare_with_the_package(found["table"], net, net.backward(trace, g).weights)
+    if len(net.weights) > 1:
+        assert found["table"][1]["dead"] == 0.05
+        assert found["table"][1]["distinct units"] == 0.95
+    assert all(np.array_equal(a, b) for a, b in zip(before, numbers_in(model), strict=True))
+
+
+def test_the_looks_in_keras_take_images_with_the_channels_last():
+    import keras
+
+    layers, (x, labels) = keras.layers, batch()
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3, activation="relu")])
+    for layer in (layers.BatchNormalization(), layers.Flatten(), layers.Dense(10)):
+        model.add(layer)
+    model.layers[0].bias.assign([-100.0, 0.0, 0.0, 0.0])
+    before = numbers_in(model)
+    here = {"model": model, "x": x.reshape(-1, 8, 8, 1).astype("float32"), "labels": labels}
+    first, last = run("Keras", here)["table"]
+    images = here["x"].astype("float64")
+    np.testing.assert_allclose(first["mean square"], np.mean(images**2), rtol=1e-6)
+    np.testing.assert_allclose(first["cosine"], probes.mean_cosine(images.reshape(200, -1)), 1e-5)
+    assert first["distinct units"] == last["distinct units"] == 1
+    assert all(np.array_equal(a, b) for a, b in zip(before, numbers_in(model), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("fault", "first"),
+    [
+        ("none", "all is finite"),
+        ("input", "inputs"),
+        ("weight", "weight layer_8/kernel"),
+        ("never drawn", "weight layer_8/kernel"),
+        ("too large", "output of layer_7"),
+    ],
+)
+def test_the_block_for_keras_names_the_first_place_that_is_not_finite(fault, first, capsys):
+    net, x = MLP(widths(3, 20), "relu", weights="he_normal", seed=0), batch()[0].copy()
+    if fault == "too large":
+        net.weights[1] *= 1e5
+        net.weights[2] *= 1e9
+    if fault in ("weight", "never drawn"):
+        net.weights[1][3, 4] = np.nan if fault == "weight" else 1e37
+    x[7, 20] = np.nan if fault == "input" else x[7, 20]
+    run("Layers", {"model": twin_in_keras(net), "x": x.astype("float32")})
+    assert re.sub(r"sequential\w*/", "", capsys.readouterr().out.strip()) == first
+
+
+def test_standardised_inputs_have_mean_square_1_where_they_are_not_blank():
+    raw = experiments.split_digits(standardize=False)
+    here = {"np": np, "train": raw.train.x, "test": raw.test.x}
+    run("Standardise", here)
+    blank = np.ptp(raw.train.x, axis=0) == 0
+    assert 0 < blank.sum() < 10 and (here["train"][:, blank] == 0).all()
+    np.testing.assert_allclose(np.mean(here["train"] ** 2, axis=0), ~blank, atol=1e-9)
+    np.testing.assert_allclose(here["test"], experiments.split_digits().test.x, atol=1e-9)
+
+
+def test_the_first_loss_is_that_of_the_best_guess_under_the_biases_of_the_table():
+    counts = np.array([990, 7, 3])
+    here = run("Bias", {"np": np, "counts": counts})
+    labels = np.repeat(np.arange(3), counts)
+    logits = np.tile(here["bias"], (1000, 1))
+    loss, _ = losses.softmax_cross_entropy(logits, labels)
+    np.testing.assert_allclose(loss, here["entropy"], rtol=1e-12)
+    p, z = 0.01, np.log(0.01 / 0.99)
+    assert round(np.logaddexp(0, z) - p * z, 3) == 0.056  # as the page prints
+    assert round(-p * np.log(p) - (1 - p) * np.log(1 - p), 3) == 0.056
+
+
+LAWS = {
+    "LeCun": initializers.LecunNormal,
+    "He": initializers.HeUniform,
+    "Glorot": initializers.GlorotNormal,
+    "PyTorch": lambda seed: initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed),
+    "GPT": lambda seed: initializers.RandomNormal(stddev=0.02, seed=seed),
+}
+
+
+@pytest.mark.false_alarm(1e-9)  # 200 draws beyond 7 errors
+@pytest.mark.parametrize("rule", LAWS)
+def test_the_fingerprint_names_the_rule_of_a_fresh_weight_and_no_other(rule):
+    fingerprint = run("Fingerprint", {"np": np})["fingerprint"]
+    for seed in range(40):
+        found = fingerprint(LAWS[rule](seed=seed)((200, 100), "float64"))
+        assert [name for name, errors in found.items() if abs(errors) < 7] == [rule]
+
+
+def test_the_fingerprint_of_a_trained_weight_is_another():
+    fingerprint = run("Fingerprint", {"np": np})["fingerprint"]
+    trained = experiments.train_on_digits("tanh", "glorot_uniform", epochs=2).net
+    fresh = MLP(trained.widths, "tanh", weights="glorot_uniform", replicas=8)
+    for net, is_fresh in ((fresh, True), (trained, False)):
+        for W in net.weights[-1]:
+            assert bool(abs(fingerprint(W)["Glorot"]) < 7) is is_fresh

@@ -55,6 +55,18 @@ def test_a_control_that_is_moved_runs_the_function_again(dial):
     assert repr(dial) == "panel(spread): sd = 1, phi = relu, seed = 4"
 
 
+def test_a_box_to_type_in_proposes_and_takes_any_text():
+    dial = widgets.panel(lambda phi="tanh": f"this is {phi}", phi=("relu", "gelu"))
+    field = box(dial, ipywidgets.Combobox)
+    assert (field.value, field.options, dial.text) == ("tanh", ("relu", "gelu"), "this is tanh")
+    field.value = "z**2"
+    assert dial.text == "this is z**2" and dial.values == {"phi": "z**2"}
+    assert dial.set(phi="z**3") == "this is z**3" and field.value == "z**3"
+    assert repr(dial).endswith("phi = z**3")
+    with pytest.raises(ValueError, match="one of relu, gelu"):
+        dial.set(phi=3)
+
+
 def test_set_moves_the_controls_and_returns_the_text(dial):
     assert dial.set(sd=0.01, phi="relu", seed=9) == str(spread(0.01, "relu", 9)[1])
     assert box(dial, ipywidgets.SelectionSlider).value == "0.01"
