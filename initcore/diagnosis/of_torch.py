@@ -114,7 +114,7 @@ class _Ear:
     """Hears the calls of a model while it runs."""
 
     def __init__(self, torch: Any, model: Any, batch: int) -> None:
-        self.batch, self.bits, self.is_time_first = batch, 0, False
+        self.batch, self.bits, self.columns, self.is_over = batch, 0, 0, False
         self.calls: list[_Call] = []
         self.times: Counter = Counter()
         self.path = [(type(model).__name__, model)]  # the modules that run
@@ -135,7 +135,7 @@ class _Ear:
         def enter(module: Any, args: tuple) -> None:
             self.path.append((name, module))
             is_norm = re.match(r"[A-Z]\w*Norm(\dd)?$", type(module).__name__)
-            if is_norm and self.normalisation is None and not [*module.children()]:
+            if is_norm and not (self.normalisation or self.is_over or [*module.children()]):
                 self.normalisation = module
 
         return enter
@@ -159,10 +159,11 @@ class _Ear:
         if name == "multi_head_attention_forward":  # its own steps are heard
             scope = func.__globals__ | {"has_torch_function": lambda _: False}
             steps = types.FunctionType(func.__code__, scope, name, func.__defaults__)
-            self.is_time_first = True
+            query = next(_tensors((args, kwargs)))
+            self.columns = query.shape[1] if query.ndim == 3 else 0
             with self.mode:
                 out = steps(*args, **kwargs)
-            self.is_time_first = False
+            self.columns = 0
             return out
         name = name.rstrip("123d") if name.startswith("conv") else name
         kind, first, names = LAYERS.get(name, ("", "", NORMALISATIONS.get(name, ())))
@@ -307,7 +308,7 @@ class _Ear:
     ) -> _Call:
         """Add the row of a call, with the signals of the forward pass."""
         name, module = self.path[-1]
-        key, is_time_first = self._key(W), self.is_time_first
+        key, columns = self._key(W), self.columns
         if key and getattr(module, "weight", None) is not W:
             name = re.sub(r"[._]weight$", "", key)
             if W._base is not None and W.numel() < W._base.numel():  # part of a packed weight
@@ -320,7 +321,8 @@ class _Ear:
             if t.ndim < 2:
                 return _array(t.reshape(1, -1))
             t = t.movedim(-1 if is_moved else axis, -1)
-            t = t.transpose(0, 1) if is_time_first and t.ndim == 3 else t
+            if columns:  # inside an attention, where places come before inputs
+                t = t.reshape(-1, columns, t.shape[-1]).transpose(0, 1)
             is_folded = len(t) != self.batch and len(t) % self.batch == 0
             return _array(t.reshape(self.batch, -1, *t.shape[1:]) if is_folded else t)
 
@@ -413,18 +415,18 @@ def _complete(call: _Call, gradients: dict[int, Any]) -> None:
 
 def _assumed(F: Any, a: Any, t: Any) -> tuple[Any, str, str] | None:
     """Return the loss that suits outputs and targets, its name, and what it is about."""
-    is_map = a.ndim > 1 and t.shape == a.shape[:1] + a.shape[2:]
-    if not t.is_floating_point() and (is_map or t.shape == a.shape[:-1]):
-        a, t = (a if is_map else a.flatten(0, -2)).float(), (t if is_map else t.flatten()).long()
-        is_known = ((t >= 0) & (t < a.shape[1]) | (t == -100)).all()  # else a finding of `criteria`
-        return F.cross_entropy(a, t) if is_known else None, "CrossEntropyLoss", "classes"
-    if t.numel() != a.numel():
-        return None
-    is_binary = not t.is_floating_point() and 0 <= t.min() and t.max() <= 1
-    a, t = a.float(), t.reshape(a.shape).float()
-    if is_binary:
+    is_float, is_map = t.is_floating_point(), t.shape == a.shape[:1] + a.shape[2:]
+    a = a if a.element_size() > 2 else a.float()
+    if t.numel() == a.numel():
+        t = t.reshape(a.shape).to(a)
+        if is_float or t.min() < 0 or t.max() > 1:
+            return F.mse_loss(a, t), "MSELoss", "regression"
         return F.binary_cross_entropy_with_logits(a, t), "BCEWithLogitsLoss", "classes"
-    return F.mse_loss(a, t), "MSELoss", "regression"
+    if is_float or not (is_map or t.shape == a.shape[:-1]):
+        return None
+    a, t = (a if is_map else a.flatten(0, -2)), (t if is_map else t.flatten()).long()
+    is_known = ((t >= 0) & (t < a.shape[1]) | (t == -100)).all()  # else it is a finding
+    return F.cross_entropy(a, t) if is_known else None, "CrossEntropyLoss", "classes"
 
 
 def _loss(torch: Any, look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any:
@@ -458,7 +460,7 @@ def _loss(torch: Any, look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any
 def _first_step(look: Look, calls: list[_Call], twin: Any, optimizer: Any, found: dict) -> None:
     """Let the copied optimizer step once, and compare the step with the weights."""
     look.optimizer = type(optimizer).__name__
-    before = {id(p): p.detach().double() for p in twin.parameters()}
+    before = {id(p): p.detach().clone().double() for p in twin.parameters()}
     for p in twin.parameters():
         p.grad = found.get(id(p)) if p.is_trained else None
     optimizer.step()
@@ -544,6 +546,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
             if main is None:
                 raise ValueError(f"The model must return floats. It returned {_checks.show(raw)}")
             ear.settle(main)
+        ear.is_over = True  # what a checkpoint runs again is not heard
         value = _loss(torch, look, raw, main, kwargs.get("labels", y), loss)
         if value is not None and value.requires_grad:
             weights = [call.weight for call in ear.calls if call.weight is not None]
