@@ -91,14 +91,14 @@ class _Call:
         """Note what the sums became."""
         self.layer.outputs = measure(self.array(t, t.shape != self.shape), phi)
 
-    @property
-    def key(self) -> Any:
-        """The tensor that the weight is, or is a view of."""
-        return self.weight if getattr(self.weight, "_base", None) is None else self.weight._base
-
 
 def _trail(t: Any) -> _Trail:
     return getattr(t, "_trail", None) or _Trail()
+
+
+def _base(W: Any) -> Any:
+    """Return the tensor that W is, or is a view of."""
+    return W if getattr(W, "_base", None) is None else W._base
 
 
 def _tensors(value: Any) -> Iterator[Any]:
@@ -170,7 +170,9 @@ class _Ear:
         given = dict(zip(names, args)) | kwargs
         tensors = [*_tensors((args, kwargs))]
         heard = [t for t in tensors if hasattr(t, "_trail")]
-        is_layer = kind and (name not in PRODUCTS or self._key(given.get("weight")))
+        weight = given.get("weight")
+        is_known = first != "in" or name == "embedding" or id(_base(weight)) in self.keys
+        is_layer = kind and is_known and weight.ndim > 1
         trail, ends = _Trail(), []
         if heard and name not in NORMALISATIONS and not is_layer:
             before, size = heard[0]._trail, heard[0].numel()
@@ -178,7 +180,7 @@ class _Ear:
         out = func(*args, **kwargs)
         if name in NORMALISATIONS:
             axis = -1 if name in ("layer_norm", "rms_norm") else 1
-            self._normalise(given["input"], out, given.get("weight"), given.get("bias"), axis)
+            self._normalise(given["input"], out, weight, given.get("bias"), axis)
         elif is_layer:
             self._layer(kind, first, given, out)
         elif heard:
@@ -192,7 +194,7 @@ class _Ear:
         for end in ends:
             end.layer.stream = measure(end.array(out))
         for W in tensors if (cell := name.removesuffix("_cell")) in GATES else ():
-            if W.ndim == 2 and self._key(W):
+            if W.ndim == 2 and id(W) in self.keys:
                 self._row("recurrent", W, None, "out", groups=GATES[cell]).is_open = False
         return out
 
@@ -227,8 +229,8 @@ class _Ear:
             return replace(new, is_mixed=name in PRODUCTS), []
         passes = PASSING.fullmatch(name)
         if all(trail.sums == first.sums for trail in trails):
-            scales = name in ARITHMETIC and (count > 1 or phi == "linear")
-            if len(heard) == 1 and (passes or scales):
+            scales = name in ARITHMETIC and len(heard) == 1 and (count > 1 or phi == "linear")
+            if scales or (passes and all(trail.phi == phi for trail in trails)):
                 if phi != "linear":
                     self.settle(heard[0])
             else:  # a step of an activation
@@ -298,20 +300,15 @@ class _Ear:
         sums = (*(() if is_last else trail.sums), len(self.calls) - 1)
         out._trail = self._new([x], sums=sums)
 
-    def _key(self, W: Any) -> str:
-        """Return the name of the tensor that W is, or is a view of; "" of any other."""
-        base = getattr(W, "_base", None)
-        return self.keys.get(id(W if base is None else base), "")
-
     def _row(
         self, kind: str, W: Any, bias: Any, first: str, x=None, out=None, axis=-1, groups=1
     ) -> _Call:
         """Add the row of a call, with the signals of the forward pass."""
         name, module = self.path[-1]
-        key, columns = self._key(W), self.columns
+        key, columns = self.keys.get(id(_base(W)), ""), self.columns
         if key and getattr(module, "weight", None) is not W:
             name = re.sub(r"[._]weight$", "", key)
-            if W._base is not None and W.numel() < W._base.numel():  # part of a packed weight
+            if W.numel() < _base(W).numel():  # part of a packed weight
                 name += f"[{W.storage_offset() // W.stride(0)}:]"
         self.times[name] += 1
         name += f" (call {self.times[name]})" if self.times[name] > 1 else ""
@@ -341,13 +338,17 @@ class _Ear:
 
 def _array(t: Any) -> np.ndarray:
     """Return a tensor as an array; NumPy has no bfloat16."""
-    t = t.detach().cpu()
+    t = t.detach().to_dense().cpu()
     return (t.float() if re.search(r"bfloat|float8", str(t.dtype)) else t).numpy()
+
+
+def _double(t: Any) -> np.ndarray | None:
+    return None if t is None else _array(t).astype(np.float64)
 
 
 def _sample(t: Any) -> np.ndarray:
     flat = t.detach().reshape(-1)
-    return _array(flat[:: max(1, len(flat) // SAMPLE)]).astype(np.float64)
+    return _double(flat[:: max(1, len(flat) // SAMPLE)])
 
 
 def _recognised(z: np.ndarray, a: np.ndarray) -> str | None:
@@ -363,9 +364,8 @@ def _recognised(z: np.ndarray, a: np.ndarray) -> str | None:
     return known[best].name if errors[best] <= NEAR * np.abs(a).max() else None
 
 
-def _stack(t: Any, first: str, groups: int) -> np.ndarray:
-    """Return a weight as ``(groups, fan_in, units)`` in float64."""
-    W = _array(t.to_dense()).astype(np.float64)
+def _stack(W: np.ndarray, first: str, groups: int) -> np.ndarray:
+    """Return a weight as ``(groups, fan_in, units)``."""
     if first == "in":
         return W if W.ndim > 2 else W.reshape(len(W), groups, -1).swapaxes(0, 1)
     if first == "out":
@@ -385,32 +385,28 @@ def _distinct(W: np.ndarray, bias: np.ndarray | None) -> int | None:
 
 def _complete(call: _Call, gradients: dict[int, Any]) -> None:
     """Add to a row what its parameters tell."""
-    layer, W, by_W = call.layer, call.weight, gradients.get(id(call.weight))
-    bias, by_bias = (
-        None if t is None else _array(t).astype(np.float64)
-        for t in (call.bias, gradients.get(id(call.bias)))
-    )
-    layer.bias = bias
+    layer, first, groups = call.layer, call.first, call.groups
+    W, by_W = _double(call.weight), _double(gradients.get(id(call.weight)))
+    layer.bias, by_bias = _double(call.bias), _double(gradients.get(id(call.bias)))
     if W is None:
         return
-    layer.shape, layer.trainable = tuple(call.key.shape), getattr(call.key, "is_trained", False)
-    if not call.first:
-        layer.scale = _array(W).astype(np.float64)
-        layer.gradient = None if by_W is None else measure(_array(by_W).reshape(1, -1))
+    base = _base(call.weight)
+    layer.shape, layer.trainable = tuple(base.shape), getattr(base, "is_trained", False)
+    if not first:
+        layer.scale = W
+        layer.gradient = None if by_W is None else measure(by_W.reshape(1, -1))
         return
-    layer.weight = _stack(W, call.first, call.groups)
-    _, fan_in, fan_out = layer.weight.shape
-    is_map, places = layer.kind.endswith("convolution"), math.prod(layer.shape[2:])
-    if call.first == "transposed":
-        fan_in /= call.stride
-    layer.fan_in = 1.0 if layer.kind == "embedding" else float(fan_in)
-    layer.fan_out = float(fan_out * places if is_map else fan_out)
-    layer.fan_out /= 1 if call.first == "transposed" else call.stride
-    layer.library_fans = (float(layer.shape[1] * places), float(layer.shape[0] * places))
-    layer.distinct = _distinct(layer.weight, bias)
+    layer.weight = _stack(W, first, groups)
+    layer.distinct = _distinct(layer.weight, layer.bias)
     if by_W is not None:
-        by_W = _stack(by_W, call.first, call.groups)
+        by_W = _stack(by_W, first, groups)
         layer.gradient, layer.distinct_gradients = measure(by_W), _distinct(by_W, by_bias)
+    places = math.prod(base.shape[2:]) if layer.kind.endswith("convolution") else 1
+    layer.library_fans = (float(base.shape[1] * places), float(base.shape[0] * places))
+    _, fan_in, fan_out = layer.weight.shape
+    is_transposed = first == "transposed"
+    layer.fan_in = 1.0 if layer.kind == "embedding" else fan_in / call.stride**is_transposed
+    layer.fan_out = fan_out * places / call.stride ** (not is_transposed)
 
 
 def _assumed(F: Any, a: Any, t: Any) -> tuple[Any, str, str] | None:
@@ -465,8 +461,9 @@ def _first_step(look: Look, calls: list[_Call], twin: Any, optimizer: Any, found
         p.grad = found.get(id(p)) if p.is_trained else None
     optimizer.step()
     for call in calls:
-        if (old := before.get(id(call.key))) is not None:
-            size, step = old.norm(), (call.key.detach().double() - old).norm()
+        new = _base(call.weight)
+        if (old := before.get(id(new))) is not None:
+            size, step = old.norm(), (new.detach().double() - old).norm()
             call.layer.update = float(step / size) if size else math.inf
 
 
@@ -511,7 +508,10 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     memo = {
         id(t): t.detach().clone() for t in kept
     }  # computed by an earlier call: no copy has them
-    twin, loss, optimizer = copy.deepcopy((model, loss, optimizer), memo)
+    of_module = isinstance(getattr(loss, "__self__", loss), torch.nn.Module)
+    parts = (model, loss if of_module else None, optimizer)
+    twin, own_loss, optimizer = copy.deepcopy(parts, memo)
+    loss = own_loss if of_module else loss
     for p in twin.parameters():
         p.is_trained = p.requires_grad
         p.requires_grad_(p.is_floating_point())
@@ -531,6 +531,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     first = next((t for t in given if t.is_floating_point()), given[0])
     if loss is None and y is not None and "labels" in inspect.signature(twin.forward).parameters:
         kwargs["labels"] = y
+    y = kwargs.get("labels", y)
     look = Look("torch", [], tensors, inputs=np.array(_array(first)))
     ear, gradients = _Ear(torch, twin, len(first)), {}
     for t in given:
@@ -547,7 +548,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
                 raise ValueError(f"The model must return floats. It returned {_checks.show(raw)}")
             ear.settle(main)
         ear.is_over = True  # what a checkpoint runs again is not heard
-        value = _loss(torch, look, raw, main, kwargs.get("labels", y), loss)
+        value = _loss(torch, look, raw, main, y, loss)
         if value is not None and value.requires_grad:
             weights = [call.weight for call in ear.calls if call.weight is not None]
             wanted = {id(W): W for W in [*twin.parameters(), *weights] if W.requires_grad}
@@ -560,12 +561,14 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
         look.targets = np.array(_array(y))
         is_map = main.ndim > 2 and y.shape == main.shape[:1] + main.shape[2:]
         main = main.movedim(1, -1) if is_map and look.task == "classes" else main
-    look.outputs = _array(main).astype(np.float64)
+    look.outputs = _double(main)
     look.layers = [call.layer for call in ear.calls]
     seen = {layer.key for layer in look.layers}
-    left = [name for name, p in twin.named_parameters() if p.ndim > 1 and name not in seen]
-    owners = [twin.get_submodule(name.rpartition(".")[0]) for name in left]
-    look.unseen = dict(Counter(type(module).__name__ for module in owners))
+    left = [name for name, p in twin.named_parameters() if p.numel() > max((0, *p.shape))]
+    for owner, _, last in (name.rpartition(".") for name in left if name not in seen):
+        module = twin.get_submodule(owner)
+        kind = type(module).__name__ + (f".{last}" if [*module.children()] else "")
+        look.unseen[kind] = look.unseen.get(kind, 0) + 1
     if optimizer is not None and gradients:
         _first_step(look, ear.calls, twin, optimizer, gradients)
     return look

@@ -627,12 +627,12 @@ def test_what_is_not_understood_is_said():
         two=nn.Bilinear(6, 6, 8),
         head=nn.Linear(8, 4),
         spare=nn.Linear(3, 3),
-        position=nn.Parameter(torch.zeros(1, 8)),
+        position=nn.Parameter(torch.zeros(12, 8)),
         w=nn.Parameter(torch.zeros(6, 8)),
     )
     look = of_torch.look(net, *classes())
     assert [row.name for row in look.layers] == ["head"]
-    assert look.unseen == {"Of": 2, "Bilinear": 1, "Linear": 1}
+    assert look.unseen == {"Of.position": 1, "Of.w": 1, "Bilinear": 1, "Linear": 1}
 
 
 # --- Batches, outputs, losses, optimizers.
