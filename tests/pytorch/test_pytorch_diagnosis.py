@@ -792,3 +792,146 @@ def test_the_first_step_over_the_weight(make):
 def test_what_does_not_fit_is_an_error(arguments, error, words):
     with pytest.raises(error, match=words):
         of_torch.look(*arguments)
+
+
+# --- Architectures that nobody here wrote, from their configurations.
+
+
+@pytest.fixture(scope="module")
+def vision():
+    """Return `torchvision.models`; PyPI's is built for CUDA and finds no operators without it."""
+    try:
+        import torchvision
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision
+    return torchvision.models
+
+
+def images(size=64):
+    return torch.randn(8, 3, size, size), torch.randint(10, (8,))
+
+
+def fans(module):
+    """Return the true fans, from the module's own attributes."""
+    if isinstance(module, nn.Conv2d):
+        places, stride = math.prod(module.kernel_size), math.prod(module.stride)
+        by = module.groups
+        return module.in_channels // by * places, module.out_channels // by * places / stride
+    return module.in_features, module.out_features
+
+
+@pytest.mark.parametrize("name, ends", [("resnet18", 8), ("resnet50", 16)])
+def test_a_residual_network(vision, name, ends):
+    net = getattr(vision, name)(num_classes=10)
+    look = of_torch.look(net, *images(32))
+    found = rows(look)
+    parts = {n: m for n, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
+    norms = {n for n, m in net.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    assert {n for n, row in found.items() if row.kind == "normalisation"} == norms
+    assert found.keys() == parts.keys() | norms and len(look.layers) == len(found)
+    assert look.unseen == {} and look.task == "classes"
+    for n, module in parts.items():
+        assert (found[n].fan_in, found[n].fan_out) == fans(module)
+        assert found[n].normalised == (n != "fc")
+    assert {row.activation for n, row in found.items()} == {"relu", "linear"}
+    assert [n for n, row in found.items() if row.activation == "linear"] == ["fc"]
+    last = "bn2" if name == "resnet18" else "bn3"
+    blocks = [n.removesuffix(".relu") for n, _ in net.named_modules() if n.endswith(".relu")]
+    branches = [(n, row.branch) for n, row in found.items() if row.branch]
+    assert branches == [(f"{block}.{last}", block) for block in blocks] and len(blocks) == ends
+    assert all(row.deltas.rms > 0 and row.gradient.rms > 0 for row in look.layers)
+
+
+def test_a_vision_transformer(vision):
+    net = vision.vit_b_16(num_classes=10, image_size=32)
+    look = of_torch.look(net, *images(32))
+    found = rows(look)
+    blocks = [f"encoder.layers.encoder_layer_{i}." for i in range(12)]
+    steps = ("ln_1", "self_attention.in_proj", "self_attention.out_proj", "ln_2", "mlp.0", "mlp.3")
+    inner = [block + step for block in blocks for step in steps]
+    assert list(found) == ["conv_proj", *inner, "encoder.ln", "heads.head"]
+    assert look.unseen == {"Encoder.pos_embedding": 1}
+    for block in blocks:
+        packed, out, first, last = (found[block + steps[i]] for i in (1, 2, 4, 5))
+        assert (packed.kind, packed.weight.shape) == (out.kind, (3, 768, 768))
+        assert (out.kind, out.weight.shape) == ("attention", (1, 768, 768))
+        assert (packed.activation, first.activation, last.activation) == (
+            "linear",
+            "gelu",
+            "linear",
+        )
+        assert (first.fan_in, first.fan_out, last.fan_in, last.fan_out) == (768, 3072, 3072, 768)
+        assert (out.branch, last.branch) == (block + "self_attention", block + "mlp")
+    assert sum(row.branch is not None for row in look.layers) == 24
+    assert (found["conv_proj"].fan_in, found["conv_proj"].fan_out) == (768, 768)
+    assert found["heads.head"].sums.rms == 0 and look.loss == pytest.approx(math.log(10))
+    assert found["encoder.ln"].deltas.rms == 0 and found["heads.head"].gradient.rms > 0
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_gpt2(attention):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        n_layer=2, vocab_size=500, attn_implementation=attention, bos_token_id=0, eos_token_id=0
+    )
+    net, tokens = GPT2LMHeadModel(config), torch.randint(500, (8, 12))
+    look = of_torch.look(net, {"input_ids": tokens}, tokens)
+    found = {n.removeprefix("transformer."): row for n, row in rows(look).items()}
+    steps = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+    inner = [f"h.{i}.{step}" for i in range(2) for step in steps]
+    assert list(found) == ["wte", "wpe", *inner, "ln_f", "lm_head"] and look.unseen == {}
+    assert found["wte"].key == found["lm_head"].key == "transformer.wte.weight"
+    for i in range(2):
+        packed, out, first, last = (found[f"h.{i}.{steps[j]}"] for j in (1, 2, 4, 5))
+        assert (packed.kind, packed.weight.shape) == ("attention", (3, 768, 768))
+        W = net.transformer.h[i].attn.c_attn.weight.detach().numpy()
+        np.testing.assert_array_equal(packed.weight[2], W[:, 1536:])
+        assert (packed.library_fans, out.kind) == ((2304, 768), "attention")
+        assert (first.activation, last.activation) == ("gelu", "linear")
+        assert (first.fan_in, last.fan_in, last.library_fans) == (768, 3072, (768, 3072))
+        assert (out.branch, last.branch) == (f"transformer.h.{i}.attn", f"transformer.h.{i}.mlp")
+    assert sum(row.branch is not None for row in look.layers) == 4
+    assert look.loss_name == "the model's own loss" and look.outputs.shape == (8, 12, 500)
+    assert look.loss == pytest.approx(math.log(500), rel=0.05) and look.task == "classes"
+
+
+def test_a_bert():
+    from transformers import BertConfig, BertForSequenceClassification
+
+    net = BertForSequenceClassification(BertConfig(num_hidden_layers=2, vocab_size=500))
+    tokens = torch.randint(500, (8, 12))
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    look = of_torch.look(net, batch, torch.randint(2, (8,)))
+    found = {n.removeprefix("bert."): row for n, row in rows(look).items()}
+    tables = [f"embeddings.{n}_embeddings" for n in ("word", "token_type", "position")]
+    steps = [f"attention.self.{n}" for n in ("query", "key", "value")]
+    steps += ["attention.output.dense", "attention.output.LayerNorm"]
+    steps += ["intermediate.dense", "output.dense", "output.LayerNorm"]
+    inner = [f"encoder.layer.{i}.{step}" for i in range(2) for step in steps]
+    assert sorted(found) == sorted(
+        [*tables, "embeddings.LayerNorm", *inner, "pooler.dense", "classifier"]
+    )
+    assert list(found)[3:] == ["embeddings.LayerNorm", *inner, "pooler.dense", "classifier"]
+    assert look.unseen == {} and all(found[n].kind == "embedding" for n in tables)
+    for i in range(2):
+        block = {step: found[f"encoder.layer.{i}.{step}"] for step in steps}
+        assert {block[step].kind for step in steps[:4]} == {"attention"}
+        assert block["intermediate.dense"].activation == "gelu"
+        ends = [step for step in steps if block[step].branch]
+        assert ends == ["attention.output.dense", "output.dense"]
+        assert all(block[step].normalised for step in ends)
+    assert found["pooler.dense"].activation == "tanh" and found["classifier"].fan_out == 2
+    assert sum(row.branch is not None for row in look.layers) == 4
+
+
+def test_windows_of_attention(vision):
+    look = of_torch.look(vision.swin_t(num_classes=10), *images(64))
+    packed = [row for row in look.layers if row.name.endswith("qkv")]
+    assert len(packed) == 12 and all(len(row.weight) == 3 for row in packed)
+    assert all(row.activation in ("linear", "gelu") for row in look.layers)
+    assert sum(row.branch is not None for row in look.layers) == 24
+    assert look.unseen == {"ShiftedWindowAttention.relative_position_bias_table": 12}
