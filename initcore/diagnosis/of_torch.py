@@ -318,7 +318,7 @@ def _recognised(z: np.ndarray, a: np.ndarray) -> str | None:
         return None
     known = [activations.get(name) for name in activations.names()]
     slope = round(a[z.argmin()] / (z.min() or 1.0), 4)
-    if z.min() < 0 < abs(slope) < 1:
+    if z.min() < 0 < abs(slope) < 0.99:  # beyond, it is linear
         known.append(activations.make_leaky_relu(slope))
     errors = [np.abs(phi(z) - a).max() for phi in known]
     best = int(np.argmin(errors))
@@ -335,13 +335,15 @@ def _stack(W: np.ndarray, first: str, groups: int) -> np.ndarray:
     return W.swapaxes(2, 3).reshape(groups, -1, W.shape[2])
 
 
-def _distinct(W: np.ndarray, bias: np.ndarray | None) -> int | None:
-    """Return how many units differ; a large weight's need not be compared in all of its rows."""
+def _distinct(W: np.ndarray, bias: np.ndarray | None, is_gradient: bool = False) -> int | None:
+    """Return how many units differ; in a large array, first by its largest rows."""
     b = None if bias is None else bias.reshape(len(W), -1)
     if not np.isfinite(W).all() or not (b is None or np.isfinite(b).all()):
         return None
-    few = probes.distinct_units(W[:, :: W.size // MOST + 1], b).sum()
-    return int(few if few == W[:, 0].size else probes.distinct_units(W, b).sum())
+    largest = np.abs(W).max(axis=(0, 2)).argsort()[-max(1, MOST // W[:, 0].size) :]
+    few = int(probes.distinct_units(W[:, largest], b).sum())
+    is_enough = is_gradient or few == W[:, 0].size or len(largest) == W.shape[1]
+    return few if is_enough else int(probes.distinct_units(W, b).sum())
 
 
 def _complete(call: _Call, gradients: dict[int, Any]) -> None:
@@ -361,7 +363,7 @@ def _complete(call: _Call, gradients: dict[int, Any]) -> None:
     layer.distinct = _distinct(layer.weight, layer.bias)
     if by_W is not None:
         by_W = _stack(by_W, first, groups)
-        layer.gradient, layer.distinct_gradients = measure(by_W), _distinct(by_W, by_bias)
+        layer.gradient, layer.distinct_gradients = measure(by_W), _distinct(by_W, by_bias, True)
     places = math.prod(layer.shape[2:]) if layer.kind.endswith("convolution") else 1
     layer.library_fans = (float(layer.shape[1] * places), float(layer.shape[0] * places))
     _, fan_in, fan_out = layer.weight.shape

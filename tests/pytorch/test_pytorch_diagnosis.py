@@ -617,6 +617,21 @@ def test_recurrent_layers_are_said_to_be_unseen(cell):
     assert look.unseen == {cell.__name__: 1} and all(row.deltas.rms > 0 for row in look.layers)
 
 
+def test_equal_units_of_large_layers_are_counted():
+    """More numbers than are compared at once: equal, sparse and dead units."""
+    net = nn.Sequential(nn.Linear(1500, 1200), nn.ReLU(), nn.Linear(1200, 1200), nn.Linear(1200, 3))
+    net[0].weight.data[7:10] = net[0].weight.data[6]
+    net[0].bias.data[6:10] = -1e3
+    nn.init.eye_(net[2].weight)
+    nn.init.zeros_(net[2].bias)
+    x, y = torch.randn(4, 1500), torch.randint(3, (4,))
+    found = of_torch.look(net, x, y).layers
+    assert (found[0].distinct, found[1].distinct) == (1197, 1200)
+    F.cross_entropy(net(x), y).backward()
+    dead = int((net[0].weight.grad == 0).all(dim=1).sum())
+    assert found[0].distinct_gradients == 1201 - dead and dead > 4
+
+
 def test_what_is_not_understood_is_said():
     net = Of(
         lambda net, x: net.head(net.two(x, x) + net.position + torch.einsum("bi,io->bo", x, net.w)),
