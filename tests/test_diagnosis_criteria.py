@@ -271,7 +271,7 @@ BROKEN = {
     "a loud output": (
         lambda s: deep(depth=3, weights=["he_normal"] * 3 + [RandomNormal(stddev=3.0)], seed=s), "weight-scale", 4
     ),
-    "GELU, fifty deep": (lambda s: deep("gelu", depth=50, seed=s), "forward-vanishes", None),
+    "GELU, fifty deep": (lambda s: deep("gelu", 256, 50, seed=s), "forward-vanishes", None),
 }  # fmt: skip
 
 
