@@ -205,7 +205,6 @@ def _forward(chain: list[Layer]) -> Iterator[_Band]:
             noise[end] = power**2 * noise[end] + scatter / before.sums.units
             drift[end] = power * drift[end] - scatter / before.sums.units / 2
             q[end] = gain * second * _link(before, layer)
-        q[0] = max(q[0], FLOOR**2 * start)
         off = [SIGMAS * math.sqrt(one + 2 / layer.sums.units) for one in noise]
         off[0] -= drift[0]  # the mean of ln q lies below ln E[q]
         if is_exact:
@@ -213,6 +212,8 @@ def _forward(chain: list[Layer]) -> Iterator[_Band]:
             exact = _exact(first.activation, first.sums.units, len(chain))[depth] + of_first
             off = np.maximum(off, exact).tolist()
         low, middle, high = _ends(*q, *off)
+        if before.activation not in ("relu", "linear"):  # these have no scale of their own
+            low = max(low, FLOOR * first.sums.rms)
         bias = 0.0 if layer.bias is None else float(np.sqrt(np.square(layer.bias).mean()))
         yield _Band((low, middle, high + bias), first.sums.rms, tuple(q))
 
@@ -521,6 +522,8 @@ def _weights(case: _Case) -> None:
             continue
         least, best, most, highest = case.range(layer)
         gain2, room = _square(scheme.sd) * layer.fan_in, ROOM * (1 + SIGMAS * scheme.error) ** 2
+        if case.free and scheme.rule and scheme.rule.fans == "fixed":
+            least = 0.0  # 0.02 at every width
         if scheme.rule and scheme.rule.fans in WRONG:
             wrong[id(layer)] = {rule.fans for rule in scheme.fits}
         is_exact = wrong[id(layer)] - {"fan_out"}  # a rule of another layer's shape
@@ -577,13 +580,13 @@ def _levels(case: _Case) -> None:
     """Sums and deltas that leave their bands, and change by what does harm."""
     ways = (("forward", case.forward), ("backward", case.backward))
     for (way, bands), verb in itertools.product(ways, ("vanishes", "explodes")):
-        out, changes = [], [1.0]
-        for number, band in sorted(bands.items(), reverse=way == "backward"):
+        out, changes, is_back = [], [1.0], way == "backward"
+        for number, band in sorted(bands.items(), reverse=is_back):
             layer, (low, middle, high) = case.look.layers[number], band.ends
-            is_end = way == "forward" and (layer is case.last or layer.branch is not None)
-            rms = layer.sums.rms if way == "forward" else layer.deltas.rms
+            is_end = layer is case.last or layer.branch is not None or not layer.weight.any()
+            rms = layer.deltas.rms if is_back else layer.sums.rms
             # A small end is legal, and a large one the first loss's, or the stream's.
-            if not is_end and (rms < low if verb == "vanishes" else rms > high):
+            if (is_back or not is_end) and (rms < low if verb == "vanishes" else rms > high):
                 out.append((layer, rms, middle, (low, high)))
                 changes.append(rms / band.start if band.start else 1.0)
         if out:

@@ -167,7 +167,9 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
     if matrix is None or not np.isfinite(matrix).all():
         return None
     w = matrix.reshape(-1)[:: -(-matrix.size // MOST)]
-    mean, sd = float(w.mean()), float(np.sqrt(np.square(w).mean()))
+    largest = float(np.abs(w).max()) or 1.0
+    w = w / largest  # so that no square overflows or underflows
+    sd = largest * float(np.sqrt(np.square(w).mean()))
     if not matrix.any():
         return Scheme("zeros", None, 0.0)
     if np.ptp(matrix) == 0.0:
@@ -177,9 +179,11 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
         return Scheme("identity", None, sd)
     if (gain := _orthogonal(matrix)) is not None:
         return Scheme("orthogonal", Rule(f"gain {gain:.3g}", sd, "true"), sd)
-    kind, kurtosis = _law(w - mean)
+    kind, kurtosis = _law(w - w.mean())
     error = math.sqrt((kurtosis - 1.0) / (4 * len(w)))
-    if kind == "other" or abs(mean) > SIGMAS * sd / math.sqrt(len(w)):  # no rule has a mean
+    if (
+        kind == "other" or abs(w.mean()) * math.sqrt(len(w)) > SIGMAS * sd / largest
+    ):  # no rule has a mean
         return Scheme("other", None, sd, error)
     is_uniform = kind in ("uniform", "few numbers")
     fits = [
