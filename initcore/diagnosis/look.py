@@ -199,6 +199,8 @@ class Look:
     loss : float or None
     task : {"classes", "regression"} or None
         What the loss is about; None if it is not understood.
+    loss_name : str
+        What the loss is called, and why, if it was not given.
     optimizer : str or None
     """
 
@@ -212,3 +214,4 @@ class Look:
     loss: float | None = None
     task: str | None = None
     optimizer: str | None = None
+    loss_name: str = ""
