@@ -1,10 +1,9 @@
-"""What a batch shows of a Keras 3 model, on the JAX, TensorFlow or torch backend.
+"""What a batch shows of a Keras 3 model, on the JAX, torch or TensorFlow backend.
 
-While the model runs, the `call` of each of its layers is replaced on the instance by one that notes
-what goes in and out; whatever happens, all attributes are put back. The model runs in Keras' own
-stateless scope: batch normalisation takes the batch's statistics, as in training, and keeps its
-own; dropout is off, so that no seed is used. A second run adds a zero to every layer's
-pre-activations, and the gradient by these zeros is that by the pre-activations.
+While the model runs, the `call` of each of its operations is replaced by one that notes what goes
+in and out; whatever happens, all attributes are put back. It runs in Keras' stateless scope: batch
+normalisation takes the batch's statistics, as in training, and keeps its own; dropout is off, so
+that no seed is used. In a second run zeros are added to the sums, for the gradient by them.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,24 +21,19 @@ from initcore.diagnosis.look import Layer, Look, Signal, measure
 
 # What is judged, by the class of Keras' own that a layer is of, or is derived from.
 KINDS = {
-    "Dense": "dense",
-    "EinsumDense": "dense",
-    "BaseConv": "convolution",
+    **dict.fromkeys(("Dense", "EinsumDense"), "dense"),
+    **dict.fromkeys(("BaseConv", "BaseSeparableConv"), "convolution"),
     "BaseDepthwiseConv": "depthwise convolution",
-    "BaseSeparableConv": "convolution",
     "BaseConvTranspose": "transposed convolution",
-    "ReversibleEmbedding": "embedding",
-    "Embedding": "embedding",
-    "BatchNormalization": "normalisation",
-    "LayerNormalization": "normalisation",
-    "GroupNormalization": "normalisation",
-    "RMSNormalization": "normalisation",
+    **dict.fromkeys(("ReversibleEmbedding", "Embedding"), "embedding"),
+    **dict.fromkeys(("BatchNormalization", "LayerNormalization"), "normalisation"),
+    **dict.fromkeys(("GroupNormalization", "RMSNormalization"), "normalisation"),
 }
 CLOSED = ("RNN", "Bidirectional", "TimeDistributed")  # they call their parts inside a loop
 ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
-GRID = np.linspace(-4.0, 4.0, 17)  # where activations are told apart; ReLU6 is ReLU there
+GRID = np.linspace(-4.0, 4.0, 16)  # where activations are told apart; ReLU6 is ReLU there
 NEAR = 2e-3  # more than half precision, or the tanh in an approximate GELU, changes on GRID
-LOSS_SCALE = 2.0**15  # what Keras' LossScaleOptimizer begins with
+LOSS_SCALE = 2.0**15  # in half precision: what Keras' LossScaleOptimizer begins with
 
 
 def _family(op: Any, known: Any = KINDS) -> str:
@@ -54,6 +48,17 @@ def _numpy(tensor: Any) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
+def _compiled(function: Callable) -> Callable:
+    """Return a function as JAX compiles it in one piece; it is slow if every step is a piece."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
+
+
 @dataclass
 class _Call:
     """One call of one operation, with its tensors, which are told apart by identity."""
@@ -64,67 +69,135 @@ class _Call:
     outputs: list
     sums: Any = None
     part: str = ""  # "depthwise" or "pointwise" of a separable convolution, "reverse" embedding
-    name: str = ""
+    grid: Any = field(default_factory=lambda: GRID)  # the values there of its activation, or of itself; None: no function of one
+    phi: str | None = "linear"  # what the sums go through before the next weights
+    last: Any = None  # and the tensor that they become, before they are added to others
+    add: _Call | None = None  # the addition at the end of a residual branch
+    normalised: bool = False
+    is_joint: bool = False
+    is_closed: bool = False
 
 
 class _Run:
     """A model's operations, and the calls of them that are noted while it runs."""
 
-    def __init__(self, model: Any) -> None:
-        self.model, self.ops, self.names, self.kinds = model, [model], {}, {}
-        self.containers: set[int] = set()
+    def __init__(self, model: Any, x: Any) -> None:
+        paths = [variable.path for variable in model.weights]
+        twins = (f" ({i})" if path in paths[:i] else "" for i, path in enumerate(paths))
+        self.keys = {id(v): path + twin for v, path, twin in zip(model.weights, paths, twins)}
+        self.model, self.x, self.variables = model, x, model.trainable_variables
+        self.fixed = [variable.value for variable in model.non_trainable_variables]
+        self.weights = [variable.value for variable in self.variables]
+        self.ops, self.names, self.kinds, self.containers = [model], {}, {}, set()
         self._find(model, "")
 
     def _find(self, parent: Any, path: str) -> None:
         for op in [*getattr(parent, "_layers", ()), *getattr(parent, "operations", ())]:
             self.containers.add(id(parent))
-            if id(op) in self.names:
-                continue
-            self.ops.append(op)
-            self.names[id(op)] = path + op.name
-            is_quantized = getattr(op, "quantization_mode", None)
-            kind = None if is_quantized else KINDS.get(_family(op))
-            self.kinds[id(op)] = "attention" if kind and _family(parent, ATTENTION) else kind
-            if not kind and not _family(op, CLOSED):
-                self._find(op, f"{path}{op.name}/")
+            if id(op) not in self.names:
+                self.ops.append(op)
+                self.names[id(op)] = path + op.name
+                is_quantized = getattr(op, "quantization_mode", None)
+                kind = None if is_quantized else KINDS.get(_family(op))
+                self.kinds[id(op)] = "attention" if kind and _family(parent, ATTENTION) else kind
+                if not kind and not _family(op, CLOSED):
+                    self._find(op, f"{path}{op.name}/")
 
-    def __call__(self, x: Any, trainable: list, zeros: list | None = None) -> Any:
-        """Return the model's outputs, with `zeros` added to the sums; `calls` are then new."""
-        self.calls: list[_Call] = []
-        self.zeros = zeros
-        fixed = [variable.value for variable in self.model.non_trainable_variables]
+    def _outputs(self, x: Any, fixed: list, weights: list, zeros: list | None = None) -> Any:
+        self.calls, self.zeros = [], zeros
         before = [dict(vars(op)) for op in self.ops]
         try:
             for op in self.ops[1:]:
                 self._listen(op)
-            return self.model.stateless_call(trainable, fixed, x)[0]
+            return self.model.stateless_call(weights, fixed, x)[0]
         finally:
             for op, attributes in zip(self.ops, before):
                 vars(op).clear()
                 vars(op).update(attributes)
 
+    def forward(self) -> tuple[Any, list[_Call]]:
+        """Return the outputs, and the calls."""
+        import keras
+
+        def tensors(*arguments: Any) -> dict:
+            self.outputs = self._outputs(*arguments)
+            seen = [(call.inputs, call.outputs, call.sums, call.grid) for call in self.calls]
+            found = keras.tree.flatten((self.outputs, seen))
+            return {id(t): t for t in found if keras.ops.is_tensor(t)}
+
+        values = _compiled(tensors)(self.x, self.fixed, self.weights)
+        for call in self.calls:
+            call.inputs = [values[id(t)] for t in call.inputs]
+            call.outputs = [values[id(t)] for t in call.outputs]
+            call.sums = values.get(id(call.sums))
+            call.grid = values.get(id(call.grid), call.grid)
+        return keras.tree.map_structure(lambda t: values[id(t)], self.outputs), self.calls
+
+    def backward(self, loss: Callable, zeros: list) -> tuple[float, list[np.ndarray]]:
+        """Return the loss, and the gradients by the trainable weights and by the sums."""
+        import keras
+
+        backend, n = keras.backend.backend(), len(self.weights)
+        arrays = [*self.weights, *zeros]
+        scale = LOSS_SCALE if any("float16" in str(zero.dtype) for zero in zeros) else 1.0
+
+        def value(arrays: list, x: Any, fixed: list) -> Any:
+            return scale * loss(self._outputs(x, fixed, arrays[:n], arrays[n:]))
+
+        if backend == "jax":
+            import jax
+
+            result, found = jax.jit(jax.value_and_grad(value))(arrays, self.x, self.fixed)
+        elif backend == "torch":
+            import torch
+
+            arrays = [array.detach().clone().requires_grad_() for array in arrays]
+            result = value(arrays, self.x, self.fixed)
+            found = torch.autograd.grad(result, arrays, materialize_grads=True)
+        elif backend == "tensorflow":
+            import tensorflow as tf
+
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(arrays := [tf.convert_to_tensor(array) for array in arrays])
+                result = value(arrays, self.x, self.fixed)
+            found = tape.gradient(result, arrays, unconnected_gradients="zero")
+        else:
+            _checks.fail("model", "on a backend with gradients where `y` is given", backend)
+        found = [_numpy(tf.convert_to_tensor(g) if backend == "tensorflow" else g) for g in found]
+        if scale > 1.0:
+            found = [gradient.astype(np.float64) / scale for gradient in found]
+        return float(result) / scale, found
+
     def _listen(self, op: Any) -> None:
         import keras
 
         call, kind, phi = op.call, self.kinds[id(op)], getattr(op, "activation", None)
-        family = _family(op)
 
         def tensors(tree: Any) -> list:
             return [leaf for leaf in keras.tree.flatten(tree) if keras.ops.is_tensor(leaf)]
 
         def noted(*args: Any, **kwargs: Any) -> Any:
-            self._sums, part = None, "reverse" if kwargs.get("reverse") else ""
-            inputs = tensors((args, kwargs))
-            if family == "BatchNormalization":
+            self._sums, inputs = None, tensors((args, kwargs))
+            if _family(op) == "BatchNormalization":
                 kwargs["training"] = True
-            if family == "BaseSeparableConv":
-                inputs, outputs, part = *self._separable(op, inputs[0]), "pointwise"
+            if _family(op) == "BaseSeparableConv":
+                inputs = [self._depthwise(op, inputs[0])]
+                outputs = self._pointwise(op, inputs[0])
             else:
                 outputs = call(*args, **kwargs)
             if kind and self._sums is None:
                 outputs = self._sum(outputs)
-            sums = self._sums if kind else None
-            self.calls.append(_Call(op, kind, inputs, tensors(outputs), sums, part))
+            made = _Call(op, kind, inputs, tensors(outputs), self._sums if kind else None)
+            made.part = "reverse" if kwargs.get("reverse") else ""
+            self.calls.append(made)
+            if self.zeros is None and kind and callable(phi):
+                made.grid = _on_grid(phi, 2)
+            elif self.zeros is None and not kind and not _own(op) and len(inputs) == 1:
+                if made.outputs and inputs[0].shape == made.outputs[0].shape:
+                    made.grid = _on_grid(
+                        lambda z: call(*(z if a is inputs[0] else a for a in args), **kwargs),
+                        len(inputs[0].shape),
+                    )
             return outputs
 
         vars(op)["call"] = noted
@@ -136,23 +209,55 @@ class _Run:
         self._sums = z if self.zeros is None else z + self.zeros[number]
         return self._sums
 
-    def _separable(self, op: Any, x: Any) -> tuple[list, Any]:
-        """Return what goes into the second half of a separable convolution, and its outputs."""
+    def _depthwise(self, op: Any, x: Any) -> Any:
         import keras
 
-        z = self._sum(
-            keras.ops.depthwise_conv(
-                x, op.depthwise_kernel, op.strides, op.padding, op.data_format, op.dilation_rate
-            )
-        )
+        settings = op.strides, op.padding, op.data_format, op.dilation_rate
+        z = self._sum(keras.ops.depthwise_conv(x, op.depthwise_kernel, *settings))
         self.calls.append(_Call(op, "depthwise convolution", [x], [z], z, "depthwise"))
-        outputs = keras.ops.conv(z, op.pointwise_kernel, 1, "valid", op.data_format)
+        return z
+
+    def _pointwise(self, op: Any, z: Any) -> Any:
+        import keras
+
+        z = keras.ops.conv(z, op.pointwise_kernel, 1, "valid", op.data_format)
         if op.bias is not None:
             places = (1,) * op.rank
             is_last = op.data_format == "channels_last"
-            shape = (1, *places, -1) if is_last else (1, -1, *places)
-            outputs = outputs + keras.ops.reshape(op.bias, shape)
-        return [z], op.activation(outputs)
+            z = z + keras.ops.reshape(op.bias, (1, *places, -1) if is_last else (1, -1, *places))
+        return op.activation(z)
+
+
+def _on_grid(function: Callable, ndim: int) -> Any:
+    """Return an elementwise function's values, or None."""
+    import keras
+
+    try:
+        z = GRID.astype("float32").reshape((1,) * (ndim - 1) + (-1,))
+        return function(keras.ops.convert_to_tensor(z))
+    except Exception:  # noqa: BLE001 - whatever somebody's layer raises for this shape
+        return None
+
+
+def _name(grid: Any) -> str | None:
+    """Return the name of the function with these values, None if it is not known.
+
+    >>> _name(np.where(GRID > 0, GRID, 0.2 * GRID)), _name(3 * GRID), _name(np.cos(GRID))
+    ('leaky_relu(0.2)', 'linear', None)
+    """
+    values = np.ravel(grid).astype(np.float64)
+    if values.size != GRID.size:
+        return None
+    slopes = values / GRID
+    leaky = activations.make_leaky_relu(float(np.clip(slopes[0], -1.0, 1.0)))
+    known = [*map(activations.get, activations.names()), leaky]
+    near = (phi.name for phi in known if np.abs(phi(GRID) - values).max() < NEAR)
+    return "linear" if np.ptp(slopes) < NEAR else next(near, None)
+
+
+def _own(op: Any) -> Any:
+    """Return the weights of an operation that are in none of its parts."""
+    return op.weights if _family(op, CLOSED) else getattr(op, "_trainable_variables", ())
 
 
 def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = None) -> Look:
@@ -161,14 +266,13 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     Parameters
     ----------
     model : keras.Model
-        Built: sequential, functional or subclassed, of any depth.
+        Built: sequential, functional or subclassed.
     x : array or tensor, or a list, tuple or dict of them
         As the model takes them; the first axis is that of the inputs.
     y : array_like, optional
         Targets of one output; without them nothing is sent back.
-    loss : str, keras.losses.Loss or callable, optional
-        A callable is called as ``loss(y, outputs)``. None: that of ``model.compile``, else one
-        that suits `y` and the last activation.
+    loss : str, keras.losses.Loss or callable ``loss(y, outputs)``, optional
+        None: that of ``model.compile``, else one that suits `y` and the last activation.
     optimizer : str or keras.optimizers.Optimizer, optional
         None: that of ``model.compile``. A copy takes one step, with copies of the weights.
 
@@ -176,7 +280,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     ------
     ValueError, TypeError
         A model that is not built or is not Keras 3's, targets or a loss that do not fit, or a
-        backend on which Keras has no gradients.
+        backend without gradients.
     """
     import keras
 
@@ -184,39 +288,27 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
         _checks.fail("model", "a keras.Model of Keras 3", model, TypeError)
     if not model.built:
         _checks.fail("model", "built: call `model(x)` once", model)
-    x = keras.tree.map_structure(keras.ops.convert_to_tensor, x)
-    weights = [variable.value for variable in model.trainable_variables]
-    run = _Run(model)
-    outputs = run(x, weights)
-    calls, flat = run.calls, keras.tree.flatten(x)
+    run = _Run(model, keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+    outputs, calls = run.forward()
+    flat = keras.tree.flatten(run.x)
     first = next((t for t in flat if "float" in str(t.dtype)), flat[0])
-    keys = _keys(model)
-    tensors = {keys[id(variable)]: _numpy(variable.value) for variable in model.weights}
+    tensors = {run.keys[id(v)]: _numpy(v.value) for v in model.weights}
     look = Look("keras", [], tensors, inputs=_numpy(first))
     end, head = _head(calls, outputs)
-    found: list = []
+    gradients: list = []
     if y is not None:
-        function, end = _loss(look, model, y, loss, outputs, end, head)
+        function, end = _loss(look, model, _numpy(y), loss, outputs, end, head)
         if function is not None:
-            look.loss = float(function(outputs))
             zeros = [keras.ops.zeros_like(call.sums) for call in calls if call.kind]
-            found = _gradients(run, x, weights, zeros, function)
+            look.loss, gradients = run.backward(function, zeros)
     end = keras.tree.flatten(end)[0]
     look.outputs = _numpy(end).astype(np.float64)
-    _add_rows(look, run, calls, end, keys, found)
+    _settle(run, calls, end)
+    _add_rows(look, run, calls, gradients)
     optimizer = getattr(model, "optimizer", None) if optimizer is None else optimizer
-    if found and optimizer is not None:
-        _add_updates(look, model.trainable_variables, keys, found, optimizer)
+    if gradients and optimizer is not None:
+        _add_updates(look, run, gradients, optimizer)
     return look
-
-
-def _keys(model: Any) -> dict[int, str]:
-    """Return a name for each weight, by its id."""
-    keys: dict[int, str] = {}
-    for variable in model.weights:
-        twin = f" ({len(keys)})" if variable.path in keys.values() else ""
-        keys[id(variable)] = variable.path + twin
-    return keys
 
 
 def _head(calls: list[_Call], outputs: Any) -> tuple[Any, str]:
@@ -230,7 +322,7 @@ def _head(calls: list[_Call], outputs: Any) -> tuple[Any, str]:
 
 
 def _loss(
-    look: Look, model: Any, y: Any, loss: Any, outputs: Any, logits: Any, head: str
+    look: Look, model: Any, y: np.ndarray, loss: Any, outputs: Any, logits: Any, head: str
 ) -> tuple[Callable | None, Any]:
     """Return the loss as a function of the outputs, and the logits or predictions it is about.
 
@@ -238,87 +330,41 @@ def _loss(
     """
     import keras
 
-    if not keras.ops.is_tensor(outputs):
-        _checks.fail("model", "a model of one output where `y` is given", model)
-    y, shape = _numpy(y), tuple(outputs.shape)
-    is_integer, is_labels = y.dtype.kind in "iub", y.shape in (shape[:-1], (*shape[:-1], 1))
-    is_hot = y.shape == shape and shape[-1] > 1 and bool(((y == 0) | (y == 1)).all())
+    if not keras.ops.is_tensor(outputs) or len(y) != len(outputs):
+        _checks.fail("y", "the targets of one output, one for each input", y)
+    shape, is_integer, losses = tuple(outputs.shape), y.dtype.kind in "iub", keras.losses
     loss = getattr(model, "loss", None) if loss is None else loss
     note = "" if loss is not None else f", as y holds {'integers' if is_integer else 'floats'}"
     if loss is not None:
-        loss = keras.losses.get(loss)
-    elif is_integer and is_labels and shape[-1] > 1:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=head != "softmax")
-    elif is_hot and head != "sigmoid" and bool((y.sum(-1) == 1).all()):
-        loss = keras.losses.CategoricalCrossentropy(from_logits=head != "softmax")
-    elif head == "sigmoid" or (is_integer and is_labels and set(y.flat) <= {0, 1}):
-        loss = keras.losses.BinaryCrossentropy(from_logits=head != "sigmoid")
+        loss = losses.get(loss)
+    elif head == "sigmoid":
+        loss = losses.BinaryCrossentropy()
+    elif is_integer and shape[-1] > 1 and y.shape != shape:
+        loss = losses.SparseCategoricalCrossentropy(from_logits=not head)
     else:
-        loss = keras.losses.MeanSquaredError()
+        loss = losses.CategoricalCrossentropy() if head else losses.MeanSquaredError()
     if not callable(loss):
         _checks.fail("loss", "one loss: a name, a keras.losses.Loss or a callable", loss, TypeError)
     name = getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__)
-    look.loss_name = name + note
+    look.loss_name, is_sparse = name + note, "sparse" in name
     if "crossentropy" in name:
         look.task = "classes"
     elif name.startswith(("mean_", "huber", "log_cosh")):
         look.task = "regression"
-    if look.task and not (is_labels if "sparse" in name else y.shape == shape or is_labels):
-        _checks.fail("y", f"of shape {shape[:-1] if 'sparse' in name else shape}", y)
-    if is_labels and y.ndim == len(shape) - 1 and shape[-1] == 1:
-        y = y[..., None]
-    look.targets = y.argmax(-1) if is_hot and name.startswith("categorical") else y
+    if y.shape == shape[:-1] and shape[-1] == 1:
+        y = y[..., None]  # or the difference would be of every target from every output
+    if look.task and not is_sparse and y.shape != shape:
+        _checks.fail("y", f"an array of shape {shape}", y)
+    look.targets = y.argmax(-1) if name.startswith("categorical") else y
     if look.task != "classes" or getattr(loss, "from_logits", False):
         logits = outputs
-    if "sparse" in name and not 0 <= y.min() <= y.max() < shape[-1]:
+    labels = y[y != getattr(loss, "ignore_class", None)] if is_sparse else y
+    if is_sparse and not ((labels >= 0) & (labels < shape[-1])).all():
         return None, logits
     return lambda outputs: keras.ops.mean(loss(y, outputs)), logits
 
 
-def _gradients(run: _Run, x: Any, weights: list, zeros: list, loss: Callable) -> list:
-    """Return the gradients by the weights, and by zeros that are added to the sums.
-
-    In half precision the loss is scaled, by less if that overflows, as Keras does in training.
-    """
-    import keras
-
-    backend = keras.backend.backend()
-    scale = LOSS_SCALE if any("float16" in str(zero.dtype) for zero in zeros) else 1.0
-
-    def value(arrays: list) -> Any:
-        n = len(weights)
-        return scale * loss(run(x, arrays[:n], arrays[n:]))
-
-    while True:
-        arrays = [*weights, *zeros]
-        if backend == "jax":
-            import jax
-
-            found = jax.grad(value)(arrays)
-        elif backend == "torch":
-            import torch
-
-            arrays = [array.detach().clone().requires_grad_() for array in arrays]
-            found = torch.autograd.grad(value(arrays), arrays, materialize_grads=True)
-        elif backend == "tensorflow":
-            import tensorflow as tf
-
-            arrays = [tf.convert_to_tensor(array) for array in arrays]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(arrays)
-                result = value(arrays)
-            found = tape.gradient(result, arrays, unconnected_gradients="zero")
-        else:
-            _checks.fail("model", "on a backend with gradients where `y` is given", backend)
-        found = [_numpy(gradient) for gradient in found]
-        if scale == 1.0:
-            return found
-        if scale <= 1.0 or all(np.isfinite(gradient).all() for gradient in found):
-            return [gradient.astype(np.float64) / scale for gradient in found]
-        scale /= 32.0
-
-
-def _add_updates(look: Look, variables: list, keys: dict, gradients: list, optimizer: Any) -> None:
+def _add_updates(look: Look, run: _Run, gradients: list, optimizer: Any) -> None:
     """Let a new optimizer of the same settings take a step with copies of the weights."""
     import keras
 
@@ -326,16 +372,17 @@ def _add_updates(look: Look, variables: list, keys: dict, gradients: list, optim
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
     look.optimizer = optimizer.name
     config = optimizer.get_config() | {"gradient_accumulation_steps": None}
-    copies = [
-        keras.Variable(keras.ops.copy(v.value), dtype=v.dtype, name=v.name) for v in variables
-    ]
-    gradients = [keras.ops.convert_to_tensor(g, v.dtype) for g, v in zip(gradients, variables)]
-    type(optimizer).from_config(config).apply(gradients, copies)
+    copies = [keras.Variable(keras.ops.copy(v.value), name=v.name) for v in run.variables]
+    by = [keras.ops.convert_to_tensor(g, v.dtype) for g, v in zip(gradients, run.variables)]
+    fresh = type(optimizer).from_config(config)
+    fresh.build(copies)
+    state = [variable.value for variable in fresh.variables]
+    new, _ = _compiled(fresh.stateless_apply)(state, by, [v.value for v in copies])
     updates = {}
-    for old, new in zip(variables, copies):
-        step = _numpy(new.value).astype(np.float64) - _numpy(old.value)
-        size = _rms(_numpy(old.value))
-        updates[keys[id(old)]] = _rms(step) / size if size else np.inf
+    for variable, after in zip(run.variables, new):
+        before = _numpy(variable.value)
+        size, step = _rms(before), _rms(_numpy(after).astype(np.float64) - before)
+        updates[run.keys[id(variable)]] = step / size if size else np.inf
     for row in look.layers:
         row.update = updates.get(row.key)
 
@@ -359,10 +406,13 @@ def _kernel(call: _Call) -> tuple[Any, str]:
     places = "p" * getattr(op, "rank", 0)
     if call.kind == "normalisation":
         return op.scale if family == "RMSNormalization" else getattr(op, "gamma", None), "u"
-    if call.part == "depthwise":
-        return op.depthwise_kernel, places + "gu"
-    if call.part == "pointwise":
-        return op.pointwise_kernel, places + "iu"
+    if family == "BaseSeparableConv":
+        is_first = call.kind != "convolution"
+        return (
+            (op.depthwise_kernel, places + "gu")
+            if is_first
+            else (op.pointwise_kernel, places + "iu")
+        )
     if "Embedding" in family:
         if call.part == "reverse" and not op.tie_weights:
             return op.reverse_embeddings, "iu"
@@ -397,102 +447,63 @@ def _units_last(array: np.ndarray, op: Any) -> np.ndarray:
     return np.moveaxis(array, axis, -1) if isinstance(axis, int) else array
 
 
-def _phi(function: Any, ndim: int = 2) -> str | None:
-    """Return the name of an elementwise function, as `activations.get` knows it; None if unknown."""
-    import keras
-
-    with keras.StatelessScope():
-        try:
-            z = GRID.astype("float32").reshape((1,) * (ndim - 1) + (-1,))
-            values = _numpy(function(keras.ops.convert_to_tensor(z))).astype(np.float64)
-        except Exception:  # noqa: BLE001 - whatever somebody's function raises for this shape
-            return None
-    if values.size == GRID.size:
-        for name in activations.names():
-            if np.abs(values.ravel() - activations.get(name)(GRID)).max() < NEAR:
-                return name
-    return None
-
-
-def _own(op: Any) -> Any:
-    """Return the weights of an operation that are in none of its parts."""
-    return op.weights if _family(op, CLOSED) else getattr(op, "_trainable_variables", ())
-
-
-def _follow(run: _Run, calls: list[_Call], place: int, phi: str | None, end: Any) -> tuple:
-    """Return what an output goes through before the next weights: φ, normalised, the last tensor.
-
-    An operation of several inputs, such as an addition, ends the search for φ.
-    """
-    tensor = last = calls[place].outputs[0]
-    normalised, is_open = False, phi == "linear"
-    for step in calls[place + 1 :]:
-        if id(step.op) in run.containers or not any(t is tensor for t in step.inputs):
-            continue
-        if step.kind == "normalisation":
-            normalised = True
-        elif step.kind or _own(step.op):
-            return phi if step.kind or not is_open else None, normalised, last
-        is_open = is_open and len(step.inputs) == 1
-        tensor = step.outputs[0]
-        if not is_open or tensor.shape != step.inputs[0].shape:
-            continue
-        if not step.kind:
-            name = _phi(step.op.call, len(tensor.shape))
-            if name == "linear":
-                continue
-            phi, is_open = name, False
-        last = tensor
-    is_end = tensor is end or (
-        tensor.shape == end.shape and np.array_equal(_numpy(tensor), _numpy(end))
-    )
-    return phi if is_end or not is_open else None, normalised, last
-
-
-def _branches(run: _Run, calls: list[_Call]) -> dict[int, tuple[_Call, Any]]:
-    """Return for each call that ends a residual branch the addition, and what is added.
+def _settle(run: _Run, calls: list[_Call], end: Any) -> None:
+    """Note what the sums of each call become before the next weights, and the residual branches.
 
     Of two tensors that are added, the one with more weights behind it is the branch, if something
-    is behind both.
+    is behind both. `end` is the tensor of the logits or predictions.
     """
-    source: dict[int, int] = {}
-    before: list[int] = []  # the calls behind each call, as bits; bit 0 is whatever is not known
-    depth: list[int] = []
-    ends: dict[int, tuple[_Call, Any]] = {}
-
-    def behind(tensor: Any) -> tuple[int, int]:
-        place = source.get(id(tensor))
-        return (0, 1) if place is None else (depth[place], before[place] | 2 << place)
-
+    # Of each tensor: the number of weights and, as bits, the calls behind it (bit 0 is whatever is
+    # not known), the last of these that is judged, and those whose sums it still is.
+    trails: dict[int, tuple[int, int, int, set[int]]] = {}
+    unknown: tuple[int, int, int, set[int]] = (0, 1, -1, set())
     for place, call in enumerate(calls):
-        lines = [behind(tensor) for tensor in call.inputs]
-        has_weights = call.kind not in (None, "normalisation")
-        depth.append(max((deep for deep, _ in lines), default=0) + has_weights)
-        before.append(0)
-        for _, bits in lines:
-            before[place] |= bits
-        for tensor in call.outputs:
-            owner = source.setdefault(id(tensor), place)
-            if id(call.op) in run.containers and owner != place:  # made by one of its parts
-                before[owner] |= before[place]
-                depth[owner] = max(depth[owner], depth[place] + 1)
-        if type(call.op).__name__ == "Add" and len(lines) == 2 and lines[0][1] & lines[1][1]:
-            tensor = branch = max(call.inputs, key=behind)
-            if lines[0][0] != lines[1][0]:
-                while not calls[source[id(tensor)]].kind:
-                    tensor = max(calls[source[id(tensor)]].inputs, key=behind)
-                ends[source[id(tensor)]] = call, branch
-    return ends
+        came = [trails.get(id(t), unknown) for t in call.inputs] or [unknown]
+        depth, past, tip, _ = max(came, key=lambda trail: trail[0])
+        for trail in came:
+            past |= trail[1]
+        if id(call.op) in run.containers:  # one of its parts may have made the tensor
+            for t in call.outputs:
+                own = trails.get(id(t), unknown)
+                trails[id(t)] = (max(own[0], depth + 1), own[1] | past, *own[2:])
+            continue
+        if type(call.op).__name__ == "Add" and len(came) == 2 and came[0][1] & came[1][1]:
+            if came[0][0] != came[1][0] and tip >= 0:
+                calls[tip].add, calls[tip].is_joint = call, True
+                calls[tip].last = call.inputs[0 if came[0][0] == depth else 1]
+        still, name = set().union(*(trail[3] for trail in came)), _name(call.grid)
+        is_norm = call.kind == "normalisation"
+        is_end = not is_norm and bool(call.kind or _own(call.op))
+        for before in [calls[k] for k in still if not calls[k].is_closed]:
+            before.is_closed = is_end
+            before.normalised = before.normalised or is_norm
+            before.is_joint = before.is_joint or len(came) > 1
+            if before.phi != "linear":
+                continue
+            if is_end:
+                before.phi = "linear" if call.kind else None
+            elif is_norm or name != "linear":
+                before.phi = "linear" if is_norm else name
+                before.last = before.last if before.is_joint else call.outputs[0]
+        if call.kind:
+            call.phi, call.last, tip = name, call.outputs[0], place
+            still = still | {place} if is_norm else {place}
+        elif is_end:
+            still = set()
+        for t in call.outputs:
+            trails.setdefault(id(t), (depth + is_end, past | 2 << place, tip, still))
+    reached = trails.get(id(end), unknown)[3]
+    for place, call in enumerate(calls):
+        if call.kind and call.sums is end:  # the loss, or what it leaves out, comes behind
+            call.phi, call.last = "linear", end
+        elif not call.is_closed and call.phi == "linear" and place not in reached:
+            is_cast = call.kind and call.last.shape == end.shape
+            is_end = is_cast and np.array_equal(_numpy(call.last), _numpy(end))
+            call.phi = "linear" if is_end or call.kind == "attention" else None
 
 
-def _add_rows(
-    look: Look, run: _Run, calls: list[_Call], end: Any, keys: dict[int, str], gradients: list
-) -> None:
-    """Add a row for each call that is judged, and count the layers that are not.
-
-    `end` is the tensor of the logits or predictions; `gradients` are by the trainable weights,
-    then by the sums.
-    """
+def _add_rows(look: Look, run: _Run, calls: list[_Call], gradients: list) -> None:
+    """Add a row for each call that is judged, and count the layers that are not."""
     known: dict[tuple, Signal] = {}
 
     def seen(tensor: Any, call: _Call, phi: str | None = None) -> Signal:
@@ -504,84 +515,76 @@ def _add_rows(
             known[key] = measure(array, phi)
         return known[key]
 
-    trainable = run.model.trainable_variables
-    by_weight = dict(zip(map(id, trainable), gradients))
-    deltas, ends = iter(gradients[len(trainable) :]), _branches(run, calls)
-    times: Counter = Counter()
-    unseen: Counter = Counter()
+    by_weight = dict(zip(map(id, run.variables), gradients))
+    deltas, times, unseen = iter(gradients[len(run.variables) :]), Counter(), Counter()
+    names: dict[int, str] = {}
     for call in calls:
-        part = f" {call.part}" if call.part.endswith("wise") else ""
-        call.name = run.names[id(call.op)] + part
-        times[call.name] += 1
-        unseen[type(call.op).__name__] += not call.kind and times[call.name] == 1 and bool(_own(call.op))
-        if times[call.name] > 1:
-            call.name += f" (call {times[call.name]})"
-    for place, call in enumerate(calls):
+        family = _family(call.op)
+        part = (
+            " " + call.kind.split()[0].replace("convolution", "pointwise")
+            if family == "BaseSeparableConv"
+            else ""
+        )
+        name = run.names[id(call.op)] + part
+        times[name] += 1
+        names[id(call)] = name if times[name] == 1 else f"{name} (call {times[name]})"
+        if not call.kind and _own(call.op) and times[name] == 1:
+            unseen[type(call.op).__name__] += 1
+    for call in calls:
         if not call.kind:
             continue
-        op, delta = call.op, next(deltas, None)
-        variable, letters = _kernel(call)
-        if variable is not None and id(variable) not in keys:  # low-rank adaptation
-            unseen[type(op).__name__] += 1
+        delta, (variable, letters) = next(deltas, None), _kernel(call)
+        if variable is not None and id(variable) not in run.keys:  # low-rank adaptation
+            unseen[type(call.op).__name__] += 1
             continue
-        is_norm, is_depthwise = call.kind == "normalisation", call.part == "depthwise"
-        has_phi = getattr(op, "activation", None) and not is_depthwise
-        phi = _phi(op.activation) if has_phi else "linear"
-        phi, normalised, last = _follow(run, calls, place, phi, end)
-        if call.sums is end:
-            phi, last = "linear", end
-        row = Layer(call.name, call.kind, activation=phi, normalised=normalised)
-        row.sums = seen(call.sums, call)
-        if place in ends:
-            add, last = ends[place]
-            row.branch, row.stream = add.name, seen(add.outputs[0], call)
-        row.outputs = seen(last, call, phi)
-        bias = None if is_depthwise else getattr(op, "beta" if is_norm else "bias", None)
-        row.bias = None if bias is None else _numpy(bias.value).astype(np.float64)
-        if delta is not None:
-            row.deltas = measure(_units_last(delta, op))
-        if variable is not None:
-            row.key, row.shape = keys[id(variable)], tuple(variable.shape)
-            row.trainable = any(variable is v for v in trainable)
-            row.library_fans = initializers.compute_fans(row.shape)
-        gradient = by_weight.get(id(variable))
-        if is_norm:
+        row = Layer(names[id(call)], call.kind, activation=call.phi, normalised=call.normalised)
+        row.sums, row.outputs = seen(call.sums, call), seen(call.last, call, call.phi)
+        if call.add:
+            row.branch, row.stream = names[id(call.add)], seen(call.add.outputs[0], call)
+        if call.kind != "embedding" or call.part == "reverse":
             row.inputs = seen(call.inputs[0], call)
-            if variable is not None:
-                row.scale = _numpy(variable.value).astype(np.float64)
-            if gradient is not None:
-                row.gradient = measure(gradient.reshape(1, -1))
-        else:
-            _add_weight(row, call, variable, letters, gradient, by_weight.get(id(bias)))
-            if row.kind != "embedding":
-                row.inputs = seen(call.inputs[0], call)
+        if delta is not None:
+            row.deltas = measure(_units_last(delta, call.op))
+        bias = getattr(call.op, "beta" if call.kind == "normalisation" else "bias", None)
+        bias = None if "depthwise" in row.name else bias
+        row.bias = None if bias is None else _numpy(bias.value).astype(np.float64)
+        if variable is not None:
+            row.key, row.shape = run.keys[id(variable)], tuple(variable.shape)
+            row.trainable = any(variable is v for v in run.variables)
+            row.library_fans = initializers.compute_fans(row.shape)
+            _add_weight(
+                row, call, variable, letters, by_weight.get(id(variable)), by_weight.get(id(bias))
+            )
         look.layers.append(row)
-    look.unseen = dict(+unseen)
+    look.unseen = dict(unseen)
 
 
 def _add_weight(
     row: Layer, call: _Call, variable: Any, letters: str, gradient: Any, by_bias: Any
 ) -> None:
     """Add what the kernel tells, and the gradient by it."""
-    groups = getattr(call.op, "groups", 1)
-    row.weight = _stack(_numpy(variable.value), letters, groups).astype(np.float64)
+    groups = getattr(call.op, "groups", 1) if call.kind == "convolution" else 1
+    value = _numpy(variable.value).astype(np.float64)
+    if gradient is not None:
+        gradient = _stack(gradient, letters, groups)
+        row.gradient = measure(gradient.reshape(-1, gradient.shape[-1]))
+    if call.kind == "normalisation":
+        row.scale = value
+        return
+    row.weight = _stack(value, letters, groups)
     _, row.fan_in, units = row.weight.shape
-    strides = 1 if call.part == "pointwise" else math.prod(getattr(call.op, "strides", ()))
-    places = math.prod(n for n, a in zip(row.shape, letters) if a == "p")
-    row.fan_out = units * places
-    if row.kind == "transposed convolution":
+    row.fan_out = units * math.prod(n for n, a in zip(row.shape, letters) if a == "p")
+    strides = math.prod(getattr(call.op, "strides", ()))
+    if call.kind == "transposed convolution":
         row.fan_in /= strides
-    else:
+    elif not row.name.endswith("pointwise"):
         row.fan_out /= strides
     if call.part == "reverse":
         row.kind = "dense"
-    elif row.kind == "embedding":
+    elif call.kind == "embedding":
         row.fan_in = 1.0
     row.distinct = _distinct(row.weight, row.bias)
-    if gradient is not None:
-        stack = _stack(gradient, letters, groups)
-        row.gradient = measure(stack.reshape(-1, units))
-        row.distinct_gradients = _distinct(stack, by_bias)
+    row.distinct_gradients = None if gradient is None else _distinct(gradient, by_bias)
 
 
 def _distinct(stack: np.ndarray, bias: np.ndarray | None) -> int | None:
