@@ -69,7 +69,9 @@ class _Call:
     outputs: list
     sums: Any = None
     part: str = ""  # "depthwise" or "pointwise" of a separable convolution, "reverse" embedding
-    grid: Any = field(default_factory=lambda: GRID)  # the values there of its activation, or of itself; None: no function of one
+    grid: Any = field(
+        default_factory=lambda: GRID
+    )  # the values there of its activation, or of itself; None: no function of one
     phi: str | None = "linear"  # what the sums go through before the next weights
     last: Any = None  # and the tensor that they become, before they are added to others
     add: _Call | None = None  # the addition at the end of a residual branch
