@@ -416,8 +416,8 @@ def layer_statistics(
     TypeError
         `net` is no `MLP`, `trace` no `Trace`, `gradients` no `Gradients`, or `parameters` no bool.
     ValueError
-        A layer holds NaN or infinity; the message names the first. `initcore.diagnose` shows the
-        layers around it.
+        A layer holds NaN or infinity; the message names the first. `initcore.diagnosis.diagnose`
+        shows the others.
     """
     if not isinstance(net, network.MLP):
         _checks.fail("net", "an initcore.network.MLP", net, TypeError)

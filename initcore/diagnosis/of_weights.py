@@ -5,6 +5,7 @@ Nothing runs, unless inputs are given and the layers are dense and follow each o
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -30,7 +31,7 @@ DTYPES["BOOL"] = "?"
 # What a weight's name ends with, and its bias's in its place.
 BIASES = {"weight": "bias", "kernel": "bias", "gamma": "beta", "scale": "bias", "W": "b"}
 LEAF = re.compile(rf"({'|'.join(BIASES)})(?=\d*(:0)?$)")
-EMBEDDING = re.compile(r"(^|[./_])(wte|wpe|embed\w*|\w*embeddings?)([./:]|$)", re.I)
+EMBEDDING = re.compile(r"(wte|wpe|emb[a-z_]*)([./](weight|kernel|embeddings))?(:0)?$", re.I)
 ATTENTION = re.compile(r"attn|attention|qkv|in_proj", re.I)
 PACKED = re.compile(r"in_proj|c_attn|qkv|query_key_value", re.I)
 HEADS = re.compile(r"(query|key|value)[./]kernel")  # of Keras, (channels, heads, size)
@@ -49,7 +50,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     data = Path(path).read_bytes()
     try:
         if data.startswith(b"PK"):  # a zip
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         return _safetensors(data)
     except DAMAGED as error:
@@ -86,29 +87,15 @@ def look(
     y: Any = None,
     loss: Any = None,
     optimizer: Any = None,
-    *,
     activation: str | None = None,
     layout: str | None = None,
 ) -> Look:
     """Return what named weights show.
 
-    Parameters
-    ----------
-    tensors : mapping of str to array_like
-        Weights, of two axes or more, and biases of their names: ``fc.weight`` and ``fc.bias``,
-        or ``fc/kernel`` and ``fc/bias``. A weight of one axis is a normalisation's scale.
-    x, y, loss, optimizer : optional
-        As in `of_arrays.look`, where all layers are dense and follow each other.
-    activation : str, optional
-        Of all layers but the last.
-    layout : {"torch", "keras"}, optional
-        Whether the units come first or last. None: as the biases and the neighbours fit, and
-        where they fit both, as the name has it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        No mapping of arrays, no layer in it, or inputs for layers that are no chain.
+    ``fc.weight`` has the bias ``fc.bias``, ``fc/kernel`` has ``fc/bias``; a weight of one axis is
+    the scale of a normalisation. Whether the units come first ("torch") or last ("keras") is found
+    from biases and neighbours, then from the name. `activation` is that of all layers but the
+    last; with `x`, dense layers that follow each other are run.
     """
     phi = None if activation is None else activations.get(activation).name
     if layout is not None:
@@ -119,56 +106,62 @@ def look(
     if names == sorted(names):  # safetensors has 10 before 2
         names.sort(key=lambda name: [part.zfill(9) for part in re.split(r"(\d+)", name)])
     arrays = {name: of_arrays.floats(f"model[{name!r}]", arrays[name]) for name in names}
-    found, matrices = Look("arrays", [], arrays), []
+    found = Look("arrays", [], arrays)
     shapes = [array.shape for array in arrays.values() if array.ndim > 1]
     votes = sum((a[0] == b[1]) - (a[-1] == b[-2]) for a, b in itertools.pairwise(shapes))
     for name, array in arrays.items():
-        leaf, is_embedding = LEAF.search(name), array.ndim == 2 and EMBEDDING.search(name)
-        if not leaf and not is_embedding:
-            if array.ndim > 1:
-                found.unseen[name] = 1
+        leaf = LEAF.search(name)
+        if not leaf and not (array.ndim == 2 and EMBEDDING.search(name)):
+            found.unseen |= {name: 1} if array.ndim > 1 else {}
             continue
-        stem = name[: leaf.start()].rstrip("./_") if leaf else name
         bias = arrays.get(LEAF.sub(lambda match: BIASES[match[0]], name)) if leaf else None
-        row = Layer(stem or name, "normalisation", bias=bias, shape=array.shape, key=name)
+        stem = name[: leaf.start()].rstrip("./_") if leaf else name
+        row = Layer(stem or name, "normalisation", None, bias, shape=array.shape, key=name)
+        row.activation, row.scale = phi, array if array.ndim == 1 else None
+        if array.ndim > 1:
+            units = 3 * min(array.shape) if PACKED.search(name) else np.size(bias)
+            first = (units == array.shape[0]) - (units == array.shape[-1]) or votes
+            first = first or (1 if leaf and leaf[0] == "weight" else -1)
+            _fill(row, array, first > 0 if layout is None else layout == "torch")
         found.layers.append(row)
-        if array.ndim == 1:
-            row.scale = array
-            continue
-        row.kind, n = "convolution" if array.ndim > 2 else "dense", 0 if bias is None else bias.size
-        if ATTENTION.search(name) and array.ndim < 4:
-            row.kind = "attention"
-        fits = (
-            (n == array.shape[0]) - (n == array.shape[-1]) or votes or leaf and leaf[0] == "weight"
-        )
-        is_torch = not is_embedding and (fits > 0 if layout is None else layout == "torch")
-        matrix = array.reshape(-1, array.shape[-1])
-        if is_torch:
-            matrix = array.reshape(len(array), -1).T
-        elif HEADS.search(name):
-            matrix = array.reshape(len(array), -1)
-        fan_in, units = matrix.shape
-        groups = 3 if PACKED.search(name) and units % 3 == 0 else 1
-        places = math.prod(array.shape[2:] if is_torch else array.shape[:-2])
-        row.weight = np.stack(np.split(matrix.astype(np.float64), groups, axis=1))
-        row.fan_in = float(fan_in)
-        row.fan_out = units / groups * (places if row.kind == "convolution" else 1)
-        fans = (fan_in, len(array) * places) if is_torch else initializers.compute_fans(array.shape)
-        row.library_fans, row.distinct = fans, of_arrays.distinct(matrix, bias)
-        row.activation = phi
-        if is_embedding:
-            row.kind, row.fan_in, row.activation = "embedding", 1.0, "linear"
-        matrices.append((matrix, bias, phi))
-    if not matrices:
+    rows = [row for row in found.layers if row.weight is not None]
+    if not rows:
         _checks.fail("model", "weights whose names end with weight, kernel or W", names)
-    found.layers[-1].activation = "linear"
+    if phi is not None or x is not None:
+        rows[-1].activation = "linear"
     if x is None:
         return found
-    if any(row.kind != "dense" for row in found.layers) or (phi is None and len(matrices) > 1):
-        allowed = "None: only dense layers with a known activation can be run"
+    if any(row.kind != "dense" or row.activation is None for row in found.layers):
+        allowed = "None: only dense layers whose activation is known can be run"
         _checks.fail("x", allowed, [f"{row.name} ({row.kind})" for row in found.layers])
-    ran = of_arrays.look([*matrices[:-1], matrices[-1][:2]], x, y, loss, optimizer)
-    for row, named in zip(ran.layers, found.layers):
+    dtype = np.result_type(*(arrays[row.key] for row in rows))
+    layers = [(row.weight[0].astype(dtype), row.bias, row.activation) for row in rows]
+    ran = of_arrays.look(layers, x, y, loss, optimizer)
+    for row, named in zip(ran.layers, rows):
         row.name, row.key, row.shape = named.name, named.key, named.shape
     ran.tensors = arrays
     return ran
+
+
+def _fill(row: Layer, array: np.ndarray, units_first: bool) -> None:
+    """Set what a row tells of its weight."""
+    row.kind, groups, places = "dense", 1, 1
+    if array.ndim == 2 and EMBEDDING.search(row.key):
+        row.kind, row.activation, units_first = "embedding", "linear", False
+    elif ATTENTION.search(row.key) and array.ndim < 4:
+        row.kind = "attention"
+        groups = 3 if PACKED.search(row.key) else 1
+    elif array.ndim > 2:
+        row.kind = "convolution"
+        places = math.prod(array.shape[2:] if units_first else array.shape[:-2])
+    split = 1 if units_first or HEADS.search(row.key) else -1  # between inputs and outputs
+    matrix = array.reshape(math.prod(array.shape[:split]), -1)
+    matrix = matrix.T if units_first else matrix
+    groups = groups if matrix.shape[1] % groups == 0 else 1
+    row.weight = np.stack(np.split(matrix.astype(np.float64), groups, axis=1))
+    row.fan_in = 1.0 if row.kind == "embedding" else float(len(matrix))
+    row.fan_out = float(row.weight.shape[2] * places)
+    row.library_fans = initializers.compute_fans(array.shape)
+    if units_first:
+        row.library_fans = len(matrix), len(array) * places
+    row.distinct = of_arrays.distinct(matrix, row.bias)
