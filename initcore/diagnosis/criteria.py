@@ -1,7 +1,8 @@
 """What is wrong with a net, judged by one `Look` at it: causes before symptoms.
 
 The bands are the theory's, for the widths and depths at hand: `expected`. What leaves its band is
-a finding only where the change is also large enough to do harm, as the chapters measured it. A
+a finding only where the change is also large enough to do harm. The limits of harm, with their
+sources, stand in ``findings.json``, with the words, the remedy and the page of each finding. A
 symptom that a found cause explains is no finding of its own; it gives the cause its level.
 """
 
@@ -18,43 +19,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from initcore import _checks, activations, probes, theory
+from initcore import _checks, activations, theory
 from initcore._quadrature import gaussian_mean
 from initcore.diagnosis.identify import WRONG, identify
 from initcore.diagnosis.look import Layer, Look
 
 LEVELS = ("fault", "watch", "note")
-# Every code, causes before symptoms: its page of the book, its sentences, the line that helps.
 CATALOGUE = json.loads(Path(__file__).with_name("findings.json").read_text("utf-8"))
-CODES = tuple(CATALOGUE)
-
-# --- Thresholds. "Looks" is the page "My model does not train", whose bounds are tested.
+CODES = tuple(CATALOGUE)  # causes before symptoms
 
 SIGMAS = 3.0  # half-width of a band of ln q; beyond it by chance is one layer of 400
 CHANCE = 0.9973  # the same, for the exact bands of linear and ReLU nets
 SLACK = 1.5  # on an RMS: what the theory leaves out, such as the margins of convolutions
-FALL, FALLEN = 1 / 8, 1 / 100  # change of the sums: chapter 4 learnt at 0.03, nothing at 0.002
-GROWTH, GROWN = 5.0, 10.0  # the same: chapter 4 learnt at 2.4, and nothing at 16
 FLOOR = 1e-3  # further no start is expected to fade: GELU at 25 layers, sigmoids at 12
-ALIKE, SAME = 1 / 30, 1 / 100  # spread across inputs over RMS: four and five layers of sigmoids
-STEEP, STEEPER = 30.0, 100.0  # change of the deltas: looks
-TYPICAL = 30.0  # RMS of the deltas over their median, which is 1.5 for normal ones: looks
 ROOM, ROOM_FREE = 1.25, 9.0  # on gain², beyond sampling errors; and in nets that normalise
-LAYER = 4.0  # by more no layer alone may change the spread: looks
-INPUTS, RAW = (1 / 100, 10.0), 100.0  # mean square of the inputs: looks; a fault
+LAYER = 4.0  # by more no layer alone may change the spread: the page of looks
 CONSTANT = 100.0  # mean² over variance of a feature: its direction is common to all inputs
-LOSS, LARGE_LOSS = 2.5, 5.0  # first loss over ln C; a fault: looks
+BIASED = 2.0  # biases over the spread of the sums: a ReLU shifted so far is 2% on, or off
 ENOUGH = 10  # inputs a class, for frequencies to mean something
 UNBALANCED = 1 / 4  # share of ln C that the frequencies of the classes save
-TARGETS = 10.0  # first error over the targets' variance; spread of the targets
-DEAD = 3 / 4  # share of dead units: looks
-SATURATED, MOSTLY = 1 / 4, 1 / 2  # share of saturated numbers: looks; a fault
-BIASED = 2.0  # RMS of biases over the spread of the sums: a ReLU shifted so far is 2% on or off
-STEP, JUMP = 0.1, 1.0  # first step over weight; a hundredth is usual under Adam
 HUGE = 1e10  # no initializer draws it: memory that nothing was written to
 STREAM = 3.0  # growth of a residual stream over √branches, which normalised ones give it
 EPSILON = 1e-5  # of batch normalisation: below its root the spread is not made 1
-TINY = 1e-280
+TINY = 1e-280  # below any mean square, above where its root underflows
 
 # σ_w² that the summary recommends after an activation: least, best, highest.
 RECOMMENDED = {
@@ -323,13 +310,27 @@ class _Case:
             found |= {number[id(layer)]: band for layer, band in zip(chain[1:], bands)}
         return found
 
+    def most_of_last(self) -> float:
+        """Return the largest RMS expected of the output layer, 0 if nothing is."""
+        number = next((n for n, x in enumerate(self.look.layers) if x is self.last), -1)
+        return self.forward[number].ends[2] if number in self.forward else 0.0
+
     def finding(
-        self, code: str, level: str, says: str, layer: Layer | None, measured: Any = None,
-        expects: Any = None, band: tuple[float, float] | None = None, **values: Any,
-    ) -> Finding:  # fmt: skip
-        """Return a finding in the words of the catalogue."""
+        self, code: str, says: str, layer: Layer | None, measured: Any = None,
+        expects: Any = None, band: Any = None, level: str = "", change: Any = None, **values: Any,
+    ) -> Iterator[Finding]:  # fmt: skip
+        """Yield a finding in the words of the catalogue, if `change` (or `measured`) does harm.
+
+        With a `level` it is that; without, the first one whose limits are left, if any.
+        """
         entry, about = CATALOGUE[code], layer or self.last
-        known = {"measured": measured, "expected": expects, "factor": 10.0, "sd": 0.0, "units": 0}
+        change = measured if change is None else change
+        limits = [(name, entry[name]) for name in LEVELS[:2] if name in entry]
+        left = [name for name, ends in limits if not _is_within(change, *ends)]
+        if not (level := level or (left[0] if left else "")):
+            return
+        known = {"name": "", "sd": 0.0, "units": 0, "factor": 10.0, "change": change}
+        known |= {"measured": measured, "expected": expects}
         if about is not None:
             name = about.name.split(" (call")[0]
             known |= {"name": name, "key": about.key, "shape": about.shape, "phi": about.activation}
@@ -339,12 +340,14 @@ class _Case:
         if band is not None:
             known |= {"low": band[0], "high": band[1]}
         known |= values
-        remedy = entry["remedy"]
-        if isinstance(remedy, dict):
-            remedy = remedy[self.look.framework] if about is not None else ""
-        sentence, name = entry["says"][says].format(**known), layer.name if layer else None
-        fixed = sentence, remedy.format(**known), entry["link"]
-        return Finding(code, level, name, measured, expects, band, *fixed)
+        remedy = entry["remedy"] if about is not None or isinstance(entry["remedy"], str) else ""
+        remedy = remedy[self.look.framework] if isinstance(remedy, dict) else remedy
+        words = entry["says"][says].format(**known), remedy.format(**known), entry["link"]
+        yield Finding(code, level, layer and layer.name, measured, expects, band, *words)
+
+
+def _is_within(value: float, low: float | None, high: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def expected(look: Look) -> list[Expected]:
@@ -374,9 +377,9 @@ def expected(look: Look) -> list[Expected]:
 
 def _finite(case: _Case) -> Iterator[Finding]:
     """NaN and infinity are results: the first place that holds one, in the order of computation."""
-    look, code = case.look, "not-finite"
+    look = case.look
     if look.inputs is not None and not np.isfinite(look.inputs).all():
-        yield case.finding(code, "fault", "inputs", None)
+        yield from case.finding("not-finite", "inputs", None, level="fault")
     for name, tensor in look.tensors.items():
         if tensor.dtype.kind != "f":
             continue
@@ -385,18 +388,18 @@ def _finite(case: _Case) -> Iterator[Finding]:
         if not good.all() or largest > HUGE:
             what = f"numbers up to {largest:.0e}" if good.all() else "NaN or infinity"
             layer = next((x for x in case.layers if x.key == name), None)
-            yield case.finding(code, "fault", "tensor", layer, largest, tensor=name, what=what)
+            more = {"tensor": name, "what": what, "level": "fault"}
+            yield from case.finding("not-finite", "tensor", layer, largest, **more)
             return
-    for layer, what in itertools.product(look.layers, ("inputs", "sums", "outputs")):
+    way = itertools.product(look.layers, ("inputs", "sums", "outputs"))
+    back = itertools.product(reversed(look.layers), ("deltas", "gradient"))
+    for layer, what in itertools.chain(way, back):
         if (signal := getattr(layer, what)) is not None and signal.finite < 1.0:
-            yield case.finding(code, "fault", "signal", layer, signal.finite, 1.0, what=what)
-            return
-    for layer, what in itertools.product(reversed(look.layers), ("deltas", "gradient")):
-        if (signal := getattr(layer, what)) is not None and signal.finite < 1.0:
-            yield case.finding(code, "fault", "signal", layer, signal.finite, 1.0, what=what)
+            more = {"what": what, "level": "fault"}
+            yield from case.finding("not-finite", "signal", layer, signal.finite, 1.0, **more)
             return
     if look.loss is not None and not math.isfinite(look.loss):
-        yield case.finding(code, "fault", "loss", None, look.loss)
+        yield from case.finding("not-finite", "loss", None, look.loss, level="fault")
 
 
 def _symmetry(case: _Case) -> Iterator[Finding]:
@@ -406,16 +409,19 @@ def _symmetry(case: _Case) -> Iterator[Finding]:
         scheme, units = case.schemes[id(layer)], layer.weight.shape[0] * layer.weight.shape[2]
         if scheme is None or layer.kind == "embedding":
             continue
-        apart, is_end = layer.distinct_gradients, layer is case.last or layer.branch is not None
+        apart, is_last = layer.distinct_gradients, layer is case.last
         if layer.distinct is not None and layer.distinct <= 0.9 * units:
             level = "watch" if apart is None else "note" if apart > layer.distinct else "fault"
-            if not (scheme.kind == "zeros" and (layer is case.last or is_end and level == "note")):
-                yield case.finding("equal-units", level, level, layer, layer.distinct, units)
+            is_zero_end = scheme.kind == "zeros" and (layer.branch is not None or is_last)
+            if not is_zero_end or (level == "fault" and not is_last):
+                more = {"level": level}
+                yield from case.finding("equal-units", level, layer, layer.distinct, units, **more)
         if scheme.kind in ("zeros", "constant", "identity"):
             continue
         first = seen.setdefault((layer.weight.shape, float(layer.weight.sum())), layer)
         if first is not layer and np.array_equal(first.weight, layer.weight):
-            yield case.finding("equal-layers", "fault", "fault", layer, other=first.name)
+            more = {"other": first.name, "level": "fault"}
+            yield from case.finding("equal-layers", "fault", layer, **more)
 
 
 def _data(case: _Case) -> Iterator[Finding]:
@@ -424,20 +430,20 @@ def _data(case: _Case) -> Iterator[Finding]:
     if x is None or any(layer.kind == "embedding" for layer in layers) or not np.isfinite(x).all():
         return
     x = np.asarray(x, np.float64).reshape(len(x), -1)
-    size, used = float(np.square(x).mean()), (x != 0).any(axis=0)
-    forgiven = bool(layers) and layers[0].kind == "normalisation"
-    if not INPUTS[0] <= size <= INPUTS[1]:
+    level = "note" if layers and layers[0].kind == "normalisation" else ""
+    size, band = float(np.square(x).mean()), CATALOGUE["input-scale"]["watch"]
+    if not _is_within(size, *band):
         says = "pixels" if x.min() >= 0 and 100 < x.max() <= 255 else "plain"
-        level = "fault" if size > RAW or size < 1 / RAW**2 else "watch"
-        level = "note" if forgiven else level
-        yield case.finding("input-scale", level, says, None, size, 1.0, INPUTS)
-    share = (
-        float((x.mean(axis=0) ** 2 > CONSTANT * x.var(axis=0))[used].mean()) if used.any() else 0
-    )
-    if len(x) >= ENOUGH and share > 0.5:
-        alike = not np.ptp(x, axis=0).any()
-        level = "fault" if alike else "note" if forgiven else "watch"
-        yield case.finding("input-constant", level, "all" if alike else "most", None, share, 0.0)
+        yield from case.finding("input-scale", says, None, size, 1.0, band, level)
+    used = x[:, (x != 0).any(axis=0)]
+    if len(x) >= ENOUGH and used.size:
+        share = float((used.mean(axis=0) ** 2 > CONSTANT * used.var(axis=0)).mean())
+        if not np.ptp(x, axis=0).any():
+            yield from case.finding("input-constant", "all", None, share, 0.0, level="fault")
+        elif share > 0.5:
+            yield from case.finding(
+                "input-constant", "most", None, share, 0.0, level=level or "watch"
+            )
 
 
 def _logits(look: Look) -> tuple[np.ndarray, np.ndarray] | None:
@@ -452,10 +458,9 @@ def _logits(look: Look) -> tuple[np.ndarray, np.ndarray] | None:
     z, y = z[kept], y[kept].astype(np.int64)
     if not len(y):
         return None
-    if z.shape[1] == 1 and 0 <= z.min() and z.max() <= 1:  # a probability
-        z = np.concatenate([1 - z, z], axis=1)
-    if z.shape[1] == 1:
-        return np.concatenate([np.zeros_like(z), z], axis=1), y
+    if z.shape[1] == 1:  # a logit, or a probability
+        is_probability = 0 <= z.min() and z.max() <= 1
+        z = np.concatenate([1 - z if is_probability else np.zeros_like(z), z], axis=1)
     is_probability = z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3)
     return np.log(np.maximum(z, 1e-12)) if is_probability else z, y
 
@@ -465,68 +470,64 @@ def _losses(case: _Case) -> Iterator[Finding]:
     look, last, pair = case.look, case.last, _logits(case.look)
     if last is not None and not last.weight.any():
         says, classes = ("exactly", pair[0].shape[1]) if pair else ("plain", 0)
-        yield case.finding("zero-output", "note", says, last, look.loss, classes=classes)
+        more = {"classes": classes, "level": "note"}
+        yield from case.finding("zero-output", says, last, look.loss, **more)
     if pair is None:
         yield from _regression(case)
         return
     z, y = pair
-    classes, guess = z.shape[1], math.log(z.shape[1])
-    low, high = int(y.min()), int(y.max())
-    ends = {"low": low, "high": high}
+    classes, low, high = z.shape[1], int(y.min()), int(y.max())
+    count, more = np.bincount(np.maximum(y, 0), minlength=classes), {"level": "fault"}
     if low < 0 or high >= classes:
-        shift = ": they are counted from 1" if (low, high) == (1, classes) else ""
-        yield case.finding(
-            "labels", "fault", "range", None, high, classes - 1.0, shift=shift, **ends
-        )
+        more["shift"] = ": they are counted from 1" if (low, high) == (1, classes) else ""
+        yield from case.finding("labels", "range", None, high, classes - 1.0, (low, high), **more)
         return
-    count = np.bincount(y, minlength=classes)
     if low == high and len(y) >= ENOUGH:
-        yield case.finding("labels", "fault", "single", None, 1.0, float(classes), **ends)
+        yield from case.finding("labels", "single", None, high, None, (low, high), **more)
         return
     if classes > 2 and len(y) >= ENOUGH * classes and not count[0] and count[1:].all():
-        yield case.finding("labels", "watch", "shifted", None, low, 0.0)
-    own = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y]
+        yield from case.finding("labels", "shifted", None, low, 0.0, level="watch")
+    own, guess = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y], math.log(classes)
     loss = float(own.mean()) if look.loss is None or not math.isfinite(look.loss) else look.loss
-    spread = float((z - z.mean(axis=1, keepdims=True)).std())
-    band = case.forward.get(next((n for n, x in enumerate(look.layers) if x is last), -1))
     # The largest of C normal numbers of deviation s has a mean below s √(2 ln C).
-    healthy = guess + (band.ends[2] if band else 0.0) * math.sqrt(2 * guess)
-    summed = loss > 2 * own.mean() and math.isclose(loss, own.sum(), rel_tol=0.01)
-    if summed or loss > max(LOSS * guess, healthy):
-        level = "fault" if loss > LARGE_LOSS * guess else "watch"
-        says, right = ("summed", float(own.mean())) if summed else ("logits", guess)
-        more = {"classes": classes, "spread": spread, "added": (1 - 1 / classes) * spread**2 / 2}
-        yield case.finding(
-            "first-loss", level, says, last, loss, right, (0.0, LOSS * guess), **more
+    healthy = guess + case.most_of_last() * math.sqrt(2 * guess)
+    if loss > 2 * own.mean() and math.isclose(loss, own.sum(), rel_tol=0.01):
+        yield from case.finding(
+            "first-loss", "summed", None, loss, float(own.mean()), level="watch"
         )
+        return
+    if loss > max(healthy, CATALOGUE["first-loss"]["watch"][1] * guess):
+        spread = float((z - z.mean(axis=1, keepdims=True)).std())
+        more = {"classes": classes, "spread": spread, "added": (1 - 1 / classes) / 2}
+        more["change"] = loss / guess
+        yield from case.finding("first-loss", "logits", last, loss, guess, (0.0, healthy), **more)
         return
     p = count[count > 0] / len(y)
     saved = guess + float((p * np.log(p)).sum())  # ln C less the entropy of the classes
-    flat = last is not None and (last.bias is None or not np.ptp(last.bias))
-    late = saved > UNBALANCED * guess and loss > guess - saved / 2
-    if flat and late and len(y) >= ENOUGH * classes:
-        yield case.finding("class-bias", "watch", "plain", last, loss, guess - saved)
+    is_flat = last is not None and (last.bias is None or not np.ptp(last.bias))
+    is_late = saved > UNBALANCED * guess and loss > guess - saved / 2
+    if is_flat and is_late and len(y) >= ENOUGH * classes:
+        yield from case.finding("class-bias", "plain", last, loss, guess - saved, level="watch")
 
 
 def _regression(case: _Case) -> Iterator[Finding]:
-    """The best guess of a target is its mean, and the error its variance."""
+    """The best guess of a target is its mean, and the error then its variance."""
     look = case.look
     if look.task != "regression" or look.outputs is None or look.targets is None:
         return
     t = np.asarray(look.targets, np.float64)
     if t.size != look.outputs.size or len(t) < ENOUGH or not np.isfinite(t).all():
         return
-    error = float(np.square(look.outputs.reshape(t.shape) - t).mean())
-    variance = float(t.var(axis=0).mean())
-    mean, spread = float(np.sqrt(np.square(t.mean(axis=0)).mean())), math.sqrt(variance)
-    ratio = error / max(variance, TINY)
-    far = ratio > TARGETS and mean**2 > error / 2
-    if far or not 1 / TARGETS**2 < spread < TARGETS:
-        level = "fault" if max(ratio, variance) > TARGETS**3 else "watch"
-        more = {"mean": mean, "spread": spread}
-        yield case.finding("target-scale", level, "plain", None, error, variance, **more)
-    elif ratio > TARGETS:
-        yield case.finding("first-loss", "fault", "regression", case.last, error, variance)
+    out = look.outputs.reshape(t.shape)
+    error, mean = float(np.square(out - t).mean()), float(np.sqrt(np.square(t.mean(0)).mean()))
+    spread, size = math.sqrt(float(t.var(axis=0).mean())), float(np.sqrt(np.square(out).mean()))
+    ratio, target = error / max(spread**2, TINY), spread**2
+    if size**2 < error / 2 or spread < 1 / 100:  # the targets', not the outputs' size
+        more = {"mean": mean, "spread": spread, "change": max(ratio, spread)}
+        yield from case.finding("target-scale", "plain", None, error, target, **more)
+    elif size > case.most_of_last():
+        more = {"change": ratio / CATALOGUE["target-scale"]["watch"][1]}
+        yield from case.finding("first-loss", "regression", case.last, error, target, **more)
 
 
 def _scales(case: _Case) -> Iterator[Finding]:
@@ -541,7 +542,7 @@ def _scales(case: _Case) -> Iterator[Finding]:
     ]
     if zero:
         level, layer = ("fault", silent[0]) if silent else ("note", zero[0][1])
-        yield case.finding("zero-scales", level, level, layer, len(zero), len(norms))
+        yield from case.finding("zero-scales", level, layer, len(zero), len(norms), level=level)
 
 
 def _weights(case: _Case) -> Iterator[Finding]:
@@ -558,15 +559,14 @@ def _weights(case: _Case) -> Iterator[Finding]:
         if is_right or highest / room <= gain2 <= highest * room:
             continue
         off = math.sqrt(gain2 / (most if gain2 > most else least or best))
-        packed = layer.kind == "attention" and len(layer.weight) == 3 and fans == "library"
-        code = "packed-qkv" if packed else "fans" if fans in WRONG[:3] else "weight-scale"
-        alone = fans in WRONG and not (layer.normalised or layer is case.last)
-        more = {"sd_is": scheme.sd, "rule": f", that of {scheme.rule.name}" if scheme.rule else ""}
-        yield case.finding(
-            code, "watch" if alone and not 1 / LAYER < off < LAYER else "note", "gain", layer,
-            math.sqrt(gain2), math.sqrt(best), (math.sqrt(least), math.sqrt(most)),
-            fan_in=layer.fan_in, **more,
-        )  # fmt: skip
+        is_packed = layer.kind == "attention" and len(layer.weight) == 3 and fans == "library"
+        code = "packed-qkv" if is_packed else "fans" if fans in WRONG[:3] else "weight-scale"
+        is_alone = fans in WRONG and not (layer.normalised or layer is case.last)
+        level = "watch" if is_alone and not 1 / LAYER < off < LAYER else "note"
+        more = {"rule": f", that of {scheme.rule.name}" if scheme.rule else "", "level": level}
+        more |= {"sd_is": scheme.sd, "fan_in": layer.fan_in}
+        measured, right, *band = (math.sqrt(g) for g in (gain2, best, least, most))
+        yield from case.finding(code, "gain", layer, measured, right, tuple(band), **more)
 
 
 def _embeddings(case: _Case) -> Iterator[Finding]:
@@ -574,16 +574,14 @@ def _embeddings(case: _Case) -> Iterator[Finding]:
     tables = {layer.key: layer for layer in case.look.layers if layer.kind == "embedding"}
     heads = [x for x in case.look.layers if x.kind != "embedding" and x.key in tables]
     for head in heads:
-        table, sums = tables.pop(head.key), head.sums
-        size = sums.rms if sums else math.sqrt(float(np.square(head.weight).mean()) * head.fan_in)
-        if size > GROWTH:
-            level, more = "fault" if sums else "watch", {"other": head.name, "sd": 0.02}
-            band = (0.0, GROWTH)
-            yield case.finding("embedding-scale", level, "tied", table, size, 1.0, band, **more)
+        size = math.sqrt(float(np.square(head.weight).mean()) * head.fan_in)
+        size, level = (head.sums.rms, "fault") if head.sums else (size, "watch")
+        if size > CATALOGUE["forward-explodes"]["watch"][1]:
+            more = {"other": head.name, "sd": 0.02, "level": level}
+            yield from case.finding("embedding-scale", "tied", tables[head.key], size, 1.0, **more)
     for table in tables.values():
-        size, band = float(np.sqrt(np.square(table.weight).mean())), (1 / RAW**2, GROWN)
-        if not band[0] <= size <= band[1]:
-            yield case.finding("embedding-scale", "watch", "alone", table, size, 1.0, band, sd=0.02)
+        size = float(np.sqrt(np.square(table.weight).mean()))
+        yield from case.finding("embedding-scale", "alone", table, size, 1.0, sd=0.02)
 
 
 def _biases(case: _Case) -> Iterator[Finding]:
@@ -594,48 +592,36 @@ def _biases(case: _Case) -> Iterator[Finding]:
         size = float(np.sqrt(np.square(layer.bias).mean()))
         spread = layer.sums.across if layer.sums else 1.0
         if size > BIASED * spread > 0:
-            band = (0.0, BIASED * spread)
-            yield case.finding("bias-scale", "note", "plain", layer, size, 0.0, band, spread=spread)
+            more = {"spread": spread, "level": "note"}
+            yield from case.finding("bias-scale", "plain", layer, size, 0.0, (0, spread), **more)
 
 
 def _levels(case: _Case) -> Iterator[Finding]:
     """Sums and deltas that leave their bands, and change by what does harm."""
     layers = case.look.layers
-    for code, bands, watch, fault in (
-        ("forward-vanishes", case.forward, FALL, FALLEN),
-        ("forward-explodes", case.forward, GROWTH, GROWN),
-        ("backward-vanishes", case.backward, 1 / STEEP, 1 / STEEPER),
-        ("backward-explodes", case.backward, STEEP, STEEPER),
-    ):
-        falls, is_back = code.endswith("vanishes"), bands is case.backward
-        out, worst = [], 1.0
-        for number, band in sorted(bands.items(), reverse=is_back):
-            layer = layers[number]
-            rms = layer.deltas.rms if is_back else layer.sums.rms
-            # A small output layer is legal, and a large one the first loss's.
-            if (rms < band.ends[0] if falls else rms > band.ends[2]) and (
-                is_back or layer is not case.last
-            ):
-                out.append((layer, rms, band.ends))
-                change = rms / band.start if band.start else 1.0
-                worst = min(worst, change) if falls else max(worst, change)
-        if out and (worst <= watch if falls else worst >= watch):
-            level = "fault" if (worst <= fault if falls else worst >= fault) else "watch"
-            layer, rms, ends = out[0]
-            yield case.finding(
-                code, level, "band", layer, rms, ends[1], (ends[0], ends[2]), change=worst
-            )
-    grown = [
-        (layers[n].deltas.rms / band.start, layers[n])
-        for n, band in case.backward.items()
-        if layers[n].normalised
-    ]
-    if grown and max(grown, key=lambda one: one[0])[0] > STEEPER:
-        size, layer = max(grown, key=lambda one: one[0])
-        yield case.finding("backward-explodes", "note", "norm", layer, size)
+    ways = (("forward", case.forward), ("backward", case.backward))
+    for (way, bands), verb in itertools.product(ways, ("vanishes", "explodes")):
+        out, changes = [], [1.0]
+        for number, band in sorted(bands.items(), reverse=way == "backward"):
+            layer, (low, middle, high) = layers[number], band.ends
+            is_end = way == "forward" and (layer is case.last or layer.branch is not None)
+            rms = layer.sums.rms if way == "forward" else layer.deltas.rms
+            # A small end is legal, and a large one the first loss's, or the stream's.
+            if not is_end and (rms < low if verb == "vanishes" else rms > high):
+                out.append((layer, rms, middle, (low, high)))
+                changes.append(rms / band.start if band.start else 1.0)
+        if out:
+            change = (min if verb == "vanishes" else max)(changes)
+            yield from case.finding(f"{way}-{verb}", "band", *out[0], change=change)
+    grown = [(n, band) for n, band in case.backward.items() if layers[n].normalised]
+    growth = {layers[n].deltas.rms / band.start: layers[n] for n, band in grown}
+    most = max(growth, default=1.0)
+    if most > CATALOGUE["backward-explodes"]["fault"][1]:
+        yield from case.finding("backward-explodes", "norm", growth[most], most, level="note")
     for layer in layers:
-        if _is_judged(layer) and layer.normalised and layer.sums.across < math.sqrt(EPSILON):
-            yield case.finding("forward-vanishes", "watch", "epsilon", layer, layer.sums.across)
+        spread = layer.sums.across if _is_judged(layer) and layer.normalised else 1.0
+        if spread < math.sqrt(EPSILON):
+            yield from case.finding("forward-vanishes", "epsilon", layer, spread, level="watch")
 
 
 def _left(chain: list[Layer], layers: int) -> float:
@@ -656,42 +642,31 @@ def _left(chain: list[Layer], layers: int) -> float:
 
 def _alike(case: _Case) -> Iterator[Finding]:
     """The spread across inputs is lost while the size stays (chapters 3 and 6: sigmoids)."""
+    limit = CATALOGUE["inputs-alike"]["watch"][0]
     for chain in chains(case.look):
         hidden = [x for x in chain if x is not case.last]
         left = [x.sums.across / x.sums.rms if x.sums.rms else 0.0 for x in hidden]
         for n, layer in enumerate(hidden[1:], 1):
             part = left[n] / left[0] if left[0] and left[n] else 1.0
-            if part < ALIKE and part < _left(hidden, n):
-                level = "fault" if min(left[n:]) < SAME * left[0] else "watch"
+            if part < limit and part < _left(hidden, n):
                 more = {"every": n / -math.log(part), "cosine": layer.sums.cosine}
-                band = (ALIKE, 1.0)
-                yield case.finding("inputs-alike", level, "band", layer, part, 1.0, band, **more)
+                more["change"] = min(left[n:]) / left[0]
+                yield from case.finding("inputs-alike", "band", layer, part, 1.0, **more)
                 break
 
 
-def _ends_of_range(case: _Case) -> Iterator[Finding]:
-    """Units that are dead, and those at an end of their activation's range."""
+def _units(case: _Case) -> Iterator[Finding]:
+    """Units that are dead, and numbers at an end of their activation's range."""
     for layer in case.look.layers:
-        if not _is_judged(layer) or layer is case.last or layer.activation is None:
+        if not _is_judged(layer) or layer is case.last:
             continue
-        outputs, act = layer.outputs, _activation(layer.activation)
-        if act.name == "relu":
-            # Where inputs have become alike half of the units are off, give or take.
-            bound = max(DEAD, 0.5 + SIGMAS * 0.5 / math.sqrt(outputs.units))
-            if outputs.dead > bound or outputs.dead == 1.0:
-                band = (0.0, bound)
-                yield case.finding("dead-units", "fault", "plain", layer, outputs.dead, 0.3, band)
-        elif act.name in probes.SATURATED:
-            deltas, share = layer.deltas, outputs.saturated
-            if share > SATURATED:
-                level = "fault" if share > MOSTLY else "watch"
-                band = (0.0, SATURATED)
-                yield case.finding("saturated", level, "share", layer, share, 0.0, band)
-            elif deltas and deltas.median and deltas.rms / deltas.median > TYPICAL:
-                ratio = deltas.rms / deltas.median
-                yield case.finding(
-                    "saturated", "watch", "typical", layer, ratio, 1.5, (0.0, TYPICAL)
-                )
+        # Where inputs have become alike half of the units are off, give or take.
+        by_chance = 0.5 + SIGMAS * 0.5 / math.sqrt(layer.outputs.units)
+        dead, share = layer.outputs.dead, layer.outputs.saturated
+        if layer.activation == "relu" and (dead > by_chance or dead == 1.0):
+            yield from case.finding("dead-units", "plain", layer, dead, 0.0)
+        if not math.isnan(share):
+            yield from case.finding("saturated", "share", layer, share, 0.0)
 
 
 def _streams(case: _Case) -> Iterator[Finding]:
@@ -699,66 +674,35 @@ def _streams(case: _Case) -> Iterator[Finding]:
     ends = [x for x in case.look.layers if x.branch is not None and x.stream and x.stream.rms]
     if len(ends) < 2:
         return
-    first, growth = ends[0], ends[-1].stream.rms / ends[0].stream.rms
-    root = math.sqrt(len(ends))
+    first, growth, root = ends[0], ends[-1].stream.rms / ends[0].stream.rms, math.sqrt(len(ends))
     more = {"branches": len(ends), "growth": growth}
-    if growth > max(STREAM * root, GROWTH):
-        level, sd = (
-            "fault" if growth > GROWN else "watch",
-            math.sqrt(case.range(first)[1] / first.fan_in),
-        )
-        band = (0.0, STREAM * root)
-        yield case.finding(
-            "residual-growth", level, "growth", first, growth, 1.0, band, sd=sd / root, **more
+    if growth > STREAM * root:
+        sd, band = math.sqrt(case.range(first)[1] / first.fan_in) / root, (0.0, STREAM * root)
+        yield from case.finding(
+            "residual-growth", "growth", first, growth, 1.0, band, sd=sd, **more
         )
         return
-    rules = [case.schemes[id(x)].rule for x in ends if case.schemes.get(id(x))]
-    undivided = len(rules) >= 4 and all(rule and rule.name == "0.02" for rule in rules)
-    if undivided and growth > SLACK:  # it does not grow if the sums are normalised
-        sd = 0.02 / root
-        yield case.finding("residual-growth", "watch", "undivided", first, 0.02, sd, sd=sd, **more)
+    rules = [scheme.rule for x in ends if (scheme := case.schemes.get(id(x)))]
+    is_undivided = len(rules) >= 4 and all(rule and rule.name == "0.02" for rule in rules)
+    if is_undivided and growth > SLACK:  # it does not grow if the sums are normalised
+        more |= {"sd": 0.02 / root, "level": "watch"}
+        yield from case.finding("residual-growth", "undivided", first, 0.02, 0.02 / root, **more)
 
 
 def _steps(case: _Case) -> Iterator[Finding]:
+    """A first step as large as the weights replaces the start by one batch's gradient."""
     for layer in case.layers:
         step = layer.update
-        if step is not None and step > STEP and layer.kind != "embedding" and layer.weight.any():
-            level, band = "fault" if step > JUMP else "watch", (0.0, STEP)
-            factor = step / (STEP / 10)
-            yield case.finding("first-step", level, "plain", layer, step, 0.01, band, factor=factor)
+        if step is not None and layer.kind != "embedding" and layer.weight.any():
+            factor = step / 0.01
+            yield from case.finding("first-step", "plain", layer, step, 0.01, factor=factor)
 
 
 CRITERIA = (
     *(_finite, _symmetry, _data, _scales, _weights, _embeddings, _biases, _losses),
-    *(_levels, _alike, _ends_of_range, _streams, _steps),
+    *(_levels, _alike, _units, _streams, _steps),
 )
-
-# --- Causes and symptoms.
-
-SYMPTOMS = {"first-loss", *CODES[CODES.index("forward-vanishes") :]}
-OF_SMALL = {"forward-vanishes", "backward-vanishes", "inputs-alike", "first-step", "dead-units"}
-OF_LARGE = SYMPTOMS - {"forward-vanishes", "residual-growth"}
-WEIGHTS = ("packed-qkv", "fans", "weight-scale")
-RAISED = (*WEIGHTS, "embedding-scale", "bias-scale")  # notes, but for what they do
-EXPLAINS = {
-    "not-finite": SYMPTOMS | {"class-bias"},
-    "equal-units": SYMPTOMS | {"class-bias", *RAISED},
-    "input-scale": OF_LARGE | {"input-constant"},
-    "input-constant": {"inputs-alike", "dead-units"},
-    "labels": {"first-loss", "class-bias"},
-    "zero-scales": SYMPTOMS | {"class-bias"},
-    "zero-output": {"first-step", "backward-vanishes"},
-    "embedding-scale": OF_LARGE,
-    "bias-scale": SYMPTOMS - {"residual-growth", "first-step"},
-    "target-scale": {"first-loss", "first-step"},
-    "forward-vanishes": OF_SMALL,
-    "forward-explodes": OF_LARGE,
-    "residual-growth": SYMPTOMS,
-    "inputs-alike": OF_SMALL,
-    "dead-units": OF_SMALL,
-    "saturated": {"backward-vanishes", "backward-explodes", "inputs-alike"},
-    "backward-explodes": {"first-step"},
-}
+RAISED = ("packed-qkv", "fans", "weight-scale", "embedding-scale", "bias-scale")
 
 
 def _settled(found: list[Finding]) -> list[Finding]:
@@ -768,22 +712,24 @@ def _settled(found: list[Finding]) -> list[Finding]:
         return LEVELS.index(one.level), CODES.index(one.code)
 
     left: dict[str, Finding] = {}
-    for one in found:
-        if one.code not in left or rank(one) < rank(left[one.code]):
-            left[one.code] = one
+    for one in sorted(found, key=rank):
+        left.setdefault(one.code, one)
     kept = []
     for code in CODES:
         if (cause := left.pop(code, None)) is None:
             continue
-        explained = EXPLAINS.get(code, set())
-        if code in WEIGHTS:
-            explained = OF_LARGE if cause.measured > cause.expected else OF_SMALL
-            explained = explained | ({"weight-scale"} - {code})
+        entry = CATALOGUE[code]
+        if "explains_large" in entry:
+            is_large = cause.measured > cause.expected
+            explained = entry["explains_large" if is_large else "explains_small"]
+        else:
+            explained = entry.get("explains", ())
         if cause.level != "note" or code in (*RAISED, "zero-output"):
-            symptoms = sorted([left.pop(one) for one in list(left) if one in explained], key=rank)
-            if symptoms and code in RAISED and rank(symptoms[0]) < rank(cause):
+            symptoms = sorted([left.pop(one) for one in explained if one in left], key=rank)
+            if symptoms and code in RAISED and symptoms[0].level != "note":
                 sentence = f"{cause.sentence}; {symptoms[0].sentence}"
-                cause = replace(cause, level=symptoms[0].level, sentence=sentence)
+                level = min(cause, symptoms[0], key=rank).level
+                cause = replace(cause, level=level, sentence=sentence)
         kept.append(cause)
     return sorted(kept, key=rank)
 
