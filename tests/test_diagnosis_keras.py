@@ -141,7 +141,7 @@ CASES = {  # a layer, the shape of its input, the kernel as (groups, fan_in, uni
     "einsum": (kl.EinsumDense("abc,cde->abde", (None, 3, 4)), (2, 5, 7), (1, 7, 12)),
     "einsum out": (kl.EinsumDense("abde,dec->abc", (None, 6)), (2, 5, 3, 4), (1, 12, 6)),
     "einsum dots": (kl.EinsumDense("...x,xy->...y", 4), (2, 5, 3), (1, 3, 4)),
-    "einsum groups": (kl.EinsumDense("abc,bcd->abd", (3, 4)), (2, 3, 5), (3, 5, 4)),
+    "einsum groups": (kl.EinsumDense("xyi,yiu->xyu", (3, 4)), (2, 3, 5), (3, 5, 4)),
 }
 
 
