@@ -398,6 +398,48 @@ def test_subclassed_models_with_several_inputs():
     assert all(row.deltas.rms > 0 for row in look.layers)
 
 
+def test_sums_and_activations_that_a_model_writes_out_itself():
+    """A transformer block as in Keras' own guides, with ``+`` and `keras.ops` in its call."""
+
+    class Block(kl.Layer):
+        def __init__(self):
+            super().__init__()
+            self.attention, self.norms = (
+                kl.MultiHeadAttention(2, 4),
+                [kl.LayerNormalization(name=f"norm_{k}") for k in (0, 1)],
+            )
+            self.inner, self.outer = kl.Dense(16, name="inner"), kl.Dense(8, name="outer")
+
+        def call(self, x):
+            h = self.norms[0](x)
+            x = x + self.attention(h, h)
+            return x + self.outer(keras.ops.gelu(self.inner(self.norms[1](x))))
+
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.blocks = kl.Dense(8, name="first"), [Block(), Block()]
+            self.last = kl.Dense(4, name="last")
+
+        def call(self, x):
+            x = self.first(x)
+            for block in self.blocks:
+                x = block(x)
+            return self.last(keras.ops.mean(keras.ops.relu(x), axis=1))
+
+    model, x = Model(), RNG.standard_normal((12, 5, 6))
+    model(x)
+    look = of_keras.look(model, x, Y)
+    assert look.unseen == {}
+    ends = [row for row in look.layers if row.branch]
+    assert [row.name.split("/")[-1] for row in ends] == ["attention_output", "outer"] * 2
+    assert len({row.branch for row in ends}) == 4
+    assert [row.normalised for row in ends] == [True, True, True, False]
+    found = [(row.name.split("/")[-1], row.activation) for row in look.layers]
+    assert [phi for name, phi in found if name == "inner"] == ["gelu", "gelu"]
+    assert ends[-1].stream.rms > ends[-1].outputs.rms == ends[-1].sums.rms
+
+
 def test_what_is_not_judged_is_counted():
     class Scale(kl.Layer):
         def build(self, shape):

@@ -13,6 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ CLOSED = ("RNN", "Bidirectional", "TimeDistributed")  # they call their parts in
 ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
 GRID = np.linspace(-4.0, 4.0, 16)  # where activations are told apart; ReLU6 is ReLU there
 NEAR = 2e-3  # more than half precision, or the tanh in an approximate GELU, changes on GRID
+PHIS = [activations.get(name) for name in activations.names()]
+SAMPLE, RECENT = 1024, 32  # numbers by which tensors are compared, and how many are
 LOSS_SCALE = 2.0**15  # in half precision: what Keras' LossScaleOptimizer begins with
 
 
@@ -245,8 +248,7 @@ def _name(grid: Any) -> str | None:
         return None
     slopes = values / GRID
     leaky = activations.make_leaky_relu(float(np.clip(slopes[0], -1.0, 1.0)))
-    known = [*map(activations.get, activations.names()), leaky]
-    near = (phi.name for phi in known if np.abs(phi(GRID) - values).max() < NEAR)
+    near = (phi.name for phi in [*PHIS, leaky] if np.abs(phi(GRID) - values).max() < NEAR)
     return "linear" if np.ptp(slopes) < NEAR else next(near, None)
 
 
@@ -298,6 +300,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
             look.loss, gradients = run.backward(function, zeros)
     end = keras.tree.flatten(end)[0]
     look.outputs = _numpy(end).astype(np.float64)
+    calls = _written_out(run, calls)
     _settle(run, calls, end)
     _add_rows(look, run, calls, gradients)
     optimizer = getattr(model, "optimizer", None) if optimizer is None else optimizer
@@ -438,6 +441,45 @@ def _units_last(array: np.ndarray, op: Any) -> np.ndarray:
     return np.moveaxis(array, axis, -1) if isinstance(axis, int) else array
 
 
+def _written_out(run: _Run, calls: list[_Call]) -> list[_Call]:
+    """Add the activations and sums of two that a model computes without an operation of Keras'.
+
+    They are known by their values: what goes into a layer, or comes out of a model within, and no
+    operation has made, is compared with tensors of that shape from before.
+    """
+    known: dict[int, Any] = {}
+    samples: dict[int, np.ndarray] = {}
+    written: list[_Call] = []
+
+    def sample(tensor: Any) -> np.ndarray:
+        if id(tensor) not in samples:
+            samples[id(tensor)] = _numpy(tensor).ravel()[:SAMPLE].astype(np.float64)
+        return samples[id(tensor)]
+
+    for call in calls:
+        is_container = id(call.op) in run.containers
+        for tensor in (*call.inputs, *(call.outputs if is_container else ())):
+            alike = [t for t in known.values() if t.shape == tensor.shape and t.ndim > 1][-RECENT:]
+            if id(tensor) in known or not alike:
+                continue
+            limit = (
+                (5.0 if "16" in str(tensor.dtype) else 1.0) * NEAR * np.abs(sample(tensor)).max()
+            )
+            options = [((t,), phi(sample(t)), phi(GRID)) for t in alike for phi in PHIS]
+            options += [((a, b), sample(a) + sample(b), GRID) for a, b in combinations(alike, 2)]
+            errors = [np.abs(values - sample(tensor)).max() for _, values, _ in options]
+            best = int(np.argmin(errors))
+            if errors[best] <= limit:
+                inputs, _, grid = options[best]
+                name = f"sum {sum(call.op is None for call in written) + 1}"
+                written.append(_Call(None, None, list(inputs), [tensor], name=name, grid=grid))
+            known[id(tensor)] = tensor
+        known |= {} if is_container else {id(t): t for t in call.outputs}
+        known |= {id(t): t for t in call.inputs}
+        written.append(call)
+    return written
+
+
 def _settle(run: _Run, calls: list[_Call], end: Any) -> None:
     """Note what the sums of each call become before the next weights, and the residual branches.
 
@@ -458,7 +500,11 @@ def _settle(run: _Run, calls: list[_Call], end: Any) -> None:
                 own = trails.get(id(t), unknown)
                 trails[id(t)] = (max(own[0], depth + 1), own[1] | past, *own[2:])
             continue
-        if type(call.op).__name__ == "Add" and len(came) == 2 and came[0][1] & came[1][1]:
+        if (
+            type(call.op).__name__ in ("Add", "NoneType")
+            and len(came) == 2
+            and came[0][1] & came[1][1]
+        ):
             if came[0][0] != came[1][0] and tip >= 0:
                 calls[tip].add, calls[tip].is_joint = call, True
                 calls[tip].last = call.inputs[0 if came[0][0] == depth else 1]
