@@ -268,7 +268,8 @@ def test_channels_first_is_seen_as_channels_last():
     ("layer", "phi"),
     [
         (kl.ReLU(), "relu"),
-        (kl.ReLU(max_value=6.0), "relu"),
+        (kl.ReLU(max_value=6.0), "relu6"),
+        (kl.Activation("mish"), "mish"),
         (kl.LeakyReLU(negative_slope=0.2), "leaky_relu(0.2)"),
         (kl.LeakyReLU(negative_slope=0.01), "leaky_relu"),
         (kl.ELU(), "elu"),

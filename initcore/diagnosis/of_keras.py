@@ -33,7 +33,7 @@ KINDS = {
 }
 CLOSED = ("RNN", "Bidirectional", "TimeDistributed")  # they call their parts inside a loop
 ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
-GRID = np.linspace(-4.0, 4.0, 16)  # where activations are told apart; ReLU6 is ReLU there
+GRID = np.linspace(-8.0, 8.0, 32)  # where activations are told apart; none of it is 0
 NEAR = 2e-3  # more than half precision, or the tanh in an approximate GELU, changes on GRID
 PHIS = [activations.get(name) for name in activations.names()]
 SAMPLE, RECENT = 1024, 32  # numbers by which tensors are compared, and how many are

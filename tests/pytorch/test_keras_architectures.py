@@ -50,7 +50,7 @@ def test_mobilenet_v2():
     assert (row.weight.shape, row.fan_in, row.fan_out) == ((192, 9, 1), 9, 9 / 4)
     assert row.library_fans == (9 * 192, 9)
     assert {row.activation for row in look.layers if "project" in row.name} == {"linear"}
-    assert {row.activation for row in look.layers if "expand" in row.name} <= {"relu", "linear"}
+    assert {row.activation for row in look.layers if "expand" in row.name} <= {"relu6", "linear"}
     ends = [row for row in look.layers if row.branch]
     assert len(ends) == 10 and {row.kind for row in ends} == {"normalisation"}
 
