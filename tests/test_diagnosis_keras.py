@@ -580,6 +580,25 @@ def test_gradients_below_what_half_precision_holds_are_scaled():
     assert row.deltas.rms > 0 and row.deltas.median > 0 and row.deltas.finite == 1.0
 
 
+def test_a_model_that_writes_out_its_sums_may_be_infinite():
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [dense(6, name=f"d{k}") for k in range(3)]
+
+        def call(self, x):
+            for part in self.parts:
+                x = x + part(x)
+            return x
+
+    model = Model()
+    model(X)
+    model.parts[1].kernel.assign(np.full((6, 6), np.inf))
+    look = of_keras.look(model, X, X, optimizer="sgd")
+    assert [row.sums.finite for row in look.layers] == [1.0, 0.0, 0.0]
+    assert [row.branch for row in look.layers] == ["sum 1", None, None]
+
+
 def test_what_is_not_finite_is_a_result():
     model = sequential(*[dense(8, "relu", name=f"d{k}") for k in range(3)], dense(4))
     bias = np.zeros(8)
@@ -600,6 +619,7 @@ def test_what_is_not_finite_is_a_result():
     )
     model.get_layer("d1").bias.assign(np.zeros(8))
     model.get_layer("d0").kernel.assign(1e37 * np.ones((6, 8)))
+    assert of_keras.look(model, X, Y, optimizer="sgd").layers[0].update >= 0
     row = of_keras.look(model, X).layers[0]
     assert row.sums.rms == pytest.approx(1e37 * np.sqrt(np.square(X.sum(1)).mean()), rel=1e-4)
     assert row.distinct == 1
@@ -708,6 +728,7 @@ def test_what_does_not_fit_is_said():
         of_keras.look(one, X, Y[:5])
     with pytest.raises(ValueError, match=r"`y` must be an array of shape \(12, 4\)"):
         of_keras.look(one, X, np.zeros((12, 3)))
+    assert of_keras.look(one, X, Y[:, None]).targets.shape == (12,)
     with pytest.raises(ValueError, match="loss"):
         of_keras.look(one, X, Y, loss=["mse"])
 

@@ -174,10 +174,11 @@ class _Run:
             return [leaf for leaf in keras.tree.flatten(tree) if keras.ops.is_tensor(leaf)]
 
         def noted(*args: Any, **kwargs: Any) -> Any:
-            before, args = dict(vars(op)), list(args)
+            args, before = list(args), {}
             if _family(op) == "BatchNormalization":
                 kwargs["training"] = True
             if _family(op) == "BaseSeparableConv":
+                before = dict(vars(op))
                 args[0] = self._depthwise(op, args[0])
             self._sums, inputs = None, tensors((args, kwargs))
             outputs = call(*args, **kwargs)
@@ -347,10 +348,11 @@ def _loss(
         look.task = "classes"
     elif name.startswith(("mean_", "huber", "log_cosh")):
         look.task = "regression"
-    if y.shape == shape[:-1] and shape[-1] == 1:
-        y = y[..., None]  # or the difference would be of every target from every output
-    if look.task and not is_sparse and y.shape != shape:
-        _checks.fail("y", f"an array of shape {shape}", y)
+    right = shape[:-1] if is_sparse else shape
+    if y.size == math.prod(right):  # of (n,) and (n, 1) the difference would be (n, n)
+        y = y.reshape(right)
+    elif look.task:
+        _checks.fail("y", f"an array of shape {right}", y)
     look.targets = y.argmax(-1) if name.startswith("categorical") else y
     if look.task != "classes" or getattr(loss, "from_logits", False):
         logits = outputs
@@ -382,7 +384,8 @@ def _add_updates(look: Look, run: _Run, gradients: list, optimizer: Any) -> None
         after = [variable.value for variable in copies]
     for variable, new in zip(run.variables, after):
         old = _numpy(variable.value).astype(np.float64).reshape(1, -1)
-        size, step = measure(old).rms, measure(_numpy(new).reshape(1, -1) - old).rms
+        with np.errstate(invalid="ignore"):  # infinity less itself
+            size, step = measure(old).rms, measure(_numpy(new).reshape(1, -1) - old).rms
         for row in look.layers:
             if row.key == run.keys[id(variable)]:
                 row.update = step / size if size else np.inf
@@ -465,10 +468,12 @@ def _written_out(run: _Run, calls: list[_Call]) -> list[_Call]:
             limit = (
                 (5.0 if "16" in str(tensor.dtype) else 1.0) * NEAR * np.abs(sample(tensor)).max()
             )
-            options = [((t,), phi(sample(t)), phi(GRID)) for t in alike for phi in PHIS]
-            options += [((a, b), sample(a) + sample(b), GRID) for a, b in combinations(alike, 2)]
-            errors = [np.abs(values - sample(tensor)).max() for _, values, _ in options]
-            best = int(np.argmin(errors))
+            with np.errstate(all="ignore"):
+                options = [((t,), phi(sample(t)), phi(GRID)) for t in alike for phi in PHIS]
+                pairs = combinations(alike, 2)
+                options += [((a, b), sample(a) + sample(b), GRID) for a, b in pairs]
+                errors = [np.abs(values - sample(tensor)).max() for _, values, _ in options]
+            best = int(np.nan_to_num(errors, nan=np.inf).argmin())
             if errors[best] <= limit:
                 inputs, _, grid = options[best]
                 name = f"sum {sum(call.op is None for call in written) + 1}"
