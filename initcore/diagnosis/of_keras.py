@@ -8,7 +8,6 @@ that no seed is used. In a second run zeros are added to the sums, for the gradi
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -37,6 +36,7 @@ GRID = np.linspace(-8.0, 8.0, 32)  # where activations are told apart; none of i
 NEAR = 2e-3  # more than half precision, or the tanh in an approximate GELU, changes on GRID
 PHIS = [activations.get(name) for name in activations.names()]
 SAMPLE, RECENT = 1024, 32  # numbers by which tensors are compared, and how many are
+keras: Any = None  # which `look` imports: nobody calls it without a model of Keras'
 LOSS_SCALE = 2.0**15  # in half precision: what Keras' LossScaleOptimizer begins with
 
 
@@ -47,8 +47,6 @@ def _family(op: Any, known: Any = KINDS) -> str:
 
 
 def _numpy(tensor: Any) -> np.ndarray:
-    import keras
-
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
@@ -110,7 +108,6 @@ class _Run:
 
     def forward(self) -> tuple[Any, list[_Call]]:
         """Return the outputs, and the calls."""
-        import keras
 
         def tensors(*arguments: Any) -> dict:
             self.outputs = self._outputs(*arguments)
@@ -132,8 +129,6 @@ class _Run:
 
     def backward(self, loss: Callable, zeros: list) -> tuple[float, list[np.ndarray]]:
         """Return the loss, and the gradients by the trainable weights and by the sums."""
-        import keras
-
         backend, n = keras.backend.backend(), len(self.weights)
         arrays = [*self.weights, *zeros]
         scale = LOSS_SCALE if any("float16" in str(zero.dtype) for zero in zeros) else 1.0
@@ -166,8 +161,6 @@ class _Run:
         return float(_numpy(result)) / scale, found
 
     def _listen(self, op: Any) -> None:
-        import keras
-
         call, kind, phi = op.call, self.kinds[id(op)], getattr(op, "activation", None)
 
         def tensors(tree: Any) -> list:
@@ -191,9 +184,11 @@ class _Run:
             if kind and callable(phi):
                 made.grid = self._on_grid(phi, 2)
             elif not kind and not _own(op) and len(inputs) == len(made.outputs) == 1:
-                z, is_alike = inputs[0], inputs[0].shape == made.outputs[0].shape
-                again = functools.partial(_again, call, z, args, kwargs)
-                made.grid = self._on_grid(again, len(z.shape)) if is_alike else ()
+                if inputs[0].shape == made.outputs[0].shape:
+                    made.grid = self._on_grid(
+                        lambda z: call(*(z if a is inputs[0] else a for a in args), **kwargs),
+                        len(inputs[0].shape),
+                    )
             return outputs
 
         vars(op)["call"] = noted
@@ -213,8 +208,6 @@ class _Run:
 
     def _depthwise(self, op: Any, x: Any) -> Any:
         """Take the first half of a separable convolution, and leave the second to its `call`."""
-        import keras
-
         settings = op.strides, op.padding, op.data_format, op.dilation_rate
         z = self._sum(keras.ops.depthwise_conv(x, op.depthwise_kernel, *settings))
         self._add(_Call(op, "depthwise convolution", [x], [z], z), " depthwise")
@@ -224,18 +217,11 @@ class _Run:
         return z
 
     def _on_grid(self, function: Callable, ndim: int) -> Any:
-        import keras
-
         try:
             z = GRID.astype("float32").reshape((1,) * (ndim - 1) + (-1,))
             return None if self.zeros else function(keras.ops.convert_to_tensor(z))
         except Exception:  # noqa: BLE001 - whatever somebody's layer raises for this shape
             return None
-
-
-def _again(call: Callable, tensor: Any, args: list, kwargs: dict, z: Any) -> Any:
-    """Call with `z` in place of a tensor."""
-    return call(*(z if a is tensor else a for a in args), **kwargs)
 
 
 def _name(grid: Any) -> str | None:
@@ -277,9 +263,9 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     Raises
     ------
     ValueError, TypeError
-        A model that is not built or is not Keras 3's, targets or a loss that do not fit, or a
-        backend without gradients.
+        Not a built model of Keras 3; targets or a loss that do not fit; no gradients.
     """
+    global keras
     import keras
 
     if not isinstance(model, keras.Layer):
@@ -327,8 +313,6 @@ def _loss(
 
     The function is None if labels are out of range, which is a finding.
     """
-    import keras
-
     if not keras.ops.is_tensor(outputs) or len(y) != len(outputs):
         _checks.fail("y", "the targets of one output, one for each input", y)
     shape, is_integer, losses = tuple(outputs.shape), y.dtype.kind in "iub", keras.losses
@@ -364,8 +348,6 @@ def _loss(
 
 def _add_updates(look: Look, run: _Run, gradients: list, optimizer: Any) -> None:
     """Let a new optimizer of the same settings take a step with copies of the weights."""
-    import keras
-
     optimizer = keras.optimizers.get(optimizer)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
     look.optimizer = optimizer.name
