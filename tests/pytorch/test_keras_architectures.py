@@ -68,7 +68,6 @@ def test_resnet50_v2():
     assert all(row.normalised and row.stream.rms > 0 for row in ends)
     row = rows["conv3_block1_2_conv"]
     assert (row.fan_in, row.fan_out, row.activation) == (9 * 128, 9 * 128, "relu")
-    assert ends[-1].stream.rms > 2 * ends[0].stream.rms  # nothing normalises the stream
 
 
 def test_efficientnet_b0():
