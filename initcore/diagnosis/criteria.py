@@ -234,15 +234,15 @@ def _backward(layers: list[Layer], forward: dict[int, _Band]) -> dict[int, _Band
         if layer.deltas is None or not layer.deltas.rms > 0 or number not in forward:
             following = None
             continue
-        factor = None if following is None else _link(layer, following)
+        # The end of a branch may be small, and then hands down little.
+        is_open = following is not None and following.branch is None
+        factor = _link(layer, following) if is_open else None
         if factor is None or abs(factor - 1) > 0.05:  # a pooling spreads or gathers deltas
             start, noise = layer.deltas.rms, 0.0
             low = high = _square(start)
         else:
-            ratio, (least, _, highest) = (
-                following.fan_out / following.fan_in,
-                _around(following, layer),
-            )
+            least, _, highest = _around(following, layer)
+            ratio = following.fan_out / following.fan_in
             two = [_moments(layer.activation, q) for q in forward[number].q]
             ends = [gain * ratio * one[3] for gain, one in zip((least, highest), two)]
             if layer.normalised:
@@ -536,6 +536,7 @@ def _weights(case: _Case) -> None:
     plain = [x for x in case.layers if id(x) in off and x.kind != "attention"]
     alone = [x for x in plain if not (x.normalised or x is case.last)]
     total = math.prod(off[id(x)] for x in alone if wrong[id(x)])
+    rows = []
     for layer in (x for x in case.layers if id(x) in off):
         scheme, (least, best, most, _) = case.schemes[id(layer)], case.range(layer)
         fans = max(wrong[id(layer)], key=lambda one: (count[one], one), default="")
@@ -551,7 +552,10 @@ def _weights(case: _Case) -> None:
         )
         name = f", that of {rule.name}" if rule and rule.fans != "fixed" else ""
         words = {"sd_is": scheme.sd, "rule": name, "phi": layer.activation or "the rule"}
-        case.add(code, "gain", layer, measured, right, tuple(band), level, **words)
+        rows.append(((code, "gain", layer, measured, right, tuple(band)), level, words))
+    for row, _, words in rows:  # the first layer of a code, at the level of its worst
+        worst = min((one for other, one, _ in rows if other[0] == row[0]), key=LEVELS.index)
+        case.add(*row, worst, **words)
 
 
 def _embeddings(case: _Case) -> None:
@@ -649,8 +653,11 @@ def _streams(case: _Case) -> None:
 def _steps(case: _Case) -> None:
     """A first step as large as the weights replaces the start by one batch's gradient."""
     for layer in case.layers:
-        step = layer.update
+        step, (least, best, _, _) = layer.update, case.range(layer)
         if step is not None and layer.kind != "embedding" and layer.weight.any():
+            if least == 0.0:  # an end, which may be small
+                size = math.sqrt(float(np.square(layer.weight).mean()) * layer.fan_in / best)
+                step *= min(size, 1.0)
             case.add("first-step", "plain", layer, step, 0.01, factor=step / 0.01)
 
 

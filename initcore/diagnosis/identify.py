@@ -41,11 +41,10 @@ PROBED = 32  # rows whose products tell whether a matrix is orthogonal
 ALIKE = 1e-3  # relative; float16 keeps products of rows to about this
 MOST = 1 << 20  # weights that moments are taken of: a sampling error of 0.1%
 WRONG = ("library", "places", "fan_out", "variance")  # whose fans a rule takes by mistake
-ORDER = ("true", "fixed", *WRONG)
 
 
 class Rule(NamedTuple):
-    """A scale: its name, its standard deviation, and whose fans it takes, one of `ORDER`."""
+    """A scale: its name, its standard deviation, and whose fans: "true", "fixed" or of `WRONG`."""
 
     name: str
     sd: float
@@ -192,7 +191,8 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
         if abs(sd / rule.sd - 1.0) <= SIGMAS * error + ROUNDING
         and (is_uniform or not rule.name.startswith(("PyTorch", "U(")))
     ]
-    fits.sort(key=lambda rule: (ORDER.index(rule.fans), abs(math.log(sd / rule.sd))))
+    order = {"true": 0, "fixed": 1}  # of the wrong ones the nearest
+    fits.sort(key=lambda rule: (order.get(rule.fans, 2), abs(math.log(sd / rule.sd))))
     return Scheme(kind, fits[0] if fits else None, sd, error, tuple(fits))
 
 
