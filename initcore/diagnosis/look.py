@@ -202,6 +202,8 @@ class Look:
     loss_name : str
         What the loss is called, and why, if it was not given.
     optimizer : str or None
+    loss_name : str
+        What the loss is called, and whether it was assumed.
     """
 
     framework: str
