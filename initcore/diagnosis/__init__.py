@@ -1,8 +1,8 @@
 """Your own net, looked at layer by layer before it is trained (above `plots`).
 
 `diagnose` sends one batch through a model and back, compares what it sees with the theory, and
-returns a `Report` that says what is wrong, where first, and how it is mended. It never trains.
-The model may be of PyTorch or Keras, which are imported only if it is.
+returns a `Report` of what is wrong, where first, and how it is mended. PyTorch and Keras are
+imported only if the model is theirs.
 """
 
 from __future__ import annotations
@@ -11,22 +11,21 @@ import contextlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from initcore import _checks, network
-from initcore.diagnosis import of_arrays
+from initcore.diagnosis import of_arrays, of_weights
 from initcore.diagnosis.look import Look
 from initcore.diagnosis.report import Report
 
 __all__ = ["Report", "diagnose"]
 SEEDS = 20  # nets of a factory: as many as the course asks for at initialization
 TARGETS = ("labels", "label", "targets", "target", "y")  # the key of y in a batch that is a dict
-MODEL = (
-    "a torch.nn.Module, a keras.Model, an initcore MLP, a list of (W, b, activation), "
-    "a mapping of named weights, or a function that makes one of these"
+MODELS = (
+    "a PyTorch or Keras model, an MLP, a list of (W, b, activation), a mapping of named weights"
 )
 
 
@@ -39,42 +38,35 @@ def diagnose(
     *,
     seeds: int | None = None,
 ) -> Report:
-    """Return what is wrong with a model before it is trained, and how to mend it.
+    """Return what is wrong with a model before it is trained, and how it is mended.
+
+    One batch goes forward and back. Weights, averages, mode, gradients and hooks of the model are
+    afterwards what they were, and so are the random numbers that NumPy and PyTorch draw next.
 
     Parameters
     ----------
-    model : torch.nn.Module, keras.Model, MLP, list of (W, b, activation), mapping, or callable
-        A mapping of named arrays is weights alone. A callable that is no model is a factory: it is
-        called with each seed, if it has an argument `seed` or one without a default, and the
-        report gives bands over the nets. An `MLP` with replicas gives a band too.
+    model : torch.nn.Module, keras.Model, MLP, list of (W, b, activation), mapping or callable
+        A mapping of names to arrays is weights alone. A callable that is no model is a factory,
+        called with the seed if it takes an argument; the report has bands over its nets, as it
+        has over the replicas of an `MLP`.
     x : array, tensor, tuple, dict or iterable
-        The inputs of one batch; without `y` also the batch (x, y), a dict with an entry labels,
-        targets or y, or a loader, of which one batch is taken. A loader starts anew for whoever
-        uses it next; a generator or iterator has lost that batch.
+        Inputs of one batch; or, without `y`, the batch (x, y), a dict with the key labels, targets
+        or y, or a loader, of which the first batch is taken. A generator has then lost that batch.
     y : array or tensor, optional
-        Without it nothing is sent back, and gradients are not judged.
-    loss : str or callable, optional
+        Labels or targets. Without them nothing is sent back.
+    loss : optional
         As the framework takes it. None: softmax cross-entropy for integers and several outputs,
         squared error for floats; the report says which.
     optimizer : optional
-        Of that framework; its first step is then compared with the weights. It takes none itself.
+        Of the framework; its first step is compared with the weights, and not taken.
     seeds : int, optional
-        How many nets of a factory, 20 by default.
-
-    Returns
-    -------
-    Report
+        How many nets a factory makes, from 2 on; 20 by default.
 
     Raises
     ------
     ValueError, TypeError
-        No such model, a batch, loss or optimizer that do not fit it, a factory whose nets are all
-        equal or that needs more than a seed. NaN and infinity are no errors but findings.
-
-    Notes
-    -----
-    One batch goes forward and back. The model's weights, averages, mode, gradients and hooks, and
-    the random state of NumPy and PyTorch, are afterwards what they were.
+        No such model; a batch, loss or optimizer that does not fit it. NaN and infinity are
+        findings.
 
     Examples
     --------
@@ -86,24 +78,19 @@ def diagnose(
     """
     adapter = _adapter(model)
     if adapter is None and not callable(model):
-        _checks.fail("model", MODEL, model, TypeError)
+        _checks.fail("model", f"{MODELS}, or a function that makes one", model, TypeError)
     if adapter is not None and seeds is not None:
-        _checks.fail("seeds", "None, as `model` is one net and no function that makes it", seeds)
+        _checks.fail("seeds", "None, as `model` is no function that makes one", seeds)
+    count = SEEDS if seeds is None else _checks.integer("seeds", seeds, at_least=2)
+    looks: list[Look] = []
     with _torch_unmoved(x):
-        if y is None:
-            x, y = _batch(x)
-        if adapter is not None:
-            return Report(adapter(model, x, y, loss, optimizer))
-        looks: list[Look] = []
-        for net in _made(
-            model, SEEDS if seeds is None else _checks.integer("seeds", seeds, at_least=2)
-        ):
-            adapter = _adapter(net)
-            if adapter is None:
-                _checks.fail("model", f"a function that makes {MODEL}", net, TypeError)
+        x, y = _batch(x) if y is None else (x, y)
+        for net in [model] if adapter else _made(model, count):
+            adapter = _adapter(net) or _checks.fail("model", f"to make {MODELS}", net, TypeError)
             looks += adapter(net, x, y, loss, optimizer)
-            if len(looks) == 2 and _are_equal(*looks):
-                return Report(looks[:1], "the function makes equal nets, of which one is shown")
+            tensors = [look.tensors.values() for look in looks[:2]]
+            if len(looks) == 2 and all(map(np.array_equal, *tensors)):
+                return Report(looks[:1], "all nets are equal")
     return Report(looks)
 
 
@@ -112,45 +99,32 @@ def _adapter(model: Any) -> Callable[..., list[Look]] | None:
     if isinstance(model, network.MLP):
         return lambda net, *rest: [of_arrays.look(one, *rest) for one in of_arrays.replicas(net)]
     look = of_arrays.look if isinstance(model, (list, tuple)) else None
+    look = of_weights.look if isinstance(model, Mapping) else look
     packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
-    for package in packages & {"torch", "keras"} & {*sys.modules}:
+    for package in {"torch", "keras"} & packages:
         look = importlib.import_module(f"initcore.diagnosis.of_{package}").look
-    return look and (lambda *rest: [look(*rest)])
+    return look and (lambda *arguments: [look(*arguments)])
 
 
 def _made(factory: Callable, seeds: int) -> Iterator[Any]:
-    """Return the nets of a function, which is called with the seed if it asks for one.
-
-    A function without it draws from the generator of its framework: PyTorch's is set to each seed.
-    """
-    torch = sys.modules.get("torch")
-    try:
-        parameters = inspect.signature(factory).parameters
-    except ValueError:  # of some built-in functions
-        parameters = {}
-    asked = [
-        name
-        for name, one in parameters.items()
-        if (one.default is one.empty or name == "seed")
-        and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-    ]
-    if len(asked) > 1:
-        _checks.fail(
-            "model", "a function of one argument, the seed, or of none", factory, TypeError
-        )
+    """Return the nets of a function; PyTorch's generator is set to the seed as well."""
+    parameters = inspect.signature(factory).parameters.values()
+    needed = [one for one in parameters if one.default is one.empty and one.kind < one.VAR_KEYWORD]
     for seed in range(seeds):
-        if torch is not None:
-            torch.default_generator.manual_seed(seed)
-        positional_only = asked and parameters[asked[0]].kind == inspect.Parameter.POSITIONAL_ONLY
-        yield factory(seed) if positional_only else factory(**dict.fromkeys(asked, seed))
+        if "torch" in sys.modules:
+            sys.modules["torch"].default_generator.manual_seed(seed)
+        if any(one.name == "seed" for one in parameters):
+            yield factory(seed=seed)
+        else:
+            yield factory(seed) if needed else factory()
 
 
 @contextlib.contextmanager
 def _torch_unmoved(x: Any) -> Iterator[None]:
-    """Leave PyTorch's random numbers as they were: a loader draws some when it starts."""
+    """Leave the generators of PyTorch as they were: a loader that starts draws from them."""
     torch = sys.modules.get("torch")
-    generators = [] if torch is None else [torch.default_generator, getattr(x, "generator", None)]
-    states = [(one, one.get_state()) for one in generators if one is not None]
+    generators = [getattr(torch, "default_generator", None), getattr(x, "generator", None)]
+    states = [(one, one.get_state()) for one in generators if hasattr(one, "get_state")]
     try:
         yield
     finally:
@@ -159,31 +133,15 @@ def _torch_unmoved(x: Any) -> Iterator[None]:
 
 
 def _batch(x: Any) -> tuple[Any, Any]:
-    """Return inputs and targets of what holds both, or inputs and None."""
+    """Return the inputs and targets (or None) of a batch, or of a loader's first one."""
     if isinstance(x, Mapping):
         key = next((name for name in TARGETS if name in x), None)
-        if key is None:
-            return x, None
-        inputs = {name: value for name, value in x.items() if name != key}
-        return inputs.get("x", inputs) if len(inputs) == 1 else inputs, x[key]
+        return x.get("x", {name: x[name] for name in x if name != key}), x.get(key)
     if hasattr(x, "shape") or x is None:
         return x, None
-    if isinstance(x, (list, tuple)) and len(x):
-        has_arrays = all(hasattr(part, "shape") for part in x)
-        if len(x) == 2 and (has_arrays or isinstance(x, tuple)):
-            return x[0], x[1]
-        if has_arrays and len(x) > 1:
-            _checks.fail("x", "a batch (inputs, targets)", x)
-        if not isinstance(x[0], Mapping) and not any(hasattr(part, "shape") for part in x[0]):
-            return x, None  # rows of numbers
-    if isinstance(x, (str, bytes)) or not (isinstance(x, Iterable) or hasattr(x, "__getitem__")):
-        _checks.fail("x", "an array, a batch or an iterable of batches", x, TypeError)
-    first = next(iter(x), None)
-    if first is None:
-        _checks.fail("x", "an iterable of at least one batch", x)
-    return _batch(first)
-
-
-def _are_equal(one: Look, other: Look) -> bool:
-    pairs = zip(one.tensors.values(), other.tensors.values())
-    return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+    if isinstance(x, (tuple, list)) and len(x) == 2 and all(hasattr(one, "shape") for one in x):
+        return x[0], x[1]
+    try:
+        return _batch(next(iter(x)))
+    except (TypeError, StopIteration, RecursionError):
+        _checks.fail("x", "an array, a batch (x, y), or an iterable of batches", x, TypeError)

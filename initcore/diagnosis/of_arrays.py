@@ -1,13 +1,12 @@
 """What a batch shows of the package's own networks, and of a plain list of weights.
 
-The passes are those of `network` and `blocks`, in the network's own precision; what is measured is
-measured in float64. No parameter and no moving average is changed.
+The passes are those of `network` and `blocks`, in the network's own precision. No parameter and no
+moving average is changed.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,96 +14,72 @@ import numpy as np
 from initcore import _checks, activations, blocks, losses, network, optimizers, probes
 from initcore.diagnosis.look import Layer, Look, Signal, measure
 
-LOSSES = {
-    "softmax_cross_entropy": ("softmax cross-entropy", "classes"),
-    "squared_error": ("squared error", "regression"),
-}
-STACK = "a list of (W, b, activation), W of shape (fan_in, units), b of (units,) or None"
+STACK = "a list of (W, b, activation), each W of shape (units of the last, units), b (units,)"
+TASKS = {"softmax_cross_entropy": "classes", "squared_error": "regression"}
 
 
 class _Stack(network.MLP):
     """The layers of a list, for the passes of `MLP`; each has its own activation."""
 
-    def __init__(self, layers: list[tuple]) -> None:
-        self.weights, self.biases, self._activations = map(list, zip(*layers))
-        self.widths = (len(self.weights[0]), *[W.shape[1] for W in self.weights])
+    def __init__(self, layers: Any) -> None:
+        if not len(layers):
+            _checks.fail("model", STACK, layers)
+        self.weights, self.biases, self._activations = [], [], []
+        for layer in layers:
+            if not isinstance(layer, (list, tuple)) or not 1 <= len(layer) <= 3:
+                _checks.fail("model", STACK, layer, TypeError)
+            W, b, phi = (*layer, None, None)[:3]
+            W = floats("model", W)
+            b = np.zeros(W.shape[-1], W.dtype) if b is None else floats("model", b)
+            fits = not self.weights or len(W) == len(self.biases[-1])
+            if W.ndim != 2 or b.shape != W.shape[1:] or not fits:
+                _checks.fail("model", STACK, [W, b])
+            self.weights.append(W)
+            self.biases.append(b)
+            self._activations.append(activations.get("linear" if phi is None else phi))
         self.dtype = np.result_type(*self.weights)
+        self.weights = [W.astype(self.dtype, copy=False) for W in self.weights]
+        self.biases = [b.astype(self.dtype, copy=False) for b in self.biases]
+        self.widths = (len(self.weights[0]), *map(len, self.biases))
         self.replicas, self.dropout = None, 0.0
 
     def _phi(self, layer: int) -> activations.Activation:
         return self._activations[layer]
 
 
-def floats(name: str, value: Any, ndim: int | None = None) -> np.ndarray:
+def floats(name: str, value: Any) -> np.ndarray:
     """Return an array of floats, in which NaN and infinity may be; bfloat16 becomes float32."""
     value = np.asarray(value)
-    if value.dtype.name == "bfloat16":
-        value = value.astype(np.float32)
-    value = _checks.array(name, value, ndim=ndim, finite=False)
+    value = value.astype(np.float32) if value.dtype.name == "bfloat16" else value
+    value = _checks.array(name, value, finite=False)
     return value if value.dtype.kind == "f" else value.astype(np.float64)
-
-
-def _layers(model: Sequence) -> list[tuple]:
-    """Return the checked (W, b, activation) of a list."""
-    layers: list[tuple] = []
-    for i, layer in enumerate(model):
-        if not isinstance(layer, (list, tuple)) or not 1 <= len(layer) <= 3:
-            _checks.fail(f"model[{i}]", f"of {STACK}", layer, TypeError)
-        W, b, phi = (*layer, None, None)[:3]
-        W = floats(f"model[{i}][0]", W, ndim=2)
-        b = np.zeros(W.shape[1], W.dtype) if b is None else floats(f"model[{i}][1]", b, ndim=1)
-        if layers and len(W) != layers[-1][0].shape[1]:
-            _checks.fail(f"model[{i}][0]", f"of shape ({layers[-1][0].shape[1]}, units)", W)
-        if len(b) != W.shape[1]:
-            _checks.fail(f"model[{i}][1]", f"of shape ({W.shape[1]},)", b)
-        layers.append((W, b, activations.get("linear" if phi is None else phi)))
-    if not layers:
-        _checks.fail("model", STACK, model)
-    return layers
 
 
 def replicas(net: network.MLP) -> list[network.MLP]:
     """Return the replicas of a network one by one, without that axis."""
-    if net.replicas is None:
-        return [net]
-    nets = [copy.copy(net) for _ in range(net.replicas)]
-    for r, one in enumerate(nets):
+    nets = [copy.copy(net) for _ in range(net.replicas or 1)]
+    for r, one in enumerate(nets if net.replicas else ()):
         one.replicas = None
         for name in net._parameter_shapes():
             setattr(one, name, [array[r] for array in getattr(net, name)])
     return nets
 
 
-def guess_loss(y: np.ndarray, units: int) -> str:
-    """Return which loss of `losses.LOSSES` the targets call for.
-
-    >>> guess_loss(np.array([3, 1]), units=10), guess_loss(np.array([0.5, 1.5]), units=1)
-    ('softmax_cross_entropy', 'squared_error')
-    """
-    return "softmax_cross_entropy" if y.dtype.kind in "iu" and units > 1 else "squared_error"
-
-
-def look(
-    model: network.MLP | Sequence,
-    x: Any,
-    y: Any = None,
-    loss: str | Callable | None = None,
-    optimizer: Any = None,
-) -> Look:
+def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = None) -> Look:
     """Return what a batch shows of a network.
 
     Parameters
     ----------
     model : MLP, or list of (W, b, activation)
-        W ``(fan_in, units)``; b ``(units,)`` or None; the activation as `activations.get` takes
-        it, linear if left out.
+        W ``(fan_in, units)``; b ``(units,)``, left out or None; the activation linear if left out.
     x : array_like, shape (batch, fan_in)
         NaN and infinity are allowed. For a list also ``(batch, ..., fan_in)``, or integers: the
         first W is then an embedding, of which they choose the rows.
     y : array_like, shape (batch, ...), optional
         Labels or targets; without them nothing is sent back.
     loss : {"softmax_cross_entropy", "squared_error"} or callable, optional
-        A callable ``loss(outputs, y)`` returns the loss and its gradient. None: see `guess_loss`.
+        A callable ``loss(outputs, y)`` returns the loss and its gradient. None: cross-entropy for
+        integers and several outputs, otherwise squared error.
     optimizer : str or optimizer, optional
         As `optimizers.get` takes it.
 
@@ -113,14 +88,14 @@ def look(
     ValueError, TypeError
         A layer, a batch, targets, a loss or an optimizer that do not fit.
     """
-    is_list = not isinstance(model, network.MLP)
-    layers = _layers(model) if is_list else []
-    x, embedding = np.asarray(x), None
-    if len(layers) > 1 and x.dtype.kind in "iu":
-        embedding = layers.pop(0)[0]
-        places, rows = x.shape, embedding[_checks.labels("x", x, len(embedding)).reshape(-1)]
-    net = _Stack(layers) if is_list else model
-    if embedding is None:
+    is_list, x = not isinstance(model, network.MLP), np.asarray(x)
+    tokens = is_list and len(model) > 1 and x.dtype.kind in "iu"
+    net = _Stack(model[tokens:]) if is_list else model
+    net._check_parameters()
+    if tokens:
+        E = _Stack(model[:1]).weights[0]
+        places, rows = x.shape, E[_checks.labels("x", x, len(E)).reshape(-1)]
+    else:
         x = floats("x", x)
         if x.ndim < 2 or (x.ndim > 2 and not is_list) or x.shape[-1] != net.widths[0]:
             _checks.fail("x", f"an array of shape (batch, {net.widths[0]})", x)
@@ -129,58 +104,80 @@ def look(
     with np.errstate(all="ignore"):
         trace = net._forward(rows.astype(net.dtype), None)
         look.outputs = trace.output.astype(np.float64).reshape(*places, -1)
-        gradients = None if y is None else _backward(look, net, trace, y, loss)
-        if embedding is not None:
-            _add_embedding(look, embedding, rows, gradients)
-        for layer in range(net.n_layers):
-            _add(look, net, layer, trace, gradients)
-        if optimizer is not None and gradients is not None:
-            _add_updates(look, net, gradients, optimizer)
+        found = None if y is None else _backward(look, net, trace, y, loss)
+        if tokens:
+            by_E = np.zeros(E.shape)
+            if found is not None:
+                np.add.at(by_E, x.reshape(-1), found.inputs)
+            back = (found.inputs, by_E, by_E[0]) if found else ()
+            _add(look, "embedding", E, 0 * E[0], "linear", None, rows, rows, *back)
+        for i, (W, b) in enumerate(zip(net.weights, net.biases)):
+            back = (found.deltas[i], found.weights[i], found.biases[i]) if found else ()
+            along = trace.inputs[i], trace.pre_activations[i], trace.activations[i]
+            _add(look, "dense", W, b, net._phi(i).name, *along, *back)
+            if isinstance(net, blocks._BlockMLP):
+                _mend(look, net, i, trace, found)
+        if optimizer is not None and found is not None:
+            optimizer = optimizers.get(optimizer)
+            look.optimizer, after = repr(optimizer), copy.deepcopy(net.parameters())
+            optimizer.start(after)
+            optimizer.step(after, found.parameters())
+            rows = [row for row in look.layers if row.kind == "dense"]
+            for row, W, new in zip(rows, net.weights, after):
+                size = measure(W).rms
+                row.update = measure(new.astype(np.float64) - W).rms / size if size else None
     return look
 
 
 def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: Any) -> Any:
-    """Return the gradients, and note targets, loss and task; None if labels are out of range."""
-    y, units = np.asarray(y), look.outputs.shape[-1]
+    """Return the gradients, and note targets, loss and task; None if a label is out of range."""
+    y, shape = np.asarray(y), look.outputs.shape
     is_integer = y.dtype.kind in "iu"
-    kind = guess_loss(y, units) if loss is None else loss
-    if not callable(kind):
-        _checks.choice("loss", kind, list(LOSSES))
-    name = getattr(kind, "__name__", type(kind).__name__)
-    look.loss_name, look.task = LOSSES.get(kind, (name, None))
+    kind = loss
+    if loss is None:
+        kind = "softmax_cross_entropy" if is_integer and shape[-1] > 1 else "squared_error"
+    elif not callable(loss):
+        _checks.choice("loss", loss, list(TASKS))
+    look.targets, look.task = y if is_integer else floats("y", y), TASKS.get(kind)
+    look.loss_name = getattr(kind, "__name__", str(kind)).replace("_", " ")
     if loss is None:
         look.loss_name += f", as y holds {'integers' if is_integer else 'floats'}"
-    look.targets = y = y if is_integer else floats("y", y)
-    shape = look.outputs.shape
+    y = look.targets
     if look.task == "classes":
         if not is_integer or y.shape != shape[:-1]:
             _checks.fail("y", f"an array of integers of shape {shape[:-1]}", y)
-        if y.min() < 0 or y.max() >= units:
+        if y.min() < 0 or y.max() >= shape[-1]:
             return None  # which is a finding
-        y = y.reshape(-1)
     elif look.task == "regression":
-        if y.shape != shape and not (units == 1 and y.shape == shape[:-1]):
+        if y.shape not in (shape, shape[: len(shape) - (shape[-1] == 1)]):
             _checks.fail("y", f"an array of shape {shape}", y)
-        y = y.reshape(-1, units).astype(np.float64)
-    value, gradient = losses.LOSSES.get(kind, kind)(look.outputs.reshape(-1, units), y)
+        y = y.reshape(shape).astype(np.float64)
+    value, gradient = losses.LOSSES.get(kind, kind)(
+        look.outputs.reshape(-1, shape[-1]), y.reshape(-1, *y.shape[len(shape) - 1 :])
+    )
     look.loss = float(value)
     return net._backward(trace, np.reshape(gradient, trace.output.shape).astype(net.dtype))
 
 
-def _seen(look: Look, rows: np.ndarray | None, phi: str | None = None) -> Signal | None:
-    """Return the signal of rows, with the places of the batch put back."""
-    places = look.outputs.shape[:-1]
-    return None if rows is None else measure(rows.reshape(*places, rows.shape[-1]), phi)
-
-
-def _distinct(W: np.ndarray, b: np.ndarray) -> int | None:
+def distinct(W: np.ndarray, b: np.ndarray | None) -> int | None:
     """Return the number of units that differ, if all their numbers are finite."""
-    is_finite = np.isfinite(W).all() and np.isfinite(b).all()
+    b = None if b is None or b.size != W.shape[1] else b.reshape(-1)
+    is_finite = np.isfinite(W).all() and (b is None or np.isfinite(b).all())
     return int(probes.distinct_units(W, b)) if is_finite else None
 
 
-def _row(look: Look, kind: str, W: np.ndarray, b: np.ndarray, **signals: Any) -> Layer:
-    """Add a layer, with what its parameters tell, and its tensors; of tied ones only the first."""
+def _seen(look: Look, rows: np.ndarray | None, phi: str | None = None) -> Signal | None:
+    """Return the signal of rows, with the places of the batch put back."""
+    if rows is None:
+        return None
+    return measure(rows.reshape(*look.outputs.shape[:-1], rows.shape[-1]), phi)
+
+
+def _add(
+    look: Look, kind: str, W: Any, b: Any, phi: str, x: Any, z: Any, a: Any,
+    by_z: Any = None, by_W: Any = None, by_b: Any = None,
+) -> None:  # fmt: skip
+    """Add the row of a layer, and its tensors; tied weights have the key of the first ones."""
     number = sum(row.kind != "normalisation" for row in look.layers)
     key = f"weights[{number}]"
     for name, known in look.tensors.items():
@@ -188,82 +185,33 @@ def _row(look: Look, kind: str, W: np.ndarray, b: np.ndarray, **signals: Any) ->
         if np.shares_memory(known, W) or (ties and np.array_equal(known.T, W)):
             key = name
     look.tensors |= {key: look.tensors.get(key, W), f"biases[{number}]": b}
-    row = Layer(
-        f"layer {number + 1}",
-        kind,
-        weight=W[None].astype(np.float64),
-        bias=b.astype(np.float64),
-        fan_in=float(1 if kind == "embedding" else len(W)),
-        fan_out=float(W.shape[1]),
-        shape=W.shape,
-        library_fans=W.shape,
-        key=key,
-        distinct=_distinct(W, b),
-        **signals,
-    )
+    row = Layer(f"layer {number + 1}", kind, W[None].astype(np.float64), b.astype(np.float64))
+    row.fan_in, row.fan_out = float(1 if kind == "embedding" else len(W)), float(W.shape[1])
+    row.shape, row.library_fans, row.key, row.distinct = W.shape, W.shape, key, distinct(W, b)
+    row.activation = phi if phi.partition("(")[0] in activations.names() else None
+    row.inputs, row.sums, row.outputs = _seen(look, x), _seen(look, z), _seen(look, a, phi)
+    if by_z is not None:
+        row.deltas, row.gradient = _seen(look, by_z), measure(by_W)
+        row.distinct_gradients = distinct(by_W, by_b)
     look.layers.append(row)
-    return row
 
 
-def _add_embedding(look: Look, E: np.ndarray, rows: np.ndarray, gradients: Any) -> None:
-    """Add the row of an embedding of the tokens ``look.inputs``."""
-    seen = _seen(look, rows)
-    row = _row(look, "embedding", E, np.zeros(E.shape[1]), sums=seen, outputs=seen)
-    row.activation = "linear"
-    if gradients is not None:
-        by_E = np.zeros(E.shape)
-        np.add.at(by_E, look.inputs.reshape(-1), gradients.inputs)
-        row.deltas, row.gradient = _seen(look, gradients.inputs), measure(by_E)
-        row.distinct_gradients = _distinct(by_E, row.bias)
-
-
-def _add(look: Look, net: network.MLP, layer: int, trace: network.Trace, gradients: Any) -> None:
-    """Add the row of a dense layer, and that of the normalisation behind it."""
-    W, b, phi = net.weights[layer], net.biases[layer], net._phi(layer).name
-    z, a = trace.pre_activations[layer], trace.activations[layer]
-    is_block = isinstance(net, blocks._BlockMLP)
-    ends, normalised = is_block and layer in net.ends, is_block and layer in net._slot
-    out = _seen(look, net.branch_scale * z if ends else a, phi)
-    sums = network.product(trace.inputs[layer], W) if normalised else z
-    row = _row(look, "dense", W, b, inputs=_seen(look, trace.inputs[layer]), outputs=out)
-    row.sums, row.normalised = _seen(look, sums), normalised
-    row.activation = phi if phi in activations.names() else None
-    if gradients is not None:
-        delta = gradients.deltas[layer]
-        by_sums = net._past_normalisation(layer, trace, delta) if normalised else delta
-        row.deltas, row.gradient = _seen(look, by_sums), measure(gradients.weights[layer])
-        row.distinct_gradients = _distinct(gradients.weights[layer], gradients.biases[layer])
-    last = row
-    if normalised:
-        slot, row.bias = net._slot[layer], None
-        look.tensors[f"scales[{slot}]"] = net.scales[slot]
-        last = Layer(
-            f"normalisation {slot + 1}",
-            "normalisation",
-            bias=b.astype(np.float64),
-            shape=b.shape,
-            key=f"scales[{slot}]",
-            activation=row.activation,
-            scale=net.scales[slot].astype(np.float64),
-            inputs=row.sums,
-            sums=_seen(look, z),
-            outputs=out,
-        )
-        if gradients is not None:
-            last.deltas, last.gradient = _seen(look, delta), measure(gradients.scales[slot][None])
+def _mend(look: Look, net: Any, i: int, trace: Any, found: Any) -> None:
+    """Put right the last row where it is normalised or ends a branch; add the normalisation's."""
+    row = last = look.layers[-1]
+    if i in net.ends:
+        row.outputs = _seen(look, net.branch_scale * trace.pre_activations[i])
+    if (slot := net._slot.get(i)) is not None:
+        last = copy.copy(row)  # whose sums are those behind it
+        last.name, last.kind, last.key = f"norm {slot + 1}", "normalisation", f"scales[{slot}]"
+        last.weight = last.gradient = last.distinct = last.distinct_gradients = row.bias = None
+        last.scale, last.shape = net.scales[slot].astype(np.float64), net.scales[slot].shape
+        row.sums = last.inputs = _seen(look, network.product(trace.inputs[i], net.weights[i]))
+        row.normalised = True
+        if found is not None:
+            row.deltas = _seen(look, net._past_normalisation(i, trace, found.deltas[i]))
+            last.gradient = measure(found.scales[slot][None])
+        look.tensors[last.key] = net.scales[slot]
         look.layers.append(last)
-    if ends:
-        last.branch, last.stream = f"block {layer // 2}", _seen(look, a)
-
-
-def _add_updates(look: Look, net: network.MLP, gradients: Any, optimizer: Any) -> None:
-    """Take the optimizer's first step with copies of the parameters, and compare."""
-    optimizer = optimizers.get(optimizer)
-    look.optimizer = repr(optimizer)
-    after = [parameter.copy() for parameter in net.parameters()]
-    optimizer.start(after)
-    optimizer.step(after, gradients.parameters())
-    rows = [row for row in look.layers if row.kind == "dense"]
-    for row, W, new in zip(rows, net.weights, after):
-        size = measure(W).rms
-        row.update = measure(new.astype(np.float64) - W).rms / size if size else np.inf
+    if i in net.ends:
+        last.branch, last.stream = f"block {i // 2}", _seen(look, trace.activations[i])
