@@ -16,9 +16,7 @@ from initcore.diagnosis.report import Report
 def main(arguments: list[str] | None = None) -> int:
     """Print the report of a file, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m initcore")
-    command = parser.add_subparsers(required=True).add_parser(
-        "diagnose", help="say what is wrong with the weights in a file"
-    )
+    command = parser.add_subparsers(required=True).add_parser("diagnose")
     command.add_argument("weights", help="a safetensors or npz file")
     command.add_argument("--activation", help="of all layers but the last, such as relu")
     command.add_argument("--inputs", help="an npz or safetensors file with x, and perhaps y")
@@ -29,17 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
         batch = of_weights.read(options.inputs) if options.inputs else {"x": None}
         if "x" not in batch:
             raise ValueError(f"{options.inputs} has no x")
-        look = of_weights.look(
-            of_weights.read(options.weights),
-            batch["x"],
-            batch.get("y"),
-            activation=options.activation,
-            layout=options.layout,
-        )
+        weights, how = of_weights.read(options.weights), (options.activation, options.layout)
+        report = Report([of_weights.look(weights, batch["x"], batch.get("y"), None, None, *how)])
     except (OSError, ValueError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    report = Report([look])
     print(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) if options.json else report)
     return 0 if report.ok else 1
 

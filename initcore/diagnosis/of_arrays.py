@@ -66,30 +66,16 @@ def replicas(net: network.MLP) -> list[network.MLP]:
 
 
 def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = None) -> Look:
-    """Return what a batch shows of a network.
+    """Return what a batch shows of an `MLP`, or of a list of (W, b, activation).
 
-    Parameters
-    ----------
-    model : MLP, or list of (W, b, activation)
-        W ``(fan_in, units)``; b ``(units,)``, left out or None; the activation linear if left out.
-    x : array_like, shape (batch, fan_in)
-        NaN and infinity are allowed. For a list also ``(batch, ..., fan_in)``, or integers: the
-        first W is then an embedding, of which they choose the rows.
-    y : array_like, shape (batch, ...), optional
-        Labels or targets; without them nothing is sent back.
-    loss : {"softmax_cross_entropy", "squared_error"} or callable, optional
-        A callable ``loss(outputs, y)`` returns the loss and its gradient. None: cross-entropy for
-        integers and several outputs, otherwise squared error.
-    optimizer : str or optimizer, optional
-        As `optimizers.get` takes it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A layer, a batch, targets, a loss or an optimizer that do not fit.
+    Of a list, b may be None, and both it and a linear activation left out; x is ``(batch, ...,
+    fan_in)``, or integers that choose rows of the first W, an embedding. A callable ``loss(outputs,
+    y)`` returns the loss and its gradient. Labels out of range are no error, but nothing is sent
+    back; any other argument that does not fit is a ValueError or TypeError.
     """
     is_list, x = not isinstance(model, network.MLP), np.asarray(x)
     tokens = is_list and len(model) > 1 and x.dtype.kind in "iu"
+    tokens = tokens and x.shape[-1:] != np.shape(model[0][0])[:1]  # those may be pixels
     net = _Stack(model[tokens:]) if is_list else model
     net._check_parameters()
     if tokens:
@@ -150,7 +136,8 @@ def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: 
             return None  # which is a finding
     elif look.task == "regression":
         if y.shape not in (shape, shape[: len(shape) - (shape[-1] == 1)]):
-            _checks.fail("y", f"an array of shape {shape}", y)
+            labels = f"integers of shape {shape[:-1]}, if they are labels"
+            _checks.fail("y", f"an array of shape {shape}, or of {labels}", y)
         y = y.reshape(shape).astype(np.float64)
     value, gradient = losses.LOSSES.get(kind, kind)(
         look.outputs.reshape(-1, shape[-1]), y.reshape(-1, *y.shape[len(shape) - 1 :])

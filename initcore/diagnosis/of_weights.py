@@ -5,6 +5,7 @@ Nothing runs, unless inputs are given and the layers are dense and follow each o
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
@@ -49,7 +50,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     data = Path(path).read_bytes()
     try:
         if data.startswith(b"PK"):  # a zip
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         return _safetensors(data)
     except DAMAGED as error:
@@ -86,29 +87,15 @@ def look(
     y: Any = None,
     loss: Any = None,
     optimizer: Any = None,
-    *,
     activation: str | None = None,
     layout: str | None = None,
 ) -> Look:
     """Return what named weights show.
 
-    Parameters
-    ----------
-    tensors : mapping of str to array_like
-        Weights, of two axes or more, and biases of their names: ``fc.weight`` and ``fc.bias``,
-        or ``fc/kernel`` and ``fc/bias``. A weight of one axis is a normalisation's scale.
-    x, y, loss, optimizer : optional
-        As in `of_arrays.look`, where all layers are dense and follow each other.
-    activation : str, optional
-        Of all layers but the last.
-    layout : {"torch", "keras"}, optional
-        Whether the units come first or last. None: as the biases and the neighbours fit, and
-        where they fit both, as the name has it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        No mapping of arrays, no layer in it, or inputs for layers that are no chain.
+    ``fc.weight`` has the bias ``fc.bias``, ``fc/kernel`` has ``fc/bias``; a weight of one axis is
+    the scale of a normalisation. Whether the units come first ("torch") or last ("keras") is found
+    from biases and neighbours, then from the name. `activation` is that of all layers but the
+    last; with `x`, dense layers that follow each other are run.
     """
     phi = None if activation is None else activations.get(activation).name
     if layout is not None:

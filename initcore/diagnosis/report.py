@@ -7,7 +7,7 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,50 +15,40 @@ from initcore import _checks
 from initcore.diagnosis import criteria, identify
 from initcore.diagnosis.criteria import Finding
 from initcore.diagnosis.look import Layer, Look
-from initcore.tables import Table, fmt, quantiles, spread
+from initcore.tables import PAGE, Table, fmt, quantiles, spread
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-WIDTH = 100  # characters of a line
 NAME = 30  # characters of a layer's name; of a longer one the middle is left out
 MOVED = 0.1  # relative; `compare` has the scales that moved by more
 SIDES = {"forward": "sums.rms", "backward": "deltas.rms"}  # what the theory has a band for
-# Where a column's numbers stand in a `Layer`, their format, and the least that says something.
+# Where a column's numbers stand in a `Layer`, their format, and when it has something to say: if
+# one is at least so large, or below this part of another (of a normal law 1 and 2/3).
 COLUMNS = {
     "distinct": ("distinct", ".0f", 0),
     "forward": (SIDES["forward"], ".3g", 0),
-    "across": ("outputs.across", ".2g", 0),
+    "across": ("outputs.across", ".2g", ("outputs.rms", 1 / 3)),
     "cosine": ("outputs.cosine", ".2f", -1),
     "dead": ("outputs.dead", ".0%", 0.005),
     "saturated": ("outputs.saturated", ".0%", 0.005),
     "backward": (SIDES["backward"], ".2g", 0),
     "grad rms": ("gradient.rms", ".2g", 0),
-    "grad median": ("gradient.median", ".2g", 0),
+    "grad median": ("gradient.median", ".2g", ("gradient.rms", 1 / 5)),
     "step": ("update", ".2g", 0),
 }
+LEVELS = {"fault": "more at fault", "watch": "to watch", "note": "to note"}
 KINDS = {"dense": "", "normalisation": "norm ", "convolution": "conv "}  # shorter in the table
 
 
 class Report:
     """What was found in a model; ``print`` shows it.
 
-    Parameters
-    ----------
-    looks : sequence of Look
-        One a net, all of the same layers.
-    remark : str
-        For the second line.
-
     Attributes
     ----------
-    findings : list of Finding
-        Causes before symptoms. Of several nets, ``found_in`` says in how many it was found.
-
-    Raises
-    ------
-    ValueError
-        Nets of different layers.
+    findings : list
+        Causes before symptoms, each with ``code``, ``level`` ("fault", "watch" or "note"),
+        ``layer`` (the first one concerned), ``measured``, ``expected``, ``band``, ``sentence``,
+        ``remedy`` and ``link``; of several nets ``found_in`` says in how many.
+    looks : list
+        What was seen, one of each net.
     """
 
     def __init__(self, looks: Sequence[Look], remark: str = "") -> None:
@@ -82,9 +72,10 @@ class Report:
     def verdict(self) -> str:
         """The first line of the report."""
         faults = [finding for finding in self.findings if finding.level == "fault"]
-        others = len(self.findings) - len(faults[:1])
+        counts = Counter(one.level for one in self.findings) - Counter(fault=len(faults[:1]))
+        more = ", ".join(f"{counts[level]} {LEVELS[level]}" for level in LEVELS if counts[level])
         said = f"Fault: {_head(faults[0])}" if faults else "No fault found"
-        return f"{said} (and {others} more to read)" if others else said
+        return said + f" ({more})" * bool(more)
 
     def table(self) -> Table:
         """Return a row for each layer call, with the columns that have something to say.
@@ -110,7 +101,11 @@ class Report:
         for name, (path, spec, least) in COLUMNS.items():
             numbers = self._numbers(path)
             bands = self._bands(name) if name in SIDES else [None] * len(numbers)
-            if (numbers >= least).any():
+            if isinstance(least, tuple):
+                says = numbers < least[1] * self._numbers(least[0])
+            else:
+                says = numbers >= least
+            if says.any():
                 cells = [_cell(row, spec, band) for row, band in zip(numbers, bands)]
                 columns[name] = [cell.rjust(max(map(len, cells))) for cell in cells]
         units = [row.weight is not None and row.weight.shape[-1] for row in self._layers]
@@ -136,21 +131,21 @@ class Report:
             said += [f"{len(self.looks)} nets: median [5%, 95%]"]
         blocks = [["layer"]]  # columns side by side as far as they fit, the others below
         for name in [*(table := self.table())][1:]:
-            if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > WIDTH:
+            if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > PAGE:
                 blocks.append(["layer"])
             blocks[-1].append(name)
-        lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), WIDTH)]
+        lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), PAGE)]
         lines += [f"\n{table.select(*names)}" for names in blocks]
         for number, one in enumerate(self.findings, 1):
             lines += ["", f"{number}. {one.level.upper()}: {_head(one)}"]
             for text in (one.sentence, f"Remedy: {one.remedy}", f"See {one.link}"):
-                lines += textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="   ")
+                lines += textwrap.wrap(text, PAGE, initial_indent="   ", subsequent_indent="   ")
         return "\n".join(lines)
 
     __repr__ = __str__
 
-    def plot(self) -> Figure:
-        """Return the forward and the backward scale of each layer, from top to bottom.
+    def plot(self) -> Any:
+        """Return a Matplotlib figure of each layer's forward and backward scale, top to bottom.
 
         Markers are what was measured (of several nets the median, and a bar from 5% to 95%), the
         grey band is the theory's. ``plots.show(report.plot(), report.alt)`` shows it.
@@ -159,7 +154,7 @@ class Report:
 
         return plots.styled(self._draw)(plots)
 
-    def _draw(self, plots: Any) -> Figure:
+    def _draw(self, plots: Any) -> Any:
         rows = np.arange(len(self._names))
         fig, axes = plots.figure(2, height=1.5 + 0.2 * len(rows), sharey=True)
         for number, (ax, side) in enumerate(zip(axes, SIDES)):
@@ -207,10 +202,7 @@ class Report:
         return json.loads(text, parse_constant=str)
 
     def assert_healthy(self, allow: Iterable[str] = ()) -> None:
-        """Raise an AssertionError that names the faults whose codes are not in `allow`.
-
-        Another error if `allow` is no sequence of codes.
-        """
+        """Raise an AssertionError that names the faults whose codes are not allowed."""
         if isinstance(allow, str) or not isinstance(allow, Iterable):
             _checks.fail("allow", "a sequence of codes", allow, TypeError)
         allow = [_checks.choice("allow", code, criteria.CODES) for code in allow]
@@ -268,12 +260,10 @@ def _merged(nets: list[list[Finding]]) -> list[Finding]:
     merged = []
     for code in criteria.CODES:
         found = [one for net in nets for one in net if one.code == code]
-        worst = min((criteria.LEVELS.index(one.level) for one in found), default=0)
-        found = [one for one in found if one.level == criteria.LEVELS[worst]]
-        for layer, _ in Counter(one.layer for one in found).most_common(1):
-            first = next(one for one in found if one.layer == layer)
-            count = sum(any(one.code == code for one in net) for net in nets)
-            merged.append(dataclasses.replace(first, found_in=(count, len(nets))))
+        count = sum(any(one.code == code for one in net) for net in nets)
+        layers = Counter(one.layer for one in found)
+        found.sort(key=lambda one: ([*LEVELS].index(one.level), -layers[one.layer]))
+        merged += [dataclasses.replace(one, found_in=(count, len(nets))) for one in found[:1]]
     return merged
 
 
@@ -292,9 +282,8 @@ def _cell(numbers: np.ndarray, spec: str, band: Any = None) -> str:
     numbers = numbers[~np.isnan(numbers)]
     if not len(numbers) or np.isinf(numbers).any():
         return "not finite" if len(numbers) else ""
-    said = (
-        str(spread(numbers, spec.replace("3", "2"))) if len(numbers) > 1 else fmt(numbers[0], spec)
-    )
+    few = spec.replace("3", "2")  # digits: the cell is long
+    said = str(spread(numbers, few)) if len(numbers) > 1 else fmt(numbers[0], spec)
     if band is None or not band[0] < band[2] < np.inf:
         return said
     return f"{said} ({fmt(band[0], '.2g')}–{fmt(band[2], '.2g')})"
