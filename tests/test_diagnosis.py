@@ -331,7 +331,9 @@ def small_weights(seed):
 
 
 @pytest.mark.parametrize(
-    "make", [small_weights, lambda width=64, seed=0: small_weights(seed)], ids=["seed", "named"]
+    "make",
+    [small_weights, lambda width=64, seed=0: small_weights(seed), lambda n, *_: small_weights(n)],
+    ids=["seed", "named", "of another name"],
 )
 def test_a_factory_gives_bands(make):
     report = diagnose(make, X, Y, seeds=5)
@@ -350,6 +352,15 @@ def test_a_finding_counts_the_nets_that_have_it():
     report = diagnose(lambda: next(made), X, Y, seeds=3)
     assert report.findings[0].code == "not-finite" and report.findings[0].found_in == (1, 3)
     assert not report.ok
+
+
+def test_a_finding_of_many_nets_is_at_its_usual_layer():
+    nets = [relu_net() for _ in range(3)]
+    for net, layer in zip(nets, [0, 1, 1]):
+        net.weights[layer][0, 0] = np.nan
+    made = iter(nets)
+    report = diagnose(lambda: next(made), X, Y, seeds=3)
+    assert report.verdict.startswith("Fault: not-finite at layer 2, in 3 of 3 nets")
 
 
 def test_the_replicas_of_a_net_are_a_band():
@@ -504,6 +515,8 @@ def test_compare_shows_what_is_gone_new_and_moved(faulty, healthy):
     assert ("moved", "layer 1", "looks like") in {row[:3] for row in rows}
     assert len(faulty.compare(faulty)["change"]) == len(faulty.findings)
     assert len(healthy.compare(healthy)) == 0
+    one_way = diagnose(relu_net(), X)  # nothing was sent back, twice
+    assert len(one_way.compare(one_way)) == 0
     with pytest.raises(TypeError, match="`other`"):
         faulty.compare("healthy")
 
@@ -704,6 +717,7 @@ def of_header(header, body=bytes(48)):
         of_header({"a": ENTRY | {"data_offsets": [0, 49]}}),
         of_header({"a": ENTRY | {"data_offsets": [48, 96]}}),
         of_header({"a": ENTRY | {"data_offsets": [-48, 0]}}),
+        of_header({"a": ENTRY | {"data_offsets": [-48, -24], "shape": [6]}}),
         of_header({"a": ENTRY | {"data_offsets": [0]}}),
         of_header({"a": ENTRY | {"data_offsets": [False, 48]}}),
         of_header({"a": ENTRY | {"data_offsets": [48, 0], "shape": [0]}}),
@@ -714,6 +728,23 @@ def test_a_corrupt_or_hostile_file_is_one_clear_error(tmp_path, content):
     with pytest.raises(ValueError, match="is no safetensors or npz file, or damaged: .") as caught:
         of_weights.read(tmp_path / "a")
     assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            (2**63).to_bytes(8, "little") + GOOD[8:],
+            "its header would have 9223372036854775808 bytes",
+        ),
+        (of_header({"a": ENTRY}, bytes(47)), "offsets of 'a' do not fit its shape or the file"),
+        (of_header({"a": ENTRY | {"dtype": "F33"}}), "F33"),
+    ],
+)
+def test_a_damaged_file_says_where(tmp_path, content, said):
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        of_weights.read(tmp_path / "a")
 
 
 def test_an_npz_with_objects_is_not_unpickled(tmp_path):
