@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 __version__ = "0.1.0"
@@ -22,6 +23,7 @@ __all__ = [
     "activations",
     "blocks",
     "datasets",
+    "diagnosis",
     "exercises",
     "experiments",
     "explorers",
@@ -45,11 +47,13 @@ if sys.platform == "emscripten":
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> ModuleType | Callable:
+    if name == "diagnose":
+        return importlib.import_module(f"{__name__}.diagnosis").diagnose
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), *__all__, "diagnose"])

@@ -147,6 +147,17 @@ class _BlockMLP(MLP):
             x = a
         return BlockTrace(*map(list, zip(*layers)))
 
+    def _past_normalisation(self, layer: int, trace: BlockTrace, delta: np.ndarray) -> np.ndarray:
+        """Return the derivatives by the sums u of a normalised layer, given those by z."""
+        normal, by_sums = (
+            trace.normalised[layer],
+            delta * self.scales[self._slot[layer]][..., None, :],
+        )
+        along = (by_sums * normal).mean(axis=-2, keepdims=True)
+        by_sums = by_sums - by_sums.mean(axis=-2, keepdims=True) - normal * along
+        by_sums /= trace.deviations[layer]
+        return by_sums
+
     def _backward(
         self, trace: BlockTrace, output_gradient: np.ndarray, by_inputs: bool = True
     ) -> BlockGradients:
@@ -159,12 +170,8 @@ class _BlockMLP(MLP):
             delta = gradient * self._phi(layer).derivative(trace.pre_activations[layer])
             by_sums = delta
             if layer in self._slot:
-                normal = trace.normalised[layer]
-                scales.append((delta * normal).sum(axis=-2))
-                by_sums = delta * self.scales[self._slot[layer]][..., None, :]
-                along = (by_sums * normal).mean(axis=-2, keepdims=True)
-                by_sums = by_sums - by_sums.mean(axis=-2, keepdims=True) - normal * along
-                by_sums /= trace.deviations[layer]
+                scales.append((delta * trace.normalised[layer]).sum(axis=-2))
+                by_sums = self._past_normalisation(layer, trace, delta)
             weights.append(product(trace.inputs[layer].swapaxes(-1, -2), by_sums))
             biases.append(delta.sum(axis=-2))
             deltas.append(delta)

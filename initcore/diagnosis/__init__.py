@@ -1,1 +1,149 @@
-"""What is wrong with a net before it is trained (level 7): `diagnose`."""
+"""Your own net, looked at layer by layer before it is trained (above `plots`).
+
+`diagnose` sends one batch through a model and back, compares what it sees with the theory, and
+returns a `Report` of what is wrong, where first, and how it is mended. PyTorch and Keras are
+imported only if the model is theirs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from initcore import _checks, network
+from initcore.diagnosis import of_arrays
+from initcore.diagnosis.look import Look
+from initcore.diagnosis.report import Report
+
+__all__ = ["Report", "diagnose"]
+SEEDS = 20  # nets of a factory: as many as the course asks for at initialization
+TARGETS = ("labels", "label", "targets", "target", "y")  # the key of y in a batch that is a dict
+MODELS = (
+    "a torch.nn.Module, a keras.Model, an MLP, a list of (W, b, activation), named weights, "
+    "or a function that makes one of these"
+)
+
+
+def diagnose(
+    model: Any,
+    x: Any = None,
+    y: Any = None,
+    loss: Any = None,
+    optimizer: Any = None,
+    *,
+    seeds: int | None = None,
+) -> Report:
+    """Return what is wrong with a model before it is trained, and how it is mended.
+
+    One batch goes forward and back. Weights, averages, mode, gradients and hooks of the model are
+    afterwards what they were, and so are the random numbers that NumPy and PyTorch draw next.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, keras.Model, MLP, list of (W, b, activation), mapping or callable
+        A mapping of names to arrays is weights alone. A callable that is no model is a factory,
+        called with the seed if it takes an argument; the report has bands over its nets, as it
+        has over the replicas of an `MLP`.
+    x : array, tensor, tuple, dict or iterable
+        Inputs of one batch; or, without `y`, the batch (x, y), a dict with the key labels, targets
+        or y, or a loader, of which the first batch is taken. A generator has then lost that batch.
+    y : array or tensor, optional
+        Labels or targets. Without them nothing is sent back.
+    loss : optional
+        As the framework takes it. None: softmax cross-entropy for integers and several outputs,
+        squared error for floats; the report says which.
+    optimizer : optional
+        Of the framework; its first step is compared with the weights, and not taken.
+    seeds : int, optional
+        How many nets a factory makes, from 2 on; 20 by default.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No such model; a batch, loss or optimizer that does not fit it. NaN and infinity are
+        findings.
+
+    Examples
+    --------
+    >>> from initcore.network import MLP
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((100, 64)), rng.integers(10, size=100)
+    >>> diagnose(MLP((64, 64, 64, 10), "relu", weights="he_normal"), x, y).ok
+    True
+    """
+    adapter = _adapter(model)
+    if adapter is None and not callable(model):
+        _checks.fail("model", MODELS, model, TypeError)
+    if adapter is not None and seeds is not None:
+        _checks.fail("seeds", "None, as `model` is no function that makes one", seeds)
+    seeds = SEEDS if seeds is None else _checks.integer("seeds", seeds, at_least=2)
+    with _torch_unmoved(x):
+        x, y = _batch(x) if y is None else (x, y)
+        if adapter is not None:
+            return Report(adapter(model, x, y, loss, optimizer))
+        looks: list[Look] = []
+        for net in _made(model, seeds):
+            adapter = _adapter(net) or _checks.fail("model", MODELS, net, TypeError)
+            looks += adapter(net, x, y, loss, optimizer)
+            tensors = [look.tensors.values() for look in looks]
+            if len(looks) == 2 and all(map(np.array_equal, *tensors)):
+                return Report(looks[:1], "all nets that the function makes are equal")
+    return Report(looks)
+
+
+def _adapter(model: Any) -> Callable[..., list[Look]] | None:
+    """Return what looks at a model, by the modules of its class and of those it is a child of."""
+    if isinstance(model, network.MLP):
+        return lambda net, *rest: [of_arrays.look(one, *rest) for one in of_arrays.replicas(net)]
+    look = of_arrays.look if isinstance(model, (list, tuple)) else None
+    packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+    for package in {"torch", "keras"} & packages:
+        look = importlib.import_module(f"initcore.diagnosis.of_{package}").look
+    return look and (lambda *arguments: [look(*arguments)])
+
+
+def _made(factory: Callable, seeds: int) -> Iterator[Any]:
+    """Return the nets of a function; PyTorch's generator is set to the seed as well."""
+    parameters = inspect.signature(factory).parameters.values()
+    needed = [one for one in parameters if one.default is one.empty and one.kind < one.VAR_KEYWORD]
+    for seed in range(seeds):
+        if "torch" in sys.modules:
+            sys.modules["torch"].default_generator.manual_seed(seed)
+        if any(one.name == "seed" for one in parameters):
+            yield factory(seed=seed)
+        else:
+            yield factory(seed) if needed else factory()
+
+
+@contextlib.contextmanager
+def _torch_unmoved(x: Any) -> Iterator[None]:
+    """Leave the generators of PyTorch as they were: a loader that starts draws from them."""
+    torch = sys.modules.get("torch")
+    generators = [getattr(torch, "default_generator", None), getattr(x, "generator", None)]
+    states = [(one, one.get_state()) for one in generators if hasattr(one, "get_state")]
+    try:
+        yield
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
+
+
+def _batch(x: Any) -> tuple[Any, Any]:
+    """Return the inputs and targets (or None) of a batch, or of a loader's first one."""
+    if isinstance(x, Mapping):
+        key = next((name for name in TARGETS if name in x), None)
+        return x.get("x", {name: x[name] for name in x if name != key}), x.get(key)
+    if hasattr(x, "shape") or x is None:
+        return x, None
+    if isinstance(x, (tuple, list)) and len(x) == 2 and all(hasattr(one, "shape") for one in x):
+        return x[0], x[1]
+    try:
+        return _batch(next(iter(x)))
+    except (TypeError, StopIteration, RecursionError):
+        _checks.fail("x", "an array, a batch (x, y), or an iterable of batches", x, TypeError)

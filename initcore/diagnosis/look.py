@@ -199,7 +199,11 @@ class Look:
     loss : float or None
     task : {"classes", "regression"} or None
         What the loss is about; None if it is not understood.
+    loss_name : str
+        What the loss is called, and why, if it was not given.
     optimizer : str or None
+    loss_name : str
+        What the loss is called, and whether it was assumed.
     """
 
     framework: str
@@ -212,3 +216,4 @@ class Look:
     loss: float | None = None
     task: str | None = None
     optimizer: str | None = None
+    loss_name: str = ""

@@ -1,0 +1,215 @@
+"""What a batch shows of the package's own networks, and of a plain list of weights.
+
+The passes are those of `network` and `blocks`, in the network's own precision. No parameter and no
+moving average is changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from initcore import _checks, activations, blocks, losses, network, optimizers, probes
+from initcore.diagnosis.look import Layer, Look, Signal, measure
+
+STACK = "a list of (W, b, activation), each W of shape (units of the last, units), b (units,)"
+TASKS = {"softmax_cross_entropy": "classes", "squared_error": "regression"}
+
+
+class _Stack(network.MLP):
+    """The layers of a list, for the passes of `MLP`; each has its own activation."""
+
+    def __init__(self, layers: list) -> None:
+        self.weights, self.biases, self._activations = [], [], []
+        for layer in layers:
+            if not isinstance(layer, (list, tuple)) or not 1 <= len(layer) <= 3:
+                _checks.fail("model", STACK, layer, TypeError)
+            W, b, phi = (*layer, None, None)[:3]
+            W = floats("model", W)
+            b = np.zeros(W.shape[-1], W.dtype) if b is None else floats("model", b)
+            fits = not self.weights or len(W) == len(self.biases[-1])
+            if W.ndim != 2 or b.shape != W.shape[1:] or not fits:
+                _checks.fail("model", STACK, [W, b])
+            self.weights.append(W)
+            self.biases.append(b)
+            self._activations.append(activations.get("linear" if phi is None else phi))
+        self.dtype = np.result_type(*self.weights)
+        self.widths = (len(self.weights[0]), *map(len, self.biases))
+        self.replicas, self.dropout = None, 0.0
+
+    def _phi(self, layer: int) -> activations.Activation:
+        return self._activations[layer]
+
+
+def floats(name: str, value: Any) -> np.ndarray:
+    """Return an array of floats, in which NaN and infinity may be; bfloat16 becomes float32."""
+    value = np.asarray(value)
+    value = value.astype(np.float32) if value.dtype.name == "bfloat16" else value
+    value = _checks.array(name, value, finite=False)
+    return value if value.dtype.kind == "f" else value.astype(np.float64)
+
+
+def replicas(net: network.MLP) -> list[network.MLP]:
+    """Return the replicas of a network one by one, without that axis."""
+    nets = [copy.copy(net) for _ in range(net.replicas or 1)]
+    for r, one in enumerate(nets if net.replicas else ()):
+        one.replicas = None
+        for name in net._parameter_shapes():
+            setattr(one, name, [array[r] for array in getattr(net, name)])
+    return nets
+
+
+def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = None) -> Look:
+    """Return what a batch shows of a network.
+
+    Parameters
+    ----------
+    model : MLP, or list of (W, b, activation)
+        W ``(fan_in, units)``; b ``(units,)``, left out or None; the activation linear if left out.
+    x : array_like, shape (batch, fan_in)
+        NaN and infinity are allowed. For a list also ``(batch, ..., fan_in)``, or integers: the
+        first W is then an embedding, of which they choose the rows.
+    y : array_like, shape (batch, ...), optional
+        Labels or targets; without them nothing is sent back.
+    loss : {"softmax_cross_entropy", "squared_error"} or callable, optional
+        A callable ``loss(outputs, y)`` returns the loss and its gradient. None: cross-entropy for
+        integers and several outputs, otherwise squared error.
+    optimizer : str or optimizer, optional
+        As `optimizers.get` takes it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A layer, a batch, targets, a loss or an optimizer that do not fit.
+    """
+    is_list, x = not isinstance(model, network.MLP), np.asarray(x)
+    if is_list and not len(model):
+        _checks.fail("model", STACK, model)
+    tokens = is_list and len(model) > 1 and x.dtype.kind in "iu"
+    net = _Stack(model[tokens:]) if is_list else model
+    if tokens:
+        E = _Stack(model[:1]).weights[0]
+        places, rows = x.shape, E[_checks.labels("x", x, len(E)).reshape(-1)]
+    else:
+        x = floats("x", x)
+        if x.ndim < 2 or (x.ndim > 2 and not is_list) or x.shape[-1] != net.widths[0]:
+            _checks.fail("x", f"an array of shape (batch, {net.widths[0]})", x)
+        places, rows = x.shape[:-1], x.reshape(-1, x.shape[-1])
+    net._check_parameters()
+    look = Look("arrays" if is_list else "initcore", [], {}, inputs=x)
+    with np.errstate(all="ignore"):
+        trace = net._forward(rows.astype(net.dtype), None)
+        look.outputs = trace.output.astype(np.float64).reshape(*places, -1)
+        found = None if y is None else _backward(look, net, trace, y, loss)
+        if tokens:
+            row = _row(look, "embedding", E, np.zeros(E.shape[1]), outputs=rows)
+            row.sums, row.activation = row.outputs, "linear"
+            if found is not None:
+                by_E = np.zeros(E.shape)
+                np.add.at(by_E, x.reshape(-1), found.inputs)
+                _add_gradients(look, row, found.inputs, by_E, row.bias)
+        for layer in range(net.n_layers):
+            _add_layer(look, net, layer, trace, found)
+        if optimizer is not None and found is not None:
+            optimizer = optimizers.get(optimizer)
+            look.optimizer, after = repr(optimizer), copy.deepcopy(net.parameters())
+            optimizer.start(after)
+            optimizer.step(after, found.parameters())
+            rows = [row for row in look.layers if row.kind == "dense"]
+            for row, W, new in zip(rows, net.weights, after):
+                size = measure(W).rms
+                row.update = measure(new.astype(np.float64) - W).rms / size if size else None
+    return look
+
+
+def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: Any) -> Any:
+    """Return the gradients, and note targets, loss and task; None if a label is out of range."""
+    y, shape = np.asarray(y), look.outputs.shape
+    is_integer = y.dtype.kind in "iu"
+    kind = loss
+    if loss is None:
+        kind = "softmax_cross_entropy" if is_integer and shape[-1] > 1 else "squared_error"
+    elif not callable(loss):
+        _checks.choice("loss", loss, list(TASKS))
+    look.targets, look.task = y if is_integer else floats("y", y), TASKS.get(kind)
+    look.loss_name = getattr(kind, "__name__", str(kind)).replace("_", " ")
+    if loss is None:
+        look.loss_name += f", as y holds {'integers' if is_integer else 'floats'}"
+    y = look.targets
+    if look.task == "classes":
+        if not is_integer or y.shape != shape[:-1]:
+            _checks.fail("y", f"an array of integers of shape {shape[:-1]}", y)
+        if y.min() < 0 or y.max() >= shape[-1]:
+            return None  # which is a finding
+    elif look.task == "regression":
+        if y.shape not in (shape, shape[: len(shape) - (shape[-1] == 1)]):
+            _checks.fail("y", f"an array of shape {shape}", y)
+        y = y.reshape(shape).astype(np.float64)
+    value, gradient = losses.LOSSES.get(kind, kind)(
+        look.outputs.reshape(-1, shape[-1]), y.reshape(-1, *y.shape[len(shape) - 1 :])
+    )
+    look.loss = float(value)
+    return net._backward(trace, np.reshape(gradient, trace.output.shape).astype(net.dtype))
+
+
+def _seen(look: Look, rows: np.ndarray, phi: str | None = None) -> Signal:
+    """Return the signal of rows, with the places of the batch put back."""
+    return measure(rows.reshape(*look.outputs.shape[:-1], rows.shape[-1]), phi)
+
+
+def _distinct(W: np.ndarray, b: np.ndarray) -> int | None:
+    """Return the number of units that differ, if all their numbers are finite."""
+    is_finite = np.isfinite(W).all() and np.isfinite(b).all()
+    return int(probes.distinct_units(W, b)) if is_finite else None
+
+
+def _row(look: Look, kind: str, W: np.ndarray, b: np.ndarray, outputs: np.ndarray) -> Layer:
+    """Add a layer and its tensors; tied weights have the key of the first ones."""
+    number = sum(row.kind != "normalisation" for row in look.layers)
+    key = f"weights[{number}]"
+    for name, known in look.tensors.items():
+        ties = look.layers[0].kind == "embedding" and known.shape == W.shape[::-1]
+        if np.shares_memory(known, W) or (ties and np.array_equal(known.T, W)):
+            key = name
+    look.tensors |= {key: look.tensors.get(key, W), f"biases[{number}]": b}
+    fan_in, fan_out = (float(1 if kind == "embedding" else len(W)), float(W.shape[1]))
+    weight, bias = W[None].astype(np.float64), b.astype(np.float64)
+    name = f"layer {number + 1}"
+    look.layers.append(Layer(name, kind, weight, bias, fan_in, fan_out, W.shape, W.shape, key))
+    row = look.layers[-1]
+    row.outputs, row.distinct = _seen(look, outputs), _distinct(W, b)
+    return row
+
+
+def _add_gradients(look: Look, row: Layer, by_sums: Any, by_W: Any, by_b: Any) -> None:
+    row.deltas, row.gradient = _seen(look, by_sums), measure(by_W)
+    row.distinct_gradients = _distinct(by_W, by_b)
+
+
+def _add_layer(look: Look, net: network.MLP, layer: int, trace: Any, found: Any) -> None:
+    """Add the row of a dense layer, and that of the normalisation behind it."""
+    W, b, phi = net.weights[layer], net.biases[layer], net._phi(layer).name
+    x, z, a = trace.inputs[layer], trace.pre_activations[layer], trace.activations[layer]
+    is_block = isinstance(net, blocks._BlockMLP)
+    ends, slot = is_block and layer in net.ends, net._slot.get(layer) if is_block else None
+    row = last = _row(look, "dense", W, b, net.branch_scale * z if ends else a)
+    row.inputs, row.sums, row.normalised = _seen(look, x), _seen(look, z), slot is not None
+    row.activation = phi if phi in activations.names() else None
+    if found is not None:
+        _add_gradients(look, row, found.deltas[layer], found.weights[layer], found.biases[layer])
+    if slot is not None:  # z came after it
+        last = copy.copy(row)
+        look.layers.append(last)
+        last.name, last.kind, last.key = f"norm {slot + 1}", "normalisation", f"scales[{slot}]"
+        last.weight, last.normalised, last.shape = None, False, b.shape
+        last.distinct = last.distinct_gradients = last.gradient = row.bias = None
+        row.sums = last.inputs = _seen(look, network.product(x, W))
+        last.scale = net.scales[slot].astype(np.float64)
+        look.tensors[last.key] = net.scales[slot]
+        if found is not None:
+            row.deltas = _seen(look, net._past_normalisation(layer, trace, found.deltas[layer]))
+            last.gradient = measure(found.scales[slot][None])
+    if ends:
+        last.branch, last.stream = f"block {layer // 2}", _seen(look, a)
