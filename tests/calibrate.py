@@ -17,7 +17,7 @@ the kinds whose names have one of the words; ``--twins`` judges each fault's hea
 from __future__ import annotations
 
 import argparse
-import contextlib
+import datetime
 import importlib
 import importlib.util
 import json
@@ -34,8 +34,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from initcore import _files
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT / "tests"))
 RESULTS, PAGE = ROOT / "tests/calibration.json", ROOT / "pages/calibration.md"
 HALVES = ("seen", "unseen")
 PARTS = re.compile(r"(<!-- calibration: (\w+) -->).*?<!-- end -->", re.DOTALL)
@@ -85,7 +87,7 @@ def kinds() -> list[Kind]:
 def names_of(layer: Any, report: Any) -> tuple[Any, bool]:
     """Return the name of a layer given by its index, and whether only its beginning counts."""
     if isinstance(layer, int):
-        with_weights = [one.name for one in report.look.layers if one.weight is not None]
+        with_weights = [one.name for one in report.looks[0].layers if one.weight is not None]
         return (with_weights[layer] if layer < len(with_weights) else None), False
     return layer, layer is not None
 
@@ -156,10 +158,8 @@ def halves(verdicts: list) -> dict[str, list[Verdict]]:
     return {half: [Verdict(*v) for v in verdicts[i::2]] for i, half in enumerate(HALVES)}
 
 
-def counted(results: dict[str, Any], half: str) -> dict[str, tuple[int, int]]:
+def counted(good: list[Verdict], bad: list[Verdict]) -> dict[str, tuple[int, int]]:
     """Return (hits, of how many) for each of the numbers that count."""
-    good = [v for row in results["healthy"].values() for v in halves(row)[half]]
-    bad = [v for row in results["broken"].values() for v in halves(row)[half]]
     layers = [v.is_layer for v in bad if v.is_layer is not None]
     return {
         "false alarms": (sum(is_wrong(v, True) for v in good), len(good)),
@@ -175,7 +175,10 @@ TARGETS = {"false alarms": "≤ 2%", "misses": "≤ 5%", "right first layer": "�
 def overview(results: dict[str, Any]) -> Iterator[str]:
     yield f"| | {' | '.join(HALVES)} | target |"
     yield "|---" * (len(HALVES) + 2) + "|"
-    by_half = [counted(results, half) for half in HALVES]
+    by_half = []
+    for half in HALVES:
+        rows = [[*results[key].values()] for key in ("healthy", "broken")]
+        by_half.append(counted(*([v for row in some for v in halves(row)[half]] for some in rows)))
     for name in by_half[0]:
         yield f"| {name} | {' | '.join(rate(*one[name]) for one in by_half)} | {TARGETS.get(name, '')} |"
 
@@ -239,3 +242,89 @@ def as_text(results: dict[str, Any]) -> str:
             value = json.dumps(value)
         parts.append(f" {json.dumps(key)}: {value}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+# ---- the command -----------------------------------------------------------------------------
+
+
+def judged(kind: Kind, numbers: range, twins: bool, told: bool) -> list[Verdict]:
+    """Judge nets of a kind, or their healthy twins; print what is wrong, or all."""
+    began, healthy, verdicts = time.process_time(), kind.healthy or twins, []
+    for number in numbers:
+        net = kind.net(number, broken=not twins)
+        right, net.leading = net.leading, {} if healthy else net.leading
+        verdict = judge(net)
+        wrong = is_wrong(verdict, healthy) or verdict.is_code is False or verdict.is_layer is False
+        if told or wrong:
+            said = f"{verdict.level} {verdict.code} at {verdict.layer}" if verdict.level else "–"
+            print(f"  {number:2}  {said}{'' if healthy else f'; right: {right}'}", flush=True)
+        verdicts.append(verdict)
+    wrong, seconds = sum(is_wrong(v, healthy) for v in verdicts), time.process_time() - began
+    print(f"{kind.name}: {wrong} of {len(verdicts)} wrong; {seconds:.1f} s", flush=True)
+    return verdicts
+
+
+def tell_training(chosen: list[Kind], count: int) -> None:
+    """Print what a few steps make of some nets of each kind, and of their twins."""
+    import calibration_training as training
+
+    for kind in chosen:
+        if kind.package != "keras":
+            rows = [training.compared(kind, number) for number in range(count)]
+            print(f"{kind.name}: {'; '.join(rows)}", flush=True)
+
+
+def circumstances() -> dict[str, Any]:
+    versions = {"Python": platform.python_version(), "NumPy": np.__version__}
+    for name, module in (("PyTorch", "torch"), ("Keras", "keras")):
+        if module in sys.modules:
+            versions[name] = sys.modules[module].__version__
+    return {"date": datetime.date.today().isoformat(), "versions": versions}
+
+
+def store(found: dict[str, dict[str, list[Verdict]]]) -> None:
+    """Write the results, and the page; of a kind that was left out the old ones are kept."""
+    old = stored() if RESULTS.exists() else {"healthy": {}, "broken": {}, "versions": {}}
+    new = circumstances()
+    new["versions"] = old["versions"] | new["versions"]
+    new |= {key: old[key] | found[key] for key in ("healthy", "broken")}
+    left_out = sum(len(row) for key in found for name, row in old[key].items() if name not in found[key])
+    if left_out:
+        print(f"{left_out} nets of PyTorch or Keras, which is not installed, were left out")
+    _files.write(RESULTS, as_text(new))
+    _files.write(PAGE, page(stored(), PAGE.read_text(encoding="utf-8")))
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--half", choices=HALVES)
+    parser.add_argument("--kind", nargs="+", default=[], metavar="WORD")
+    parser.add_argument("--twins", action="store_true", help="judge the healthy twins of the faults")
+    parser.add_argument("--train", type=int, metavar="N", help="train N nets of each kind")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> None:
+    options = parsed(arguments)
+    words, half, twins = options.kind, options.half, options.twins
+    chosen = [kind for kind in kinds() if not words or any(word in kind.name for word in words)]
+    if options.train:
+        return tell_training(chosen, options.train)
+    found: dict[str, dict] = {"healthy": {}, "broken": {}}
+    for kind in chosen:
+        if twins and kind.healthy:
+            continue
+        numbers = range(HALVES.index(half) if half else 0, kind.count, 2 if half else 1)
+        verdicts = judged(kind, numbers, twins, bool(words))
+        found["healthy" if kind.healthy or twins else "broken"][kind.name] = verdicts
+    good, bad = ([v for row in rows.values() for v in row] for rows in found.values())
+    for name, numbers in counted(good, bad).items():
+        if numbers[1]:
+            print(f"{name}: {rate(*numbers)}")
+    if not (words or half or twins):
+        store(found)
+    return None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
