@@ -11,6 +11,7 @@ still tells about its input.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,11 @@ SATURATED = {
 
 
 def _layer(name: str, value: Any) -> np.ndarray:
+    """Return a layer's array; of a shorter float, in float64, whose squares do not overflow."""
     value = _checks.array(name, value)
     if value.ndim < 2:
         _checks.fail(name, "an array of shape (..., rows, units)", value)
-    return value
+    return value.astype(np.float64, copy=False) if value.dtype.kind == "f" else value
 
 
 def pooled_std(a: np.ndarray) -> np.ndarray:
@@ -413,6 +415,9 @@ def layer_statistics(
     ------
     TypeError
         `net` is no `MLP`, `trace` no `Trace`, `gradients` no `Gradients`, or `parameters` no bool.
+    ValueError
+        A layer holds NaN or infinity; the message names the first. `initcore.diagnosis.diagnose`
+        shows the others.
     """
     if not isinstance(net, network.MLP):
         _checks.fail("net", "an initcore.network.MLP", net, TypeError)
@@ -421,7 +426,10 @@ def layer_statistics(
     if not isinstance(gradients, (network.Gradients, type(None))):
         _checks.fail("gradients", "what `net.backward` returns, or None", gradients, TypeError)
     _checks.flag("parameters", parameters)
-    layers = trace.activations
+    _check_finite("trace", trace.pre_activations, range(len(trace.pre_activations)))
+    if gradients is not None:  # on the way back, the last layer is the first
+        _check_finite("gradients", gradients.weights, reversed(range(len(gradients.weights))))
+    layers = [_layer("trace", a) for a in trace.activations]
     found: dict[str, list] = {
         "mean": [a.mean(axis=(-2, -1)) for a in layers],
         "std": [pooled_std(a) for a in layers],
@@ -443,3 +451,14 @@ def layer_statistics(
         found["effective rank"] = [effective_rank(W) for W in net.weights]
         found["distinct units"] = [distinct_units(W, b) for W, b in zip(net.weights, net.biases)]
     return LayerStatistics({name: np.array(values) for name, values in found.items()})
+
+
+def _check_finite(name: str, layers: Sequence[np.ndarray], order: Iterable[int]) -> None:
+    """Raise an error that names the first layer, in this order, with NaN or infinity."""
+    for i in order:
+        bad = (~np.isfinite(layers[i])).sum()
+        if bad:
+            raise ValueError(
+                f"Argument `{name}` must be finite. Received: {name} in which layer {i + 1} is the "
+                f"first with NaN or infinity, {bad} of its {layers[i].size} values"
+            )

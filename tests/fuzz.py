@@ -33,6 +33,7 @@ from hypothesis.extra.numpy import arrays
 import initcore
 from initcore import activations, initializers, network, optimizers
 from initcore.datasets import Dataset, load_digits
+from initcore.diagnosis import Report, criteria, of_weights
 from initcore.explorers import Depth
 from initcore.plots import figure
 from website.tools import claims, grade, repository
@@ -78,6 +79,12 @@ config = st.fixed_dictionaries(
 figures = st.just(None).map(lambda _: figure()[0])
 axes = st.just(None).map(lambda _: figure()[1])
 columns = st.dictionaries(texts, st.lists(reals, min_size=2, max_size=2), max_size=3)
+
+models = st.lists(st.tuples(matrices, st.none(), phi), max_size=2)
+models |= st.dictionaries(texts | st.sampled_from(["a.weight", "a.bias", "b/kernel"]), arrays_of)
+models |= st.sampled_from(
+    [lambda seed: network.MLP((3, 2), seed=seed), lambda: network.MLP((3, 2))]
+)
 
 ARGUMENTS = {
     reals: "at_zero alpha slope branch_scale test_fraction within gain mean stddev minval maxval "
@@ -127,6 +134,8 @@ ARGUMENTS = {
     st.just([np.random.default_rng(0)]): "rngs",
     st.builds(lambda: None): "stack",
     st.just({}): "options",
+    nets | models: "model",
+    st.none() | sizes: "seeds",
 }
 BY_NAME = {name: kind for kind, names in ARGUMENTS.items() for name in names.split()}
 # Not called: the first changes Keras for all that follows, the second is only inherited from.
@@ -173,6 +182,9 @@ def use(made, draw):
         made.derivative(draw(x | junk))
     elif isinstance(made, network.MLP):
         made.predict(draw(x | arrays_of | junk))
+    elif isinstance(made, Report):
+        str(made), made.plot(), made.to_dict(), made.compare(made)
+        made.assert_healthy(draw(st.just(criteria.CODES) | junk))
     elif inspect.isgenerator(made):
         next(made, None)
 
@@ -227,12 +239,16 @@ def sources():
     chapter = chapter[: chapter.index('"outputs"')] + '"outputs": []}], "metadata": {}}'
     numbers = (ROOT / "initcore/explorers/data/depth.json").read_text(encoding="utf-8")[:2000]
     digits = (ROOT / "initcore/data/digits.npz").read_bytes()
+    tensors = b'{"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}'
+    tensors = len(tensors).to_bytes(8, "little") + tensors + bytes(24)
     return {
         "claims.yml": (lambda t: with_file("claims.yml", t, claims.load_claims), damaged(ledger)),
         "a cell": (claims.deciding_calls, damaged("decide('S1', 'true', '…', {'a': (b, '<', 1)})")),
         "a notebook": (lambda t: with_file("a.ipynb", t, grade_answers), damaged(chapter)),
         "an answer": (grade.is_value, damaged("(np.sqrt(6 / 600), 24**-0.5, Fraction(23, 40))")),
         "depth.json": (load_numbers, damaged(numbers)),
+        "a.safetensors": (lambda b: with_file("a", b, of_weights.read), damaged(tensors)),
+        "weights.npz": (lambda b: with_file("a", b, of_weights.read), damaged(digits)),
         "digits.npz": (load_damaged_digits, damaged(digits)),
         "an address": (repository.read_repository, damaged("https://github.com/owner/course.git")),
         "an initializer": (initializers.get, damaged("he_normal") | config | junk),

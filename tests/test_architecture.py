@@ -18,7 +18,8 @@ ORDER = [
     *("_checks", "_files", "tables", "exercises"),
     *("activations", "_keras", "sampling", "initializers", "datasets"),
     *("losses", "optimizers", "_chi_square", "_quadrature", "theory", "network", "blocks"),
-    *("probes", "training", "pretraining", "experiments", "plots", "widgets", "explorers"),
+    *("probes", "training", "pretraining", "experiments", "plots"),
+    *("diagnosis", "widgets", "explorers"),
 ]
 # What a module may use beside the standard library, NumPy and the package itself.
 EXTRA = {
@@ -26,11 +27,12 @@ EXTRA = {
     "widgets": {"ipywidgets", "matplotlib", "IPython"},
     "explorers": {"anywidget", "traitlets", "matplotlib", "IPython"},
     "training": {"tqdm"},
+    "diagnosis": {"torch", "keras"},
     "_keras": {"keras", "ml_dtypes"},
 }
 OPTIONAL = {"plots", "widgets", "explorers"}  # may do so at the top: they need more than NumPy
-# Of the explorers, one level, their command stands apart: it is none of the package.
-MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "__init__.py")
+# The commands, of the package and of the explorers, stand apart: nothing imports them.
+MODULES = sorted(path for path in PACKAGE.glob("*.py") if not path.name.startswith("__"))
 MODULES += sorted(set(PACKAGE.glob("*/*.py")) - {*PACKAGE.glob("*/__main__.py")})
 
 
@@ -97,6 +99,7 @@ def test_every_public_module_is_an_attribute_of_the_package():
     assert public == initcore.__all__ and set(public) <= set(dir(initcore))
     for name in public:
         assert getattr(initcore, name).__name__ == f"initcore.{name}"
+    assert initcore.diagnose is initcore.diagnosis.diagnose and "diagnose" in dir(initcore)
     with pytest.raises(AttributeError, match="no attribute 'initializer'"):
         initcore.initializer  # noqa: B018
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks, network
-from initcore.diagnosis import of_arrays
+from initcore.diagnosis import of_arrays, of_weights
 from initcore.diagnosis.look import Look
 from initcore.diagnosis.report import Report
 
@@ -25,8 +25,7 @@ __all__ = ["Report", "diagnose"]
 SEEDS = 20  # nets of a factory: as many as the course asks for at initialization
 TARGETS = ("labels", "label", "targets", "target", "y")  # the key of y in a batch that is a dict
 MODELS = (
-    "a torch.nn.Module, a keras.Model, an MLP, a list of (W, b, activation), named weights, "
-    "or a function that makes one of these"
+    "a PyTorch or Keras model, an MLP, a list of (W, b, activation), a mapping of named weights"
 )
 
 
@@ -79,21 +78,19 @@ def diagnose(
     """
     adapter = _adapter(model)
     if adapter is None and not callable(model):
-        _checks.fail("model", MODELS, model, TypeError)
+        _checks.fail("model", f"{MODELS}, or a function that makes one", model, TypeError)
     if adapter is not None and seeds is not None:
         _checks.fail("seeds", "None, as `model` is no function that makes one", seeds)
-    seeds = SEEDS if seeds is None else _checks.integer("seeds", seeds, at_least=2)
+    count = SEEDS if seeds is None else _checks.integer("seeds", seeds, at_least=2)
+    looks: list[Look] = []
     with _torch_unmoved(x):
         x, y = _batch(x) if y is None else (x, y)
-        if adapter is not None:
-            return Report(adapter(model, x, y, loss, optimizer))
-        looks: list[Look] = []
-        for net in _made(model, seeds):
-            adapter = _adapter(net) or _checks.fail("model", MODELS, net, TypeError)
+        for net in [model] if adapter else _made(model, count):
+            adapter = _adapter(net) or _checks.fail("model", f"to make {MODELS}", net, TypeError)
             looks += adapter(net, x, y, loss, optimizer)
-            tensors = [look.tensors.values() for look in looks]
+            tensors = [look.tensors.values() for look in looks[:2]]
             if len(looks) == 2 and all(map(np.array_equal, *tensors)):
-                return Report(looks[:1], "all nets that the function makes are equal")
+                return Report(looks[:1], "all nets are equal")
     return Report(looks)
 
 
@@ -102,6 +99,7 @@ def _adapter(model: Any) -> Callable[..., list[Look]] | None:
     if isinstance(model, network.MLP):
         return lambda net, *rest: [of_arrays.look(one, *rest) for one in of_arrays.replicas(net)]
     look = of_arrays.look if isinstance(model, (list, tuple)) else None
+    look = of_weights.look if isinstance(model, Mapping) else look
     packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
     for package in {"torch", "keras"} & packages:
         look = importlib.import_module(f"initcore.diagnosis.of_{package}").look

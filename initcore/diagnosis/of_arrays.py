@@ -21,7 +21,9 @@ TASKS = {"softmax_cross_entropy": "classes", "squared_error": "regression"}
 class _Stack(network.MLP):
     """The layers of a list, for the passes of `MLP`; each has its own activation."""
 
-    def __init__(self, layers: list) -> None:
+    def __init__(self, layers: Any) -> None:
+        if not len(layers):
+            _checks.fail("model", STACK, layers)
         self.weights, self.biases, self._activations = [], [], []
         for layer in layers:
             if not isinstance(layer, (list, tuple)) or not 1 <= len(layer) <= 3:
@@ -36,6 +38,8 @@ class _Stack(network.MLP):
             self.biases.append(b)
             self._activations.append(activations.get("linear" if phi is None else phi))
         self.dtype = np.result_type(*self.weights)
+        self.weights = [W.astype(self.dtype, copy=False) for W in self.weights]
+        self.biases = [b.astype(self.dtype, copy=False) for b in self.biases]
         self.widths = (len(self.weights[0]), *map(len, self.biases))
         self.replicas, self.dropout = None, 0.0
 
@@ -62,33 +66,17 @@ def replicas(net: network.MLP) -> list[network.MLP]:
 
 
 def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = None) -> Look:
-    """Return what a batch shows of a network.
+    """Return what a batch shows of an `MLP`, or of a list of (W, b, activation).
 
-    Parameters
-    ----------
-    model : MLP, or list of (W, b, activation)
-        W ``(fan_in, units)``; b ``(units,)``, left out or None; the activation linear if left out.
-    x : array_like, shape (batch, fan_in)
-        NaN and infinity are allowed. For a list also ``(batch, ..., fan_in)``, or integers: the
-        first W is then an embedding, of which they choose the rows.
-    y : array_like, shape (batch, ...), optional
-        Labels or targets; without them nothing is sent back.
-    loss : {"softmax_cross_entropy", "squared_error"} or callable, optional
-        A callable ``loss(outputs, y)`` returns the loss and its gradient. None: cross-entropy for
-        integers and several outputs, otherwise squared error.
-    optimizer : str or optimizer, optional
-        As `optimizers.get` takes it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A layer, a batch, targets, a loss or an optimizer that do not fit.
+    Of a list, b may be None, and both it and a linear activation left out; x is ``(batch, ...,
+    fan_in)``, or integers that choose rows of the first W, an embedding. A callable ``loss(outputs,
+    y)`` returns the loss and its gradient. Labels out of range are no error, but nothing is sent
+    back; any other argument that does not fit is a ValueError or TypeError.
     """
     is_list, x = not isinstance(model, network.MLP), np.asarray(x)
-    if is_list and not len(model):
-        _checks.fail("model", STACK, model)
     tokens = is_list and len(model) > 1 and x.dtype.kind in "iu"
     net = _Stack(model[tokens:]) if is_list else model
+    net._check_parameters()
     if tokens:
         E = _Stack(model[:1]).weights[0]
         places, rows = x.shape, E[_checks.labels("x", x, len(E)).reshape(-1)]
@@ -97,21 +85,23 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
         if x.ndim < 2 or (x.ndim > 2 and not is_list) or x.shape[-1] != net.widths[0]:
             _checks.fail("x", f"an array of shape (batch, {net.widths[0]})", x)
         places, rows = x.shape[:-1], x.reshape(-1, x.shape[-1])
-    net._check_parameters()
     look = Look("arrays" if is_list else "initcore", [], {}, inputs=x)
     with np.errstate(all="ignore"):
         trace = net._forward(rows.astype(net.dtype), None)
         look.outputs = trace.output.astype(np.float64).reshape(*places, -1)
         found = None if y is None else _backward(look, net, trace, y, loss)
         if tokens:
-            row = _row(look, "embedding", E, np.zeros(E.shape[1]), outputs=rows)
-            row.sums, row.activation = row.outputs, "linear"
+            by_E = np.zeros(E.shape)
             if found is not None:
-                by_E = np.zeros(E.shape)
                 np.add.at(by_E, x.reshape(-1), found.inputs)
-                _add_gradients(look, row, found.inputs, by_E, row.bias)
-        for layer in range(net.n_layers):
-            _add_layer(look, net, layer, trace, found)
+            back = (found.inputs, by_E, by_E[0]) if found else ()
+            _add(look, "embedding", E, 0 * E[0], "linear", None, rows, rows, *back)
+        for i, (W, b) in enumerate(zip(net.weights, net.biases)):
+            back = (found.deltas[i], found.weights[i], found.biases[i]) if found else ()
+            along = trace.inputs[i], trace.pre_activations[i], trace.activations[i]
+            _add(look, "dense", W, b, net._phi(i).name, *along, *back)
+            if isinstance(net, blocks._BlockMLP):
+                _mend(look, net, i, trace, found)
         if optimizer is not None and found is not None:
             optimizer = optimizers.get(optimizer)
             look.optimizer, after = repr(optimizer), copy.deepcopy(net.parameters())
@@ -154,19 +144,25 @@ def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: 
     return net._backward(trace, np.reshape(gradient, trace.output.shape).astype(net.dtype))
 
 
-def _seen(look: Look, rows: np.ndarray, phi: str | None = None) -> Signal:
-    """Return the signal of rows, with the places of the batch put back."""
-    return measure(rows.reshape(*look.outputs.shape[:-1], rows.shape[-1]), phi)
-
-
-def _distinct(W: np.ndarray, b: np.ndarray) -> int | None:
+def distinct(W: np.ndarray, b: np.ndarray | None) -> int | None:
     """Return the number of units that differ, if all their numbers are finite."""
-    is_finite = np.isfinite(W).all() and np.isfinite(b).all()
+    b = None if b is None or b.size != W.shape[1] else b.reshape(-1)
+    is_finite = np.isfinite(W).all() and (b is None or np.isfinite(b).all())
     return int(probes.distinct_units(W, b)) if is_finite else None
 
 
-def _row(look: Look, kind: str, W: np.ndarray, b: np.ndarray, outputs: np.ndarray) -> Layer:
-    """Add a layer and its tensors; tied weights have the key of the first ones."""
+def _seen(look: Look, rows: np.ndarray | None, phi: str | None = None) -> Signal | None:
+    """Return the signal of rows, with the places of the batch put back."""
+    if rows is None:
+        return None
+    return measure(rows.reshape(*look.outputs.shape[:-1], rows.shape[-1]), phi)
+
+
+def _add(
+    look: Look, kind: str, W: Any, b: Any, phi: str, x: Any, z: Any, a: Any,
+    by_z: Any = None, by_W: Any = None, by_b: Any = None,
+) -> None:  # fmt: skip
+    """Add the row of a layer, and its tensors; tied weights have the key of the first ones."""
     number = sum(row.kind != "normalisation" for row in look.layers)
     key = f"weights[{number}]"
     for name, known in look.tensors.items():
@@ -174,42 +170,33 @@ def _row(look: Look, kind: str, W: np.ndarray, b: np.ndarray, outputs: np.ndarra
         if np.shares_memory(known, W) or (ties and np.array_equal(known.T, W)):
             key = name
     look.tensors |= {key: look.tensors.get(key, W), f"biases[{number}]": b}
-    fan_in, fan_out = (float(1 if kind == "embedding" else len(W)), float(W.shape[1]))
-    weight, bias = W[None].astype(np.float64), b.astype(np.float64)
-    name = f"layer {number + 1}"
-    look.layers.append(Layer(name, kind, weight, bias, fan_in, fan_out, W.shape, W.shape, key))
-    row = look.layers[-1]
-    row.outputs, row.distinct = _seen(look, outputs), _distinct(W, b)
-    return row
+    row = Layer(f"layer {number + 1}", kind, W[None].astype(np.float64), b.astype(np.float64))
+    row.fan_in, row.fan_out = float(1 if kind == "embedding" else len(W)), float(W.shape[1])
+    row.shape, row.library_fans, row.key, row.distinct = W.shape, W.shape, key, distinct(W, b)
+    row.activation = phi if phi.partition("(")[0] in activations.names() else None
+    row.inputs, row.sums, row.outputs = _seen(look, x), _seen(look, z), _seen(look, a, phi)
+    if by_z is not None:
+        row.deltas, row.gradient = _seen(look, by_z), measure(by_W)
+        row.distinct_gradients = distinct(by_W, by_b)
+    look.layers.append(row)
 
 
-def _add_gradients(look: Look, row: Layer, by_sums: Any, by_W: Any, by_b: Any) -> None:
-    row.deltas, row.gradient = _seen(look, by_sums), measure(by_W)
-    row.distinct_gradients = _distinct(by_W, by_b)
-
-
-def _add_layer(look: Look, net: network.MLP, layer: int, trace: Any, found: Any) -> None:
-    """Add the row of a dense layer, and that of the normalisation behind it."""
-    W, b, phi = net.weights[layer], net.biases[layer], net._phi(layer).name
-    x, z, a = trace.inputs[layer], trace.pre_activations[layer], trace.activations[layer]
-    is_block = isinstance(net, blocks._BlockMLP)
-    ends, slot = is_block and layer in net.ends, net._slot.get(layer) if is_block else None
-    row = last = _row(look, "dense", W, b, net.branch_scale * z if ends else a)
-    row.inputs, row.sums, row.normalised = _seen(look, x), _seen(look, z), slot is not None
-    row.activation = phi if phi in activations.names() else None
-    if found is not None:
-        _add_gradients(look, row, found.deltas[layer], found.weights[layer], found.biases[layer])
-    if slot is not None:  # z came after it
-        last = copy.copy(row)
-        look.layers.append(last)
+def _mend(look: Look, net: Any, i: int, trace: Any, found: Any) -> None:
+    """Put right the last row where it is normalised or ends a branch; add the normalisation's."""
+    row = last = look.layers[-1]
+    if i in net.ends:
+        row.outputs = _seen(look, net.branch_scale * trace.pre_activations[i])
+    if (slot := net._slot.get(i)) is not None:
+        last = copy.copy(row)  # whose sums are those behind it
         last.name, last.kind, last.key = f"norm {slot + 1}", "normalisation", f"scales[{slot}]"
-        last.weight, last.normalised, last.shape = None, False, b.shape
-        last.distinct = last.distinct_gradients = last.gradient = row.bias = None
-        row.sums = last.inputs = _seen(look, network.product(x, W))
-        last.scale = net.scales[slot].astype(np.float64)
-        look.tensors[last.key] = net.scales[slot]
+        last.weight = last.gradient = last.distinct = last.distinct_gradients = row.bias = None
+        last.scale, last.shape = net.scales[slot].astype(np.float64), net.scales[slot].shape
+        row.sums = last.inputs = _seen(look, network.product(trace.inputs[i], net.weights[i]))
+        row.normalised = True
         if found is not None:
-            row.deltas = _seen(look, net._past_normalisation(layer, trace, found.deltas[layer]))
+            row.deltas = _seen(look, net._past_normalisation(i, trace, found.deltas[i]))
             last.gradient = measure(found.scales[slot][None])
-    if ends:
-        last.branch, last.stream = f"block {layer // 2}", _seen(look, a)
+        look.tensors[last.key] = net.scales[slot]
+        look.layers.append(last)
+    if i in net.ends:
+        last.branch, last.stream = f"block {i // 2}", _seen(look, trace.activations[i])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,17 +17,11 @@ from initcore.diagnosis.criteria import Finding
 from initcore.diagnosis.look import Layer, Look
 from initcore.tables import Table, fmt, quantiles, spread
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 WIDTH = 100  # characters of a line
 NAME = 30  # characters of a layer's name; of a longer one the middle is left out
-ALIKE = 0.9  # from this cosine on, the spread across inputs has something to say
-FEW = 5  # times the median: then few gradients carry the root mean square (1.5 for a normal law)
-MOVED = 1.1  # `compare` has the scales that moved by more than this factor
+MOVED = 0.1  # relative; `compare` has the scales that moved by more
 SIDES = {"forward": "sums.rms", "backward": "deltas.rms"}  # what the theory has a band for
-# Columns of numbers: where they stand in a `Layer`, their format, and from which number on one of
-# them has something to say.
+# Where a column's numbers stand in a `Layer`, their format, and the least that says something.
 COLUMNS = {
     "distinct": ("distinct", ".0f", 0),
     "forward": (SIDES["forward"], ".3g", 0),
@@ -39,30 +34,20 @@ COLUMNS = {
     "grad median": ("gradient.median", ".2g", 0),
     "step": ("update", ".2g", 0),
 }
-NOUNS = {"forward": "the sums x W + b", "backward": "the gradient by the sums"}
-LEVELS = ("fault", "watch", "note")
-SHORT = {"dense": "", "normalisation": "norm", "convolution": "conv"}  # kinds in the table
+KINDS = {"dense": "", "normalisation": "norm ", "convolution": "conv "}  # shorter in the table
 
 
 class Report:
     """What was found in a model; ``print`` shows it.
 
-    Parameters
-    ----------
-    looks : sequence of Look
-        One a net, all of the same layers.
-    remark : str
-        For the second line.
-
     Attributes
     ----------
-    findings : list of Finding
-        Causes before symptoms. Of several nets, ``found_in`` says in how many it was found.
-
-    Raises
-    ------
-    ValueError
-        Nets of different layers.
+    findings : list
+        Causes before symptoms, each with ``code``, ``level`` ("fault", "watch" or "note"),
+        ``layer`` (the first one concerned), ``measured``, ``expected``, ``band``, ``sentence``,
+        ``remedy`` and ``link``; of several nets ``found_in`` says in how many.
+    looks : list
+        What was seen, one of each net.
     """
 
     def __init__(self, looks: Sequence[Look], remark: str = "") -> None:
@@ -88,7 +73,7 @@ class Report:
         faults = [finding for finding in self.findings if finding.level == "fault"]
         others = len(self.findings) - len(faults[:1])
         said = f"Fault: {_head(faults[0])}" if faults else "No fault found"
-        return f"{said} (and {others} more to read)" if others else said
+        return said + f" (and {others} more to read)" * bool(others)
 
     def table(self) -> Table:
         """Return a row for each layer call, with the columns that have something to say.
@@ -98,34 +83,28 @@ class Report:
         theory's band in parentheses; ``across`` the spread of the outputs across inputs, ``step``
         the first update over the weights. Of several nets a cell reads ``median [5%, 95%]``.
         """
+        numbered = [*enumerate(self.findings, 1)]
         columns = {
             "layer": self._names,
             "finding": [
-                ", ".join(str(i) for i, one in enumerate(self.findings, 1) if one.layer == row.name)
+                ", ".join(str(number) for number, one in numbered if one.layer == row.name)
                 for row in self._layers
             ],
             "weights": [
-                f"{SHORT.get(row.kind, row.kind)} {'×'.join(map(str, row.shape))}".strip()
+                KINDS.get(row.kind, f"{row.kind} ") + "×".join(map(str, row.shape))
                 for row in self._layers
             ],
             "looks like": self._schemes,
         }
         for name, (path, spec, least) in COLUMNS.items():
             numbers = self._numbers(path)
-            if name == "across" and not (self._numbers("outputs.cosine") > ALIKE).any():
-                continue
-            if name == "grad median" and not (self._numbers("gradient.rms") > FEW * numbers).any():
-                continue
-            if name == "distinct":
-                units = [
-                    np.nan if row.weight is None else row.weight.shape[-1] for row in self._layers
-                ]
-                numbers = numbers if (numbers < np.array([units]).T).any() else numbers * np.nan
-            cells = [_cell(row, spec) for row in numbers] if (numbers >= least).any() else []
-            for i, band in enumerate(self._bands(name) if name in SIDES and cells else ()):
-                ends = [fmt(end, ".2g") for end in band]
-                cells[i] += f" ({ends[0]}–{ends[2]})" * bool(cells[i] and np.isfinite(band).all())
-            columns[name] = [cell.rjust(max(map(len, cells))) for cell in cells]
+            bands = self._bands(name) if name in SIDES else [None] * len(numbers)
+            if (numbers >= least).any():
+                cells = [_cell(row, spec, band) for row, band in zip(numbers, bands)]
+                columns[name] = [cell.rjust(max(map(len, cells))) for cell in cells]
+        units = [row.weight is not None and row.weight.shape[-1] for row in self._layers]
+        if not (self._numbers("distinct").T < units).any():
+            columns.pop("distinct", None)
         return Table(
             {name: cells for name, cells in columns.items() if any(cells)} or {"layer": []}
         )
@@ -133,16 +112,24 @@ class Report:
     def __str__(self) -> str:
         look, unseen = self.looks[0], Counter(self.looks[0].unseen)
         seen = len({row.name.partition(" (call ")[0] for row in self._layers})
-        said = [f"{seen} of {seen + unseen.total()} layers seen"]
-        said += [f"{', '.join(unseen)} not judged"] * bool(unseen) + [self.remark] * bool(
-            self.remark
-        )
+        said = [f"{seen} of {seen + unseen.total()} layers seen", self.remark]
+        if unseen:
+            said += [f"{', '.join(unseen)} not judged"]
         if look.loss is not None:
             losses = _cell(np.array([one.loss for one in self.looks]), ".3g")
             said += [f"loss {losses} ({look.loss_name})"]
+        else:
+            alone = "weights alone: no signal, gradient or loss was seen"
+            said += [alone if look.outputs is None else "nothing was sent back"]
         if len(self.looks) > 1:
             said += [f"{len(self.looks)} nets: median [5%, 95%]"]
-        lines = [self.verdict, *textwrap.wrap("; ".join(said), WIDTH), "", _fitting(self.table())]
+        blocks = [["layer"]]  # columns side by side as far as they fit, the others below
+        for name in [*(table := self.table())][1:]:
+            if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > WIDTH:
+                blocks.append(["layer"])
+            blocks[-1].append(name)
+        lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), WIDTH)]
+        lines += [f"\n{table.select(*names)}" for names in blocks]
         for number, one in enumerate(self.findings, 1):
             lines += ["", f"{number}. {one.level.upper()}: {_head(one)}"]
             for text in (one.sentence, f"Remedy: {one.remedy}", f"See {one.link}"):
@@ -151,8 +138,8 @@ class Report:
 
     __repr__ = __str__
 
-    def plot(self) -> Figure:
-        """Return the forward and the backward scale of each layer, from top to bottom.
+    def plot(self) -> Any:
+        """Return a Matplotlib figure of each layer's forward and backward scale, top to bottom.
 
         Markers are what was measured (of several nets the median, and a bar from 5% to 95%), the
         grey band is the theory's. ``plots.show(report.plot(), report.alt)`` shows it.
@@ -161,7 +148,7 @@ class Report:
 
         return plots.styled(self._draw)(plots)
 
-    def _draw(self, plots: Any) -> Figure:
+    def _draw(self, plots: Any) -> Any:
         rows = np.arange(len(self._names))
         fig, axes = plots.figure(2, height=1.5 + 0.2 * len(rows), sharey=True)
         for number, (ax, side) in enumerate(zip(axes, SIDES)):
@@ -169,11 +156,13 @@ class Report:
             ax.fill_betweenx(rows, low, high, color="#bbbbbb", alpha=0.5, lw=0, label="theory")
             seen = self._numbers(SIDES[side])
             good = (np.isfinite(seen) & (seen > 0)).all(axis=1)
-            low, middle, high = quantiles(np.where(good[:, None], seen, 1.0))[:, good]
-            colour, marker = plots.COLOURS[number], plots.MARKERS[number]
-            ax.hlines(rows[good], low, high, color=colour, alpha=0.4, lw=4)
-            ax.plot(middle, rows[good], marker, ls="none", color=colour, label="measured")
-            plots.finish(ax, title=side, x=f"rms of {NOUNS[side]}", y="", log="x")
+            if good.any():
+                low, middle, high = quantiles(seen[good])
+                colour, marker = plots.COLOURS[number], plots.MARKERS[number]
+                ax.hlines(rows[good], low, high, color=colour, alpha=0.4, lw=4)
+                ax.plot(middle, rows[good], marker, ls="none", color=colour, label="measured")
+            what = "sums x W + b" if side == "forward" else "gradient by the sums"
+            plots.finish(ax, title=side, x=f"root mean square of the {what}", y="", log="x")
         fig.suptitle(textwrap.fill(self.verdict, 70), x=0.01, ha="left", fontweight="bold")
         axes[0].set(yticks=rows, yticklabels=self._names, ylim=(len(rows) - 0.5, -0.5))
         return fig
@@ -182,33 +171,32 @@ class Report:
     def alt(self) -> str:
         """What the figure shows, in words."""
         return (
-            f"The scale of {NOUNS['forward']} and of {NOUNS['backward']}, layer by layer from top "
-            f"to bottom, on logarithmic axes beside the theory's band. {self.verdict}."
+            "The scale of the sums and of the gradient by them, layer by layer from top to bottom, "
+            f"on logarithmic axes beside the theory's band. {self.verdict}."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all numbers but weights and batches, as JSON can hold them.
+        """Return all numbers as JSON can hold them: NaN and infinity as texts, arrays as null.
 
-        NaN and infinity are "nan", "inf" and "-inf". ``nets`` has an entry a net.
+        ``nets`` has one entry a net, with what each layer showed and what the theory expects.
         """
         nets = [
-            {**vars(look), "tensors": None, "expected": expected}
+            {**vars(look), "tensors": [*look.tensors], "expected": expected}
             for look, expected in zip(self.looks, self._expected)
         ]
-        scheme = dict(zip([layer.name for layer in self._layers], self._schemes))
+        scheme = dict(zip((layer.name for layer in self._layers), self._schemes))
         found = {"ok": self.ok, "verdict": self.verdict, "findings": self.findings}
-        return _plain({**found, "looks_like": scheme, "nets": nets})
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, np.ndarray):
+                return None
+            return value.item() if isinstance(value, np.generic) else vars(value)
+
+        text = json.dumps({**found, "looks_like": scheme, "nets": nets}, default=plain)
+        return json.loads(text, parse_constant=str)
 
     def assert_healthy(self, allow: Iterable[str] = ()) -> None:
-        """Raise an AssertionError that names the faults, but for those whose codes are allowed.
-
-        Raises
-        ------
-        AssertionError
-            A fault that is not allowed.
-        ValueError, TypeError
-            `allow` is no sequence of codes.
-        """
+        """Raise an AssertionError that names the faults whose codes are not allowed."""
         if isinstance(allow, str) or not isinstance(allow, Iterable):
             _checks.fail("allow", "a sequence of codes", allow, TypeError)
         allow = [_checks.choice("allow", code, criteria.CODES) for code in allow]
@@ -225,30 +213,21 @@ class Report:
         """
         if not isinstance(other, Report):
             _checks.fail("other", "a Report", other, TypeError)
-        before, after = [{one.code: one for one in each.findings} for each in (self, other)]
+        old, new = ({one.code: one.layer or "found" for one in r.findings} for r in (self, other))
         rows = []
-        for code in [*before, *(code for code in after if code not in before)]:
-            ends = [found.get(code) for found in (before, after)]
-            change = "new" if ends[0] is None else "gone" if ends[1] is None else "still"
-            places = [_shortened(one.layer or "yes") if one else "" for one in ends]
-            rows.append((change, "", code, *places))
-        values = [each._values() for each in (self, other)]
-        for key in (key for key in values[0] if key in values[1]):
-            ends = [each[key] for each in values]
-            if _moved(*ends):
-                rows.append(("moved", *key, *(fmt(end, ".3g") for end in ends)))
+        for code in old | new:
+            change = "new" if code not in old else "still" if code in new else "gone"
+            rows.append((change, "", code, old.get(code, ""), new.get(code, "")))
+        if self._names == other._names:
+            for name, *ends in zip(self._names, self._schemes, other._schemes):
+                rows += [("moved", name, "looks like", *ends)] * (ends[0] != ends[1])
+            for side, path in SIDES.items():
+                ends = [np.median(report._numbers(path), axis=1) for report in (self, other)]
+                moved = ~np.isclose(*ends, rtol=MOVED, atol=0.0, equal_nan=True)
+                for i in np.flatnonzero(moved):
+                    rows.append(("moved", self._names[i], side, *(fmt(x[i], ".3g") for x in ends)))
         names = ("change", "layer", "what", "before", "after")
         return Table(dict(zip(names, zip(*rows))) if rows else dict.fromkeys(names, []))
-
-    def _values(self) -> dict[tuple[str, str], Any]:
-        """Return what `compare` compares, by layer and name."""
-        columns = {side: np.median(self._numbers(path), axis=1) for side, path in SIDES.items()}
-        columns = {"looks like": self._schemes, **columns}
-        return {
-            (layer, what): value
-            for what, column in columns.items()
-            for layer, value in zip(self._names, column)
-        }
 
     def _numbers(self, path: str) -> np.ndarray:
         """Return a number a layer and net: NaN where there is none, inf where not all is finite."""
@@ -269,18 +248,16 @@ class Report:
 
 
 def _merged(nets: list[list[Finding]]) -> list[Finding]:
-    """Return the findings of several nets as one list, a code once, with the commonest layer."""
+    """Return the findings of several nets as one list: of a code the worst, at its usual layer."""
     if len(nets) == 1:
         return nets[0]
     merged = []
     for code in criteria.CODES:
         found = [one for net in nets for one in net if one.code == code]
-        worst = next((level for level in LEVELS if level in [one.level for one in found]), None)
-        layers = Counter(one.layer for one in found if one.level == worst).most_common(1)
-        for layer, _ in layers:
-            first = next(one for one in found if (one.layer, one.level) == (layer, worst))
-            count = sum(any(one.code == code for one in net) for net in nets)
-            merged.append(dataclasses.replace(first, found_in=(count, len(nets))))
+        count = sum(any(one.code == code for one in net) for net in nets)
+        layers = Counter(one.layer for one in found)
+        found.sort(key=lambda one: (criteria.LEVELS.index(one.level), -layers[one.layer]))
+        merged += [dataclasses.replace(one, found_in=(count, len(nets))) for one in found[:1]]
     return merged
 
 
@@ -294,40 +271,13 @@ def _shortened(name: str) -> str:
     return name if len(name) <= NAME else f"{name[: NAME // 3]}…{name[1 - NAME + NAME // 3 :]}"
 
 
-def _cell(numbers: np.ndarray, spec: str) -> str:
-    """Return a number, or the median and band of several nets; nothing if there is none."""
+def _cell(numbers: np.ndarray, spec: str, band: Any = None) -> str:
+    """Return a number, or the median and spread of several nets, beside the theory's band."""
     numbers = numbers[~np.isnan(numbers)]
-    if np.isinf(numbers).any():
-        return "not finite"
-    if len(numbers) > 1:
-        return str(spread(numbers, spec.replace("3", "2")))
-    return fmt(np.median(numbers), spec) if len(numbers) else ""
-
-
-def _fitting(table: Table) -> str:
-    """Return a table with as many columns side by side as fit, the others below."""
-    blocks = [["layer"]]
-    for name in [*table][1:]:
-        if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > WIDTH:
-            blocks.append(["layer"])
-        blocks[-1].append(name)
-    return "\n\n".join(str(table.select(*names)) for names in blocks)
-
-
-def _moved(before: Any, after: Any) -> bool:
-    """Return whether a scheme changed, or a scale by more than `MOVED`."""
-    if isinstance(before, str) or not np.isfinite(before) or not np.isfinite(after):
-        return str(before) != str(after)
-    return max(before, after) > MOVED * min(before, after)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: no arrays, and texts for NaN and infinity."""
-    if dataclasses.is_dataclass(value):
-        value = vars(value)
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items() if not isinstance(v, np.ndarray)}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+    if not len(numbers) or np.isinf(numbers).any():
+        return "not finite" if len(numbers) else ""
+    few = spec.replace("3", "2")  # digits: the cell is long
+    said = str(spread(numbers, few)) if len(numbers) > 1 else fmt(numbers[0], spec)
+    if band is None or not band[0] < band[2] < np.inf:
+        return said
+    return f"{said} ({fmt(band[0], '.2g')}–{fmt(band[2], '.2g')})"
