@@ -1,0 +1,794 @@
+"""What `diagnose` sees of PyTorch models, against oracles by hand: `make test-all`."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from initcore.diagnosis import of_torch
+from initcore.diagnosis.look import measure
+from initcore.losses import softmax_cross_entropy
+from initcore.network import MLP
+
+F = nn.functional
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def fields(signal):
+    return [getattr(signal, name) for name in signal.__dataclass_fields__]
+
+
+def same(signal, values, activation=None, rtol=1e-10):
+    wanted = measure(np.asarray(values), activation)
+    np.testing.assert_allclose(fields(signal), fields(wanted), rtol=rtol, atol=1e-12)
+
+
+def rows(look):
+    return {row.name: row for row in look.layers}
+
+
+def classes(n=12, width=6, of=4):
+    return torch.randn(n, width), torch.randint(of, (n,))
+
+
+class Of(nn.Module):
+    """A module made of a function and of the modules and parameters that it uses."""
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, *args, **kwargs):
+        return self.function(self, *args, **kwargs)
+
+
+# --- The numbers.
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+def test_a_multilayer_perceptron_has_the_signals_of_the_packages_own(activation):
+    ours = MLP((6, 20, 20, 4), activation, weights="he_normal", biases="random_normal", seed=1)
+    layers = []
+    for W, b in zip(ours.weights, ours.biases):
+        linear = nn.Linear(*W.shape, dtype=torch.float64)
+        linear.weight.data, linear.bias.data = torch.tensor(W.T), torch.tensor(b)
+        layers += [linear, {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}[activation]()]
+    x, y = classes()
+    trace = ours.forward(x.double().numpy())
+    loss, by_outputs = softmax_cross_entropy(trace.output, y.numpy())
+    gradients = ours.backward(trace, by_outputs)
+    look = of_torch.look(nn.Sequential(*layers[:-1]), x.double(), y)
+    assert (look.framework, look.task, look.unseen) == ("torch", "classes", {})
+    assert look.loss == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(look.outputs, trace.output, rtol=1e-12)
+    assert [row.name for row in look.layers] == ["0", "2", "4"]
+    for i, row in enumerate(look.layers):
+        phi = activation if i < 2 else "linear"
+        assert (row.kind, row.activation, row.branch, row.normalised) == ("dense", phi, None, False)
+        np.testing.assert_array_equal(row.weight[0], ours.weights[i])
+        np.testing.assert_array_equal(row.bias, ours.biases[i])
+        assert (row.fan_in, row.fan_out) == ours.weights[i].shape == row.library_fans
+        same(row.inputs, trace.inputs[i])
+        same(row.sums, trace.pre_activations[i])
+        same(row.outputs, trace.activations[i], phi)
+        same(row.deltas, gradients.deltas[i])
+        same(row.gradient, gradients.weights[i][None])
+        assert row.distinct == row.distinct_gradients == ours.weights[i].shape[1]
+
+
+CONVOLUTIONS = [
+    nn.Conv1d(4, 6, 5),
+    nn.Conv2d(4, 6, 3, stride=2),
+    nn.Conv2d(4, 8, 3, groups=2, dilation=2),
+    nn.Conv2d(4, 8, 3, groups=4),
+    nn.Conv3d(4, 6, (3, 1, 3), stride=(3, 1, 1)),
+    nn.ConvTranspose1d(4, 6, 4, stride=2),
+    nn.ConvTranspose2d(4, 6, 3),
+    nn.ConvTranspose2d(4, 8, 4, stride=2, groups=2),
+]
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS, ids=str)
+def test_a_convolutions_fans_are_the_products_that_meet(layer):
+    """With ones everywhere, sums and gradients count them: in the middle, over whole strides."""
+    n = layer.weight.ndim - 2
+    middle = (slice(None), slice(None), *[slice(6, -6)] * n)
+    x = torch.ones(2, 4, *[36] * n, requires_grad=True)
+    ones = copy.deepcopy(layer)
+    nn.init.ones_(ones.weight)
+    nn.init.zeros_(ones.bias)
+    sums = ones(x)
+    (by_x,) = torch.autograd.grad(sums.sum(), x)
+    row = of_torch.look(layer, torch.randn(x.shape)).layers[0]
+    groups, fan_in, units = row.weight.shape
+    assert groups == layer.groups and groups * units == layer.out_channels
+    whole = sums.detach()[middle] if layer.transposed else sums.detach()
+    assert row.fan_in == pytest.approx(float(whole.mean()))
+    assert row.fan_out == pytest.approx(float(by_x[middle].mean()))
+    kind = "transposed " if layer.transposed else "depthwise " if groups == 4 else ""
+    assert row.kind == kind + "convolution"
+    assert row.library_fans == nn.init._calculate_fan_in_and_fan_out(layer.weight)
+
+
+@pytest.mark.parametrize("layer", CONVOLUTIONS[:5], ids=str)
+def test_a_convolution_is_the_product_of_its_patches_and_the_weight(layer):
+    row = of_torch.look(
+        layer.double(), x := torch.randn(3, 4, *[13] * (layer.weight.ndim - 2)).double()
+    )
+    row, out = row.layers[0], layer(x)
+    per = layer.in_channels // layer.groups
+    places = [range(size) for size in out.shape[2:]]
+    for g, W in enumerate(row.weight):
+        for at in [tuple(p[0] for p in places), tuple(p[-1] for p in places)]:
+            cut = [
+                slice(i * s, i * s + d * (k - 1) + 1, d)
+                for i, s, d, k in zip(at, layer.stride, layer.dilation, layer.kernel_size)
+            ]
+            patch = x[(slice(None), slice(g * per, (g + 1) * per), *cut)].reshape(3, -1).numpy()
+            units = slice(g * W.shape[1], (g + 1) * W.shape[1])
+            wanted = out[(slice(None), units, *at)].detach().numpy() - row.bias[units]
+            np.testing.assert_allclose(patch @ W, wanted, atol=1e-12)
+    same(row.sums, out.detach().movedim(1, -1))
+    same(row.inputs, x.movedim(1, -1))
+
+
+def test_deltas_and_gradients_of_a_small_net_by_hand():
+    """loss = mean (relu(x w) v - t)²: its derivatives are written out."""
+    net = nn.Sequential(
+        nn.Linear(3, 5, bias=False), nn.ReLU(inplace=True), nn.Linear(5, 1, bias=False)
+    )
+    net.double()
+    x, t = torch.randn(7, 3).double(), torch.randn(7).double()
+    w, v = (p.detach().numpy().T for p in net.parameters())
+    z = x.numpy() @ w
+    a = np.maximum(z, 0)
+    by_out = 2 * (a @ v - t.numpy()[:, None]) / 7
+    by_z = by_out @ v.T * (z > 0)
+    look = of_torch.look(net, x, t)
+    first, last = look.layers
+    same(first.sums, z)
+    same(first.outputs, a)
+    same(first.deltas, by_z)
+    same(first.gradient, (x.numpy().T @ by_z)[None])
+    same(last.deltas, by_out)
+    same(last.gradient, (a.T @ by_out)[None])
+    assert look.task == "regression" and look.loss_name.startswith("MSELoss")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_measured_in_double(dtype):
+    net = nn.Sequential(nn.Linear(6, 300), nn.ReLU(), nn.Linear(300, 4)).to(dtype)
+    x, y = classes()
+    x = 3e4 * x.clamp(-2, 2)  # a square of it overflows in half precision
+    look = of_torch.look(net, x.to(dtype), y)
+    first = look.layers[0]
+    same(first.inputs, x.to(dtype).double())
+    same(first.sums, net[0](x.to(dtype)).detach().double())
+    same(first.outputs, net[:2](x.to(dtype)).detach().double())
+    assert first.weight.dtype == np.float64 and math.isfinite(first.sums.rms)
+
+
+def test_what_is_not_finite_is_a_result():
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 4))
+    net[2].weight.data[0, 0] = math.nan
+    look = of_torch.look(net, *classes(), optimizer=torch.optim.SGD(net.parameters(), 0.1))
+    assert [row.sums.finite == 1 for row in look.layers] == [True, False, False]
+    assert look.layers[1].distinct is None and math.isnan(look.loss)
+    assert [row.activation for row in look.layers] == ["relu", "tanh", "linear"]
+
+
+# --- Nothing of the caller's is moved.
+
+
+def state(model, optimizer=None):
+    found = {
+        "hooks": [
+            {name: len(value) for name, value in vars(module).items() if name.endswith("hooks")}
+            for module in model.modules()
+        ],
+        "modes": [module.training for module in model.modules()],
+        "ids": [id(t) for t in [*model.parameters(), *model.buffers()]],
+        "values": [t.detach().clone() for t in [*model.parameters(), *model.buffers()]],
+        "versions": [t._version for t in [*model.parameters(), *model.buffers()]],
+        "grads": [None if p.grad is None else p.grad.clone() for p in model.parameters()],
+        "trained": [p.requires_grad for p in model.parameters()],
+        "attributes": [sorted(vars(module)) for module in model.modules()],
+        "random": [torch.get_rng_state()],
+        "own": [vars(p) for p in model.parameters()],
+        "modes of torch": [
+            torch.is_grad_enabled(),
+            len(torch.overrides._get_current_function_mode_stack()),
+        ],
+    }
+    if torch.cuda.is_available():
+        found["random"] += torch.cuda.get_rng_state_all()
+    if optimizer is not None:
+        found["optimizer"] = copy.deepcopy(optimizer.state_dict())
+    return found
+
+
+def assert_equal(one, other):
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            assert_equal(one[name], other[name])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for pair in zip(one, other):
+            assert_equal(*pair)
+    else:
+        assert one == other
+
+
+def restless():
+    """Return a net that moves everything that a forward pass can move."""
+
+    def forward(net, x):
+        x.mul_(2.0)
+        net.calls += 1
+        net.seen = x
+        x = net.drop(net.norm(net.conv(x)))
+        return net.head(F.relu_(x).flatten(1) + torch.randn(()))
+
+    net = Of(
+        forward,
+        conv=nn.utils.parametrizations.spectral_norm(nn.Conv2d(2, 4, 3)),
+        norm=nn.BatchNorm2d(4),
+        drop=nn.Dropout(0.5),
+        head=nn.Linear(4 * 16, 3),
+    )
+    net.calls = 0
+    net.head.bias.requires_grad_(False)
+    net.norm.register_forward_hook(lambda *_: None)
+    return net
+
+
+@pytest.mark.parametrize("mode", ["train", "eval", "mixed"])
+@pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.AdamW])
+def test_nothing_is_moved(mode, make):
+    net = restless()
+    x, y = torch.randn(8, 2, 6, 6), torch.randint(3, (8,))
+    optimizer = make([p for p in net.parameters() if p.requires_grad], 0.1)
+    for _ in range(2):  # gradients, moving averages, the optimizer's state, an output that is kept
+        F.cross_entropy(net(x.clone()), y).backward()
+        optimizer.step()
+    net.train(mode == "train")
+    net.norm.train(mode != "eval")
+    before, inputs, calls = state(net, optimizer), x.clone(), net.calls
+    with torch.no_grad():
+        look = of_torch.look(net, x, y, nn.CrossEntropyLoss(label_smoothing=0.1), optimizer)
+    assert_equal(before, state(net, optimizer) | {"modes of torch": before["modes of torch"]})
+    assert torch.is_grad_enabled() and torch.equal(x, inputs) and net.calls == calls
+    assert [row.name for row in look.layers] == ["conv", "norm", "head"]
+    assert all(row.deltas.rms > 0 and row.gradient.rms > 0 for row in look.layers)
+    assert look.task == "classes" and look.optimizer == make.__name__
+
+
+def test_nothing_is_moved_where_the_model_raises():
+    net = restless()
+    x, y = torch.randn(8, 2, 7, 7), torch.randint(3, (8,))
+    before = state(net)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        of_torch.look(net, x, y)
+    assert_equal(before, state(net))
+
+
+def test_a_loss_that_knows_the_callers_parameters_leaves_them_without_gradients():
+    net = nn.Linear(6, 4)
+    look = of_torch.look(
+        net, *classes(), lambda a, t: F.cross_entropy(a, t) + net.weight.square().sum()
+    )
+    assert net.weight.grad is None and look.layers[0].gradient.rms > 0 and look.task is None
+
+
+def test_frozen_parameters_are_measured_and_said_to_be_frozen():
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
+    net[0].requires_grad_(False)
+    first, last = of_torch.look(
+        net, *classes(), optimizer=torch.optim.SGD(net[2].parameters(), 0.1)
+    ).layers
+    assert (first.trainable, last.trainable) == (False, True)
+    assert first.gradient.rms > 0 and first.update == 0 and last.update > 0
+
+
+# --- What follows a layer.
+
+TANH_GELU = lambda z: 0.5 * z * (1 + torch.tanh((2 / math.pi) ** 0.5 * (z + 0.044715 * z**3)))  # noqa: E731
+WRITTEN = {
+    "relu": [
+        nn.ReLU(),
+        nn.ReLU(inplace=True),
+        F.relu,
+        F.relu_,
+        torch.relu,
+        lambda z: z.relu(),
+        lambda z: z.clamp(min=0),
+        lambda z: torch.where(z > 0, z, 0.0 * z),
+        lambda z: torch.maximum(z, torch.zeros(())),
+        lambda z: z.view(3, -1).relu().view(12, -1),
+        lambda z: F.dropout(z, 0.5).relu(),
+        lambda z: F.dropout(z.relu(), 0.5),
+        lambda z: F.max_pool1d(z.relu(), 2),
+    ],
+    "tanh": [nn.Tanh(), torch.tanh, F.tanh, lambda z: 2 * torch.sigmoid(2 * z) - 1],
+    "sigmoid": [nn.Sigmoid(), torch.sigmoid, lambda z: 1 / (1 + torch.exp(-z))],
+    "gelu": [nn.GELU(), nn.GELU("tanh"), F.gelu, TANH_GELU],
+    "silu": [nn.SiLU(), F.silu, lambda z: z * torch.sigmoid(z)],
+    "elu": [nn.ELU(), F.elu],
+    "selu": [nn.SELU(), F.selu],
+    "softplus": [nn.Softplus(), lambda z: (1 + z.exp()).log()],
+    "softsign": [nn.Softsign(), lambda z: z / (1 + z.abs())],
+    "leaky_relu": [nn.LeakyReLU(), F.leaky_relu],
+    "leaky_relu(0.2)": [nn.LeakyReLU(0.2, inplace=True), lambda z: F.leaky_relu(z, 0.2)],
+    "leaky_relu(0.25)": [nn.PReLU()],
+    "linear": [nn.Identity(), nn.Dropout(0.5), lambda z: 2 * z, lambda z: z.t().t().contiguous()],
+    None: [torch.sin, lambda z: z**2, nn.Softmax(-1), lambda z: z.relu() * z.roll(1, 0)],
+}
+
+
+@pytest.mark.parametrize("name, function", [(n, f) for n, fs in WRITTEN.items() for f in fs])
+def test_an_activation_is_recognised_however_it_is_written(name, function):
+    net = Of(
+        lambda net, x: net.last(F.pad(z := net.phi(net.first(x)), (0, 24 - z.shape[1]))),
+        first=nn.Linear(6, 24),
+        phi=function if isinstance(function, nn.Module) else Of(lambda _, z: function(z)),
+        last=nn.Linear(24, 4),
+    )
+    x, y = classes()
+    first, last = of_torch.look(net, 3 * x, y).layers
+    assert (first.activation, last.activation) == (name, "linear")
+    z = net.first(3 * x).detach()
+    same(first.sums, z, rtol=1e-6)
+    if name and "drop" not in repr(net) and first.outputs.units == 24:
+        clean = function(z.clone()) if isinstance(function, nn.Module) else z
+        assert first.outputs.rms > 0 and clean.shape == z.shape
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-4, 1.0, 1e4])
+def test_a_named_activation_is_known_at_any_scale(scale):
+    net = nn.Sequential(nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 9), nn.GELU(), nn.Linear(9, 4))
+    for p in net.parameters():
+        p.data *= scale
+    found = of_torch.look(net, *classes()).layers
+    assert [row.activation for row in found] == ["tanh", "gelu", "linear"]
+
+
+def test_a_convolution_before_batch_normalisation_and_relu():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(True)).double()
+    net += nn.Sequential(
+        nn.Conv2d(8, 4, 3), nn.ReLU(), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2)
+    ).double()
+    net[1].weight.data.uniform_(0.5, 2)
+    x = torch.randn(8, 3, 6, 6).double()
+    found = of_torch.look(net, x, torch.randint(2, (8,))).layers
+    assert [row.kind for row in found] == [
+        *("convolution", "normalisation", "convolution", "normalisation", "dense")
+    ]
+    assert [row.activation for row in found] == ["relu", "relu", "relu", "linear", "linear"]
+    assert [row.normalised for row in found] == [True, False, True, False, False]
+    z = net[0](x).detach()
+    u = F.batch_norm(z, None, None, net[1].weight, net[1].bias, True).detach()
+    same(found[0].sums, z.movedim(1, -1))
+    same(found[1].inputs, z.movedim(1, -1))
+    same(found[1].sums, u.movedim(1, -1))
+    for row in found[:2]:
+        same(row.outputs, u.relu().movedim(1, -1), "relu")
+    np.testing.assert_array_equal(found[1].scale, net[1].weight.detach())
+    assert found[1].weight is None and found[1].key == "1.weight" and found[1].deltas.rms > 0
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.LayerNorm(6),
+        nn.LayerNorm(6, elementwise_affine=False),
+        nn.RMSNorm(6),
+        nn.GroupNorm(2, 6),
+        nn.InstanceNorm1d(6),
+        Of(lambda _, x: F.rms_norm(x, (6,))),
+        Of(lambda net, x: F.layer_norm(x, (6,), net.g), g=nn.Parameter(torch.ones(6))),
+    ],
+)
+def test_the_normalisations(layer):
+    net = Of(
+        lambda net, x: net.last(net.norm(net.first(x)[..., None].expand(-1, -1, 3)).mean(2)),
+        norm=layer,
+    )
+    if not isinstance(layer, (nn.GroupNorm, nn.InstanceNorm1d)):
+        net.function = lambda net, x: net.last(net.norm(net.first(x)))
+    net.first, net.last = nn.Linear(6, 6), nn.Linear(6, 4)
+    found = of_torch.look(net.eval(), *classes()).layers
+    assert [row.kind for row in found] == ["dense", "normalisation", "dense"]
+    assert found[0].normalised and found[1].sums.units == 6
+    assert (found[1].scale is None) == (found[1].key == "")
+
+
+class RootMeanSquareNorm(nn.Module):  # as large language models write it
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((width,), 2.0))
+
+    def forward(self, x):
+        return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+
+def test_a_normalisation_of_ones_own():
+    net = nn.Sequential(nn.Linear(6, 8), RootMeanSquareNorm(8), nn.Tanh(), nn.Linear(8, 4))
+    first, norm, last = of_torch.look(net, *classes()).layers
+    assert (norm.kind, norm.activation, first.activation) == ("normalisation", "tanh", "tanh")
+    assert norm.sums.rms == pytest.approx(2, rel=1e-3) and (norm.scale == 2).all()
+    assert first.normalised and not last.normalised
+
+
+# --- Residual branches.
+
+
+def residual(kind):
+    """Return a net of two blocks, and the names of what ends a branch."""
+    linear = {f"f{i}": nn.Linear(8, 8) for i in range(4)}
+    norms = {f"n{i}": nn.LayerNorm(8) for i in range(4)}
+
+    def forward(net, x):
+        x = net.first(x)
+        if kind == "plain":
+            x = x + net.f1(net.f0(x).relu())
+            x = net.f3(net.f2(x).relu()).add_(x)
+        elif kind == "pre":
+            x = x + F.dropout(net.f1(net.f0(net.n0(x)).relu()), 0.1)
+            x = x + 0.5 * net.f3(net.f2(net.n1(x)).relu())
+        elif kind == "post":
+            x = net.n0(net.f1(net.f0(x).relu()) + x)
+            x = net.n1(net.f3(net.f2(x).relu()) + x)
+        elif kind == "projection":
+            x = torch.relu(net.n1(net.f1(net.n0(net.f0(x)).relu())) + net.n2(net.f2(x)))
+        elif kind == "parallel":
+            h = net.n0(x)
+            x = x + (net.f1(net.f0(h).relu()) + net.f3(net.f2(h).relu()))
+        elif kind == "none":
+            x = (net.f0(x) + net.f1(x) + net.g).tanh() + net.g
+            x = net.f2(x) * torch.sigmoid(net.f3(x))
+        return net.last(x)
+
+    ends = {"plain": "f1 f3", "pre": "f1 f3", "post": "f1 f3", "projection": "n1"}
+    ends |= {"parallel": "f1 f3", "none": ""}
+    parts = {"first": nn.Linear(6, 8), "last": nn.Linear(8, 4), "g": nn.Parameter(torch.ones(8))}
+    return Of(forward, **linear, **norms, **parts), ends[kind].split()
+
+
+@pytest.mark.parametrize("kind", ["plain", "pre", "post", "projection", "parallel", "none"])
+def test_the_ends_of_residual_branches(kind):
+    net, ends = residual(kind)
+    look = of_torch.look(net.eval(), *classes())
+    assert [row.name for row in look.layers if row.branch] == ends
+    assert all((row.stream is None) == (row.branch is None) for row in look.layers)
+
+
+def test_the_stream_is_the_sum():
+    net, _ = residual("plain")
+    x, y = classes()
+    found = rows(of_torch.look(net.double(), x.double(), y))
+    h = net.first(x.double())
+    added = net.f1(net.f0(h).relu())
+    same(found["f1"].outputs, added.detach())
+    same(found["f1"].stream, (h + added).detach())
+    assert (found["f1"].activation, found["f0"].activation) == ("linear", "relu")
+
+
+def test_relu_after_the_sum_is_what_the_branch_goes_through():
+    found = rows(of_torch.look(residual("projection")[0], *classes()))
+    assert [found[n].activation for n in ("f0", "n0", "f1", "n1", "f2", "n2")] == ["relu"] * 6
+
+
+# --- Attention, embeddings, shared and packed weights, recurrence.
+
+
+@pytest.mark.parametrize("length", [5, 12])  # 12 is the batch too
+@pytest.mark.parametrize("weights", [True, False])
+def test_multihead_attention_is_a_packed_and_an_output_projection(length, weights):
+    net = nn.MultiheadAttention(8, 2, batch_first=True).double()
+    nn.init.normal_(net.in_proj_bias)
+    x = torch.randn(12, length, 8).double()
+    look = of_torch.look(
+        Of(lambda net, x: net.attention(x, x, x, need_weights=weights)[0], attention=net), x, x
+    )
+    packed, last = look.layers
+    assert [packed.name, last.name] == ["attention.in_proj", "attention.out_proj"]
+    assert (packed.kind, last.kind, look.unseen) == ("attention", "attention", {})
+    W = net.in_proj_weight.detach().numpy()
+    np.testing.assert_array_equal(packed.weight, [W[8 * i : 8 * i + 8].T for i in range(3)])
+    assert (packed.fan_in, packed.fan_out, packed.library_fans) == (8, 8, (8, 24))
+    assert (packed.activation, last.activation) == ("linear", "linear")
+    same(packed.sums, x.numpy() @ W.T + net.in_proj_bias.detach().numpy())
+    same(last.sums, net(x, x, x)[0].detach())
+    assert packed.gradient.rms > 0 and packed.deltas.rms > 0 and packed.distinct == 24
+
+
+def test_attention_written_out_with_packed_weights_as_hugging_face_stores_them():
+    def forward(net, x):
+        h = net.norm(x)
+        q, k, v = torch.addmm(net.b, h.view(-1, 8), net.W).view(12, 5, 24).split(8, dim=2)
+        q, k, v = (t.view(12, 5, 2, 4).transpose(1, 2) for t in (q, k, v))
+        shares = F.dropout((q @ k.transpose(-2, -1) / 2.0).softmax(-1), 0.1)
+        x = x + net.proj((shares @ v).transpose(1, 2).reshape(12, 5, 8))
+        return net.head(x.mean(1))
+
+    parts = {"norm": nn.LayerNorm(8), "proj": nn.Linear(8, 8), "head": nn.Linear(8, 4)}
+    net = Of(forward, **parts, W=nn.Parameter(torch.randn(8, 24)), b=nn.Parameter(torch.randn(24)))
+    x = torch.randn(12, 5, 8)
+    found = rows(of_torch.look(net, x, torch.randint(4, (12,))))
+    assert list(found) == ["norm", "W", "proj", "head"]
+    W = found["W"]
+    assert (W.kind, W.weight.shape, W.shape, W.library_fans) == (
+        "attention",
+        (3, 8, 8),
+        (8, 24),
+        (24, 8),
+    )
+    np.testing.assert_array_equal(W.weight[1], net.W.detach()[:, 8:16])
+    same(W.sums, (net.norm(x) @ net.W + net.b).detach(), rtol=1e-5)
+    assert (
+        found["proj"].kind == "attention" and found["proj"].branch and found["head"].kind == "dense"
+    )
+
+
+def test_cross_attention_names_the_parts_of_the_packed_weight():
+    net = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
+    x = torch.randn(12, 5, 8)
+    look = of_torch.look(net, {"tgt": x, "memory": torch.randn(12, 3, 8)}, x)
+    assert [row.name for row in look.layers if row.kind == "attention"] == [
+        *("self_attn.in_proj", "self_attn.out_proj", "multihead_attn.in_proj[0:]"),
+        *("multihead_attn.in_proj[8:]", "multihead_attn.out_proj"),
+    ]
+    assert rows(look)["multihead_attn.in_proj[8:]"].weight.shape == (2, 8, 8)
+    assert [row.name for row in look.layers if row.branch] == [
+        *("self_attn.out_proj", "multihead_attn.out_proj", "linear2")
+    ]
+    assert rows(look)["linear1"].activation == "relu" and look.unseen == {}
+
+
+def test_embeddings_and_a_tied_head_share_their_key():
+    net = Of(lambda net, i: net.head(net.body(net.table(i)).tanh()), table=nn.Embedding(30, 8))
+    net.body, net.head = nn.Linear(8, 8), nn.Linear(8, 30, bias=False)
+    net.head.weight = net.table.weight
+    tokens = torch.randint(30, (12, 5))
+    look = of_torch.look(net, tokens, tokens)
+    table, body, head = look.layers
+    assert (table.kind, head.kind, head.name) == ("embedding", "dense", "head")
+    assert table.key == head.key == "table.weight" and list(look.tensors).count(table.key) == 1
+    assert table.weight.shape == (1, 30, 8) and head.weight.shape == (1, 8, 30)
+    assert (table.fan_in, table.fan_out, table.inputs) == (1, 8, None)
+    assert look.outputs.shape == (12, 5, 30) and look.inputs.dtype.kind == "i"
+    same(table.sums, net.table(tokens).detach(), rtol=1e-6)
+    assert table.gradient.rms == pytest.approx(head.gradient.rms)
+
+
+def test_a_shared_module_has_a_row_for_each_call():
+    net = Of(lambda net, x: net.last(net.f(net.f(x).relu()).tanh()), f=nn.Linear(6, 6))
+    net.last = nn.Linear(6, 4)
+    look = of_torch.look(net, *classes())
+    assert [row.name for row in look.layers] == ["f", "f (call 2)", "last"]
+    assert [row.activation for row in look.layers] == ["relu", "tanh", "linear"]
+    assert look.layers[0].key == look.layers[1].key == "f.weight"
+    assert look.layers[0].sums.rms != look.layers[1].sums.rms
+
+
+def test_parameters_outside_modules_are_layers_too():
+    net = Of(
+        lambda net, x: F.linear((x @ net.w1 + net.b).relu() @ net.w2.T, net.w3),
+        w1=nn.Parameter(torch.randn(6, 9)),
+        b=nn.Parameter(torch.zeros(9)),
+        w2=nn.Parameter(torch.randn(7, 9)),
+        w3=nn.Parameter(torch.randn(4, 7)),
+    )
+    look = of_torch.look(net, *classes())
+    assert [(row.name, row.weight.shape) for row in look.layers] == [
+        *(("w1", (1, 6, 9)), ("w2", (1, 9, 7)), ("w3", (1, 7, 4)))
+    ]
+    assert [row.activation for row in look.layers] == ["relu", "linear", "linear"]
+    assert all(row.gradient.rms > 0 for row in look.layers) and look.unseen == {}
+
+
+def test_computed_weights_are_seen_and_learn():
+    net = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(6, 8)), nn.ReLU())
+    net.append(nn.Linear(8, 4))
+    first = of_torch.look(net, *classes()).layers[0]
+    np.testing.assert_allclose(first.weight[0], net[0].weight.detach().T)
+    assert (first.name, first.activation) == ("0", "relu") and first.gradient.rms > 0
+
+
+@pytest.mark.parametrize("cell, gates", [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
+def test_recurrent_weights_are_rows_without_signals(cell, gates):
+    net = Of(lambda net, i: net.head(net.cell(net.table(i))[0][:, -1]), table=nn.Embedding(9, 6))
+    net.cell, net.head = cell(6, 8, batch_first=True), nn.Linear(8, 4)
+    look = of_torch.look(net, torch.randint(9, (12, 5)), torch.randint(4, (12,)))
+    found = rows(look)
+    assert list(found) == ["table", "cell.weight_ih_l0", "cell.weight_hh_l0", "head"]
+    assert found["cell.weight_hh_l0"].weight.shape == (gates, 8, 8) and look.unseen == {}
+    assert found["cell.weight_ih_l0"].kind == "recurrent"
+    assert found["cell.weight_ih_l0"].sums is None and found["cell.weight_ih_l0"].gradient.rms > 0
+    assert found["table"].activation == found["head"].activation == "linear"
+
+
+def test_what_is_not_understood_is_said():
+    net = Of(
+        lambda net, x: net.head(net.two(x, x) + net.position + torch.einsum("bi,io->bo", x, net.w)),
+        two=nn.Bilinear(6, 6, 8),
+        head=nn.Linear(8, 4),
+        spare=nn.Linear(3, 3),
+        position=nn.Parameter(torch.zeros(1, 8)),
+        w=nn.Parameter(torch.zeros(6, 8)),
+    )
+    look = of_torch.look(net, *classes())
+    assert [row.name for row in look.layers] == ["head"]
+    assert look.unseen == {"Of": 2, "Bilinear": 1, "Linear": 1}
+
+
+# --- Batches, outputs, losses, optimizers.
+
+
+@pytest.mark.parametrize("is_reentrant", [True, False])
+def test_checkpointed_parts_are_seen_as_others(is_reentrant):
+    def make(wrap):
+        torch.manual_seed(0)
+        body = nn.Sequential(
+            nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 8)
+        )
+        net = Of(lambda net, x: net.head(wrap(net.body, net.first(x))), body=body)
+        net.first, net.head = nn.Linear(6, 6), nn.Linear(8, 4)
+        return net
+
+    x, y = classes()
+    net = make(lambda part, x: part(x))
+    torch.manual_seed(1)
+    plain = of_torch.look(net, x, y)
+    net = make(lambda part, x: checkpoint(part, x, use_reentrant=is_reentrant))
+    before = state(net)
+    torch.manual_seed(1)
+    found = of_torch.look(net, x, y)
+    assert_equal(before["values"], state(net)["values"])
+    for one, other in zip(plain.layers, found.layers, strict=True):
+        assert (one.name, one.activation) == (other.name, other.activation)
+        for name in ("sums", "outputs", "deltas", "gradient"):
+            np.testing.assert_allclose(fields(getattr(one, name)), fields(getattr(other, name)))
+    assert torch.utils.checkpoint.CheckpointFunction.apply.__qualname__ != "look.<locals>.<lambda>"
+
+
+class Output(dict):
+    """As the outputs of Hugging Face's models: a mapping whose entries are attributes too."""
+
+    loss = property(lambda self: self.get("loss"))
+
+
+def test_models_that_take_and_return_mappings_and_know_their_loss():
+    def forward(net, ids=None, mask=None, labels=None):
+        logits = net.head(net.table(ids).mean(1) * mask)
+        out = {} if labels is None else {"loss": 2 * F.cross_entropy(logits, labels)}
+        return Output(out | {"logits": logits, "state": None})
+
+    net = Of(forward, table=nn.Embedding(9, 6), head=nn.Linear(6, 4))
+    net.forward = lambda ids=None, mask=None, labels=None: forward(net, ids, mask, labels)
+    batch = {"ids": torch.randint(9, (12, 5)), "mask": torch.ones(12, 1)}
+    y = torch.randint(4, (12,))
+    look = of_torch.look(net, batch, y)
+    logits = net(**batch)["logits"].detach()
+    assert look.loss == pytest.approx(2 * float(F.cross_entropy(logits, y)))
+    assert (look.loss_name, look.task) == ("the model's own loss", "classes")
+    np.testing.assert_allclose(look.outputs, logits)
+    np.testing.assert_array_equal(look.targets, y)
+    given = of_torch.look(net, batch, y, lambda out, t: F.cross_entropy(out["logits"], t))
+    assert given.task == "classes" and given.loss == pytest.approx(look.loss / 2)
+    assert of_torch.look(net, batch).loss is None and of_torch.look(net, batch | {"labels": y}).loss
+
+
+def test_tuples_and_arrays():
+    net = Of(lambda net, a, b: (net.head(a + b), a), head=nn.Linear(6, 4))
+    x, y = classes()
+    look = of_torch.look(net, (x.double().numpy(), x.numpy()), y.numpy())
+    np.testing.assert_allclose(look.outputs, net(x, x)[0].detach(), rtol=1e-6)
+    assert look.layers[0].gradient.rms > 0 and look.targets.dtype.kind == "i"
+
+
+LOSSES = [
+    (None, "classes", (12,), 4, "classes"),
+    (nn.CrossEntropyLoss(), "classes", (12,), 4, "classes"),
+    (nn.CrossEntropyLoss(reduction="sum"), "classes", (12,), 4, "classes"),
+    (lambda a, t: F.cross_entropy(a, t), "classes", (12,), 4, "classes"),
+    (lambda a, t: 3 * F.cross_entropy(a, t), "classes", (12,), 4, None),
+    (None, "binary", (12,), 1, "classes"),
+    (nn.BCEWithLogitsLoss(), "float", (12, 3), 3, "classes"),
+    (None, "float", (12, 3), 3, "regression"),
+    (None, "float", (12,), 1, "regression"),
+    (F.l1_loss, "float", (12, 1), 1, "regression"),
+]
+
+
+@pytest.mark.parametrize("loss, kind, shape, units, task", LOSSES)
+def test_what_the_loss_is_about(loss, kind, shape, units, task):
+    y = (
+        torch.rand(shape)
+        if kind == "float"
+        else torch.randint(4 if kind == "classes" else 2, shape)
+    )
+    net = nn.Linear(6, units)
+    look = of_torch.look(net, x := torch.randn(12, 6), y, loss)
+    assert look.task == task
+    if loss is not None:
+        assert look.loss == pytest.approx(float(loss(net(x), y).detach()))
+    assert math.isfinite(look.loss) and look.layers[0].gradient.rms > 0 and look.loss_name
+
+
+def test_segmentation_has_its_classes_last():
+    look = of_torch.look(nn.Conv2d(2, 5, 1), torch.randn(12, 2, 3, 3), torch.randint(5, (12, 3, 3)))
+    assert look.outputs.shape == (12, 3, 3, 5) and look.task == "classes" and look.layers[0].deltas
+
+
+def test_labels_out_of_range_are_no_error():
+    for loss in (None, nn.CrossEntropyLoss()):
+        look = of_torch.look(nn.Linear(6, 4), torch.randn(12, 6), torch.full((12,), 4), loss)
+        assert (look.loss, look.task, look.targets.max()) == (None, "classes", 4)
+        assert look.layers[0].gradient is None
+
+
+OPTIMIZERS = [
+    lambda p: torch.optim.SGD(p, 0.1),
+    lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.1),
+    lambda p: torch.optim.Adam(p, 0.01),
+    lambda p: torch.optim.AdamW([{"params": [q], "lr": 0.01 * i} for i, q in enumerate(p, 1)]),
+]
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_the_first_step_over_the_weight(make):
+    net = nn.Sequential(nn.Linear(6, 8), nn.LayerNorm(8), nn.ReLU(), nn.Linear(8, 4)).double()
+    x, y = torch.randn(12, 6).double(), torch.randint(4, (12,))
+    optimizer = make([*net.parameters()])
+    look = of_torch.look(net, x, y, optimizer=optimizer)
+    before = [p.detach().clone() for p in (net[0].weight, net[1].weight, net[3].weight)]
+    F.cross_entropy(net(x), y).backward()
+    optimizer.step()
+    after = [net[0].weight, net[1].weight, net[3].weight]
+    wanted = [float((b.detach() - a).norm() / a.norm()) for a, b in zip(before, after)]
+    assert [row.update for row in look.layers] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        (("net", torch.ones(3, 6)), TypeError, "`model` must be a torch.nn.Module"),
+        ((nn.Linear(6, 4), "text"), TypeError, "`x` must be a tensor"),
+        ((nn.Linear(6, 4), torch.ones(3, 6), torch.ones(3, 2)), ValueError, "`y` must be targets"),
+        ((nn.Linear(6, 4), torch.ones(3, 6), torch.ones(3), "mse"), TypeError, "`loss` must be"),
+        (
+            (nn.Linear(6, 4), torch.ones(3, 6), torch.ones(3, 4), nn.MSELoss(reduction="none")),
+            ValueError,
+            "one number",
+        ),
+        ((Of(lambda _, x: None), torch.ones(3, 6)), ValueError, "must return floats"),
+        (
+            (
+                nn.Linear(6, 4),
+                torch.ones(3, 6),
+                None,
+                None,
+                torch.optim.SGD(nn.Linear(6, 4).parameters()),
+            ),
+            ValueError,
+            "`optimizer` must be an optimizer of the model's own",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_an_error(arguments, error, words):
+    with pytest.raises(error, match=words):
+        of_torch.look(*arguments)
