@@ -1,8 +1,9 @@
 """What is wrong with a net, judged by one `Look` at it: causes before symptoms.
 
 The bands are the theory's, for the widths and depths at hand: `expected`. What leaves its band is
-a finding only where the change is also large enough to do harm, as measured in the chapters. A
-symptom that a found cause explains is not a finding of its own; it gives the cause its level.
+a finding only where the change is also large enough to do harm. The limits of harm, with their
+sources, stand in ``findings.json``, with the words, the remedy and the page of each finding. A
+symptom that a found cause explains is no finding of its own; it gives the cause its level.
 """
 
 from __future__ import annotations
@@ -20,52 +21,41 @@ import numpy as np
 
 from initcore import _checks, activations, theory
 from initcore._quadrature import gaussian_mean
-from initcore.diagnosis.identify import identify
+from initcore.diagnosis.identify import WRONG, identify
 from initcore.diagnosis.look import Layer, Look
 
 LEVELS = ("fault", "watch", "note")
-# Every code, causes before symptoms, with its page of the book and the line that helps.
 CATALOGUE = json.loads(Path(__file__).with_name("findings.json").read_text("utf-8"))
-CODES = tuple(CATALOGUE)
+CODES = tuple(CATALOGUE)  # causes before symptoms
 
-# --- Thresholds. "RMS" is that of the sums of a layer, over that of the first one of its chain.
+SIGMAS = 3.0  # half-width of a band of ln q; beyond it by chance is one layer of 400
+CHANCE = 0.9973  # the same, for the exact bands of linear and ReLU nets
+SLACK = 1.5  # on an RMS: what the theory leaves out, such as the margins of convolutions
+FLOOR = 1e-3  # further no start is expected to fade: GELU at 25 layers, sigmoids at 12
+ROOM, ROOM_FREE = 1.25, 9.0  # on gain², beyond sampling errors; and in nets that normalise
+LAYER = 4.0  # by more no layer alone may change the spread: the page of looks
+CONSTANT = 100.0  # mean² over variance of a feature: its direction is common to all inputs
+BIASED = 2.0  # biases over the spread of the sums: a ReLU shifted so far is 2% on, or off
+ENOUGH = 10  # inputs a class, for frequencies to mean something
+UNBALANCED = 1 / 4  # share of ln C that the frequencies of the classes save
+HUGE = 1e10  # no initializer draws it: memory that nothing was written to
+STREAM = 3.0  # growth of a residual stream over √branches, which normalised ones give it
+EPSILON = 1e-5  # of batch normalisation: below its root the spread is not made 1
+TINY = 1e-280  # below any mean square, above where its root underflows
 
-SIGMAS = 4.0  # half-width of a band of ln q: beyond it by chance in one layer of 16,000
-CHANCE = 0.9999  # the same for the exact bands of linear and ReLU nets
-SLACK = 1.5  # on the RMS, for what the theory leaves out: margins of convolutions, few inputs
-FADED, LOST = 1 / 8, 1 / 100  # RMS: chapter 4 learnt at 0.03 in six epochs, and nothing at 0.002
-GROWN, BURST = 5.0, 10.0  # RMS: chapter 4 learnt at 2.4, and nothing at 16
-FLOOR = 1e-3  # no recommended start is expected to fade further: deeper needs normalisation
-ALIKE, SAME = 1 / 30, 1 / 100  # spread across inputs over RMS: four and five layers of sigmoids
-STEEP, STEEPER = 30.0, 100.0  # change of the deltas' RMS: the page of looks has 100
-TYPICAL = 30.0  # deltas' RMS over their median; 1.5 for normal ones (page of looks)
-ROOM, ROOM_FREE = 1.25, 9.0  # gain²: beyond the sampling error; behind a normalisation
-LAYER = 4.0  # no layer alone may change the spread by more (page of looks)
-INPUTS, RAW = (1 / 100, 10.0), 100.0  # mean square of the inputs (page of looks), and a fault
-CONSTANT = 100.0  # mean² over variance of an input feature
-LOSS_WATCH, LOSS_FAULT = 2.5, 5.0  # first loss over ln C (page of looks: 5)
-ENOUGH = 10  # inputs a class, so that frequencies mean something
-UNBALANCED = 0.25  # share of ln C by which the entropy of the classes is lower
-TARGETS = 10.0  # error of the outputs over the targets' variance; their spread against 1
-DEAD = 3 / 4  # share of dead units (page of looks): no healthy net had more
-SATURATED = (1 / 4, 1 / 2)  # share of saturated numbers (page of looks), and a fault
-BIASED = 3.0  # bias RMS over the spread of the sums
-STEP = (0.1, 1.0)  # first step over weight: a hundredth is usual under Adam
-HUGE = 1e10  # no initializer draws it: memory that was never initialised
-GROWTH = 3.0  # of a residual stream, over √branches: ends of branches that are not scaled
-TINY = 1e-280
-
-# σ_w² that the summary recommends for an activation: lowest, best, highest.
+# σ_w² that the summary recommends after an activation: least, best, highest.
 RECOMMENDED = {
     "linear": (1.0, 1.0, 1.0),
     "tanh": (1.0, 1.0, 25 / 9),  # Glorot; PyTorch's 5/3
     "softsign": (1.0, 1.0, 25 / 9),
     "sigmoid": (1.0, 16.0, 16.0),
     "centred_sigmoid": (16.0, 16.0, 16.0),
-    "relu": (2.0, 2.0, 2.0),
-    "selu": (9 / 16, 1.0, 1.0),  # 3/4 is PyTorch's
+    "selu": (9 / 16, 1.0, 1.0),  # PyTorch's 3/4
+    "gelu": (2.0, 2.0, 2.353),  # He; the forward gain
+    "silu": (2.0, 2.0, 2.812),
     "elu": (1.0, 1.55, 2.0),
 }
+GLOROT = ("linear", "tanh", "softsign", "sigmoid", "centred_sigmoid")  # by the average of fans
 
 
 @dataclass(frozen=True)
@@ -79,16 +69,14 @@ class Finding:
     level : {"fault", "watch", "note"}
         A note alone is no illness.
     layer : str or None
-        The first layer concerned; None for the data or the whole net.
+        The first layer concerned; None for the data.
     measured, expected : float or None
     band : tuple of (float, float) or None
         Where `measured` should be.
-    sentence, remedy : str
-        In words, and one line of the framework's code.
-    link : str
-        A page of the book.
+    sentence, remedy, link : str
+        In words; one line of the framework's code; a page of the book.
     found_in : tuple of (int, int) or None
-        Seeds with it, of how many, where a band over seeds was looked at.
+        In how many seeds, and of how many.
     """
 
     code: str
@@ -104,10 +92,16 @@ class Finding:
 
 
 class Expected(NamedTuple):
-    """(low, middle, high) of a layer's sums' and deltas' RMS, or None where nothing is."""
+    """(low, middle, high) of the RMS of a layer's sums and deltas; None where nothing is."""
 
     forward: tuple[float, float, float] | None
     backward: tuple[float, float, float] | None
+
+
+class _Band(NamedTuple):
+    ends: tuple[float, float, float]
+    start: float  # RMS at the chain's first layer (the last one, of deltas)
+    q: tuple[float, float] = (1.0, 1.0)  # E[q] at the least and at the highest gain
 
 
 # --- The theory beside the measured.
@@ -120,31 +114,43 @@ def _activation(name: str | None) -> activations.Activation:
     return activations.get(name or "linear")
 
 
+@functools.cache
 def gains(activation: str | None) -> tuple[float, float, float]:
-    """Return the lowest, best and highest σ_w² that is recommended after an activation."""
+    """Return the least, best and highest σ_w² recommended after an activation: the summary's.
+
+    >>> gains("relu")
+    (2.0, 2.0, 2.0)
+    """
     act = _activation(activation)
-    if act.name in RECOMMENDED:
-        return RECOMMENDED[act.name]
-    forward = theory.forward_gain(act) ** 2
-    ends = sorted((2.0, forward)) if act.name in ("gelu", "silu") else (forward, forward)
-    return ends[0], ends[0], ends[1]  # GELU and SiLU: He's 2
+    own = round(theory.forward_gain(act) ** 2, 12)
+    return RECOMMENDED.get(act.name, (own, own, own))
 
 
-def _judged(layer: Layer | None) -> bool:
-    if layer is None:
+def _around(layer: Layer, before: Layer) -> tuple[float, float, float]:
+    """Return the σ_w² recommended behind `before`, with what Glorot's average does to it."""
+    least, best, highest = gains(before.activation)
+    n, m = layer.fan_in, layer.fan_out
+    if _activation(before.activation).name not in GLOROT:
+        return least, best, highest
+    glorot = max(1.0, 2 * n / (n + m))  # an orthogonal matrix into a wider layer has n/m
+    return least * min(1.0, n / m), best * glorot, highest * glorot
+
+
+def _is_judged(layer: Layer | None) -> bool:
+    if layer is None or layer.weight is None or layer.outputs is None or layer.inputs is None:
         return False
-    plain = layer.weight is not None and layer.kind not in ("embedding", "attention", "recurrent")
-    return plain and layer.sums is not None and layer.sums.finite == 1.0
+    is_plain = layer.kind not in ("embedding", "attention", "recurrent", "normalisation")
+    return is_plain and layer.sums is not None and layer.sums.finite == 1.0
 
 
-def _link(layer: Layer, following: Layer) -> float | None:
-    """Return the factor on the mean square from one layer to the next, None if not linked.
+def _link(layer: Layer | None, following: Layer) -> float | None:
+    """Return the factor on the mean square from a layer to the next, None if it feeds another.
 
     A pooling may stand between; a sum with a residual stream may not.
     """
-    if not (_judged(layer) and _judged(following)) or layer.branch or layer.activation is None:
+    if not (_is_judged(layer) and _is_judged(following)):
         return None
-    if following.inputs.units % layer.outputs.units:
+    if layer.branch or layer.activation is None or following.inputs.units % layer.outputs.units:
         return None
     if not layer.outputs.rms or not following.inputs.rms:
         return 1.0
@@ -153,27 +159,25 @@ def _link(layer: Layer, following: Layer) -> float | None:
 
 
 def chains(look: Look) -> list[list[Layer]]:
-    """Return the runs of layers in which each takes what the one before it gave."""
+    """Return the runs of layers without a normalisation, each fed by the one before it."""
     found: list[list[Layer]] = []
-    before = None
-    for layer in look.layers:
-        if _judged(layer):
-            linked = before and not before.normalised and _link(before, layer)
-            found[-1].append(layer) if linked else found.append([layer])
-        before = layer
+    for before, layer in itertools.pairwise([None, *look.layers]):
+        if _is_judged(layer):
+            is_linked = _link(before, layer) is not None and not before.normalised
+            found[-1].append(layer) if is_linked else found.append([layer])
     return found
 
 
-@functools.lru_cache(1024)
-def _moments(name: str, q: float) -> tuple[float, float, float, float, float]:
-    """Return E[φ²], Var(φ²)/E[φ²]², E[φ′²], 3E[φ′⁴]/E[φ′²]² - 1 and d ln E[φ²] / d ln q."""
+@functools.lru_cache(4096)
+def _moments(name: str | None, q: float) -> tuple[float, float, float, float, float]:
+    """Return E[φ²], Var(φ²)/E[φ²]², d ln E[φ²] / d ln q, E[φ′²] and 3 E[φ′⁴]/E[φ′²]² - 1."""
     act = _activation(name)
     q = min(max(q, 1e-12), 1e12)
     second, slope = theory.second_moment(act, q), theory.slope_moment(act, q)
     fourth = gaussian_mean(lambda u: act(u) ** 4, q, act.kinks)
     steep = gaussian_mean(lambda u: act.derivative(u) ** 4, q, act.kinks)
     power = theory.variance_slope(act, q) * q / second
-    return second, fourth / second**2 - 1, slope, 3 * steep / slope**2 - 1, power
+    return second, fourth / second**2 - 1, power, slope, 3 * steep / slope**2 - 1
 
 
 @functools.lru_cache(64)
@@ -182,96 +186,168 @@ def _exact(activation: str, units: int, depth: int) -> np.ndarray:
     return band(units, depth, CHANCE)
 
 
-def _around(layer: Layer, before: Layer) -> tuple[float, float]:
-    """Return the recommended σ_w² of a layer behind `before`, with what Glorot's average does."""
-    low, _, high = gains(before.activation)
-    n, m = layer.fan_in, layer.fan_out
-    if before.activation in ("linear", "tanh", "softsign", "sigmoid", "centred_sigmoid"):
-        # Glorot's 2n/(n+m); an orthogonal matrix into a wider layer has n/m.
-        low, high = low * min(1.0, n / m), high * max(1.0, 2 * n / (n + m))
-    return low, high
-
-
-class _Band(NamedTuple):
-    """Of one layer: (low, middle, high) of an RMS, that of the chain's start, and E[q] there."""
-
-    ends: tuple[float, float, float]
-    start: float
-    q: tuple[float, float]
+def _ends(low: float, high: float, sigmas: tuple[float, float]) -> tuple[float, float, float]:
+    """Return the band of an RMS from two mean squares and how far ln q scatters below, above."""
+    ends = low * math.exp(-sigmas[0]) / SLACK**2, math.sqrt(low * high)
+    return tuple(math.sqrt(q) for q in (*ends, high * math.exp(sigmas[1]) * SLACK**2))
 
 
 def _forward(chain: list[Layer], inputs: int) -> Iterator[_Band]:
-    """Yield the band of each layer's sums, from the first one's measured q.
+    """Yield the band of each layer's sums after the first, from the measured q of that one.
 
-    Two trajectories, at the lowest and the highest recommended gain, each with the variance of
-    ln q that finite width gives it: a layer of n units adds Var(φ²)/(n E[φ²]²), which is 2/n
-    for a linear layer and 5/n for ReLU, and the map's slope carries it on (chapter 5). Of a
-    batch, the part of it that its inputs have in common counts.
+    There are two trajectories, at the least and at the highest recommended gain, each with the
+    variance of ln q that finite width gives it. A layer of n units adds Var(φ²)/(n E[φ²]²), which
+    is 2/n in a linear net and 5/n with ReLU; the slope of the variance map carries it on (chapter
+    5). In a batch only what the inputs have in common counts, the square of their cosine. For
+    equal layers of ReLU or linear units the exact bands of one input are taken as well.
     """
     first = chain[0]
     start = max(first.sums.rms**2, TINY)
-    q, spread = [start, start], [2 / first.sums.units] * 2
+    q, noise, drift = [start, start], [2 / first.sums.units] * 2, [0.0, 0.0]
     kinds = {(layer.activation, layer.sums.units) for layer in chain[:-1]}
     is_exact = len(kinds) == 1 and first.activation in ("relu", "linear")
-    yield _Band((first.sums.rms,) * 3, first.sums.rms, (start, start))
     exact = _exact(first.activation, first.sums.units, len(chain)) if is_exact else None
     for depth, (before, layer) in enumerate(itertools.pairwise(chain), 1):
-        cosine = before.outputs.cosine
-        common = 1.0 if math.isnan(cosine) else 1 / inputs + (1 - 1 / inputs) * cosine**2
-        for end, gain in enumerate(_around(layer, before)):
-            second, noise, _, _, power = _moments(before.activation, q[end])
-            spread[end] = power**2 * spread[end] + noise * common / before.sums.units
+        cosine = 1.0 if math.isnan(before.outputs.cosine) else before.outputs.cosine
+        common = 1 / inputs + (1 - 1 / inputs) * cosine**2
+        least, _, highest = _around(layer, before)
+        for end, gain in enumerate((least, highest)):
+            second, scatter, power, _, _ = _moments(before.activation, q[end])
+            noise[end] = power**2 * noise[end] + scatter * common / before.sums.units
+            drift[end] = power * drift[end] - scatter * common / before.sums.units / 2
             q[end] = gain * second * _link(before, layer)
-        q = [max(q[0], FLOOR**2 * start), q[1]]
-        sigmas = [SIGMAS * math.sqrt(one + 2 / layer.sums.units) for one in spread]
-        low, high = math.exp(-sigmas[0] - spread[0] / 2), math.exp(sigmas[1])
-        if is_exact:
-            of_first = math.exp(SIGMAS * math.sqrt(2 / first.sums.units))
-            low, high = min(low, exact[depth, 0] / of_first), max(high, exact[depth, 1] * of_first)
-        bias = 0.0 if layer.bias is None else float(np.square(layer.bias).mean())
-        ends = q[0] * low / SLACK**2, math.sqrt(q[0] * q[1]), q[1] * high * SLACK**2 + bias
-        yield _Band(tuple(math.sqrt(end) for end in ends), first.sums.rms, tuple(q))
+        q[0] = max(q[0], FLOOR**2 * start)
+        sigmas = [SIGMAS * math.sqrt(one + 2 / layer.sums.units) for one in noise]
+        sigmas[0] -= drift[0]  # the mean of ln q lies below ln E[q]
+        if exact is not None:
+            of_first = SIGMAS * math.sqrt(2 / first.sums.units)
+            outer = -math.log(max(exact[depth, 0], TINY)), math.log(exact[depth, 1])
+            sigmas = [max(s, one + of_first) for s, one in zip(sigmas, outer)]
+        low, middle, high = _ends(*q, sigmas)
+        bias = 0.0 if layer.bias is None else float(np.sqrt(np.square(layer.bias).mean()))
+        yield _Band((low, middle, high + bias), first.sums.rms, tuple(q))
 
 
 def _backward(look: Look, forward: dict[int, _Band]) -> dict[int, _Band]:
-    """Return the bands of the deltas by the layer's number, from the last measured ones of a run.
+    """Return the bands of the deltas by the layer's number, from the last ones of each run back.
 
     A layer's deltas have the mean square of the next one's times σ_w² fan_out/fan_in E[φ′²]
-    (Glorot and Bengio 2010, eq. 6). Through a normalisation σ_w² drops out: the factor is that of
-    the sums' size over their spread, which with ReLU is the π/(π-1) of batch normalisation
-    (Yang et al. 2019, A mean field theory of batch normalization).
+    (Glorot and Bengio 2010, eq. 6). Through a normalisation the factor is the next sums' mean
+    square over the square of what these sums are divided by: with ReLU the π/(π-1) of batch
+    normalisation's own growth (Yang et al. 2019, A mean field theory of batch normalization).
     """
     found: dict[int, _Band] = {}
-    number = None
-    for n, layer in reversed(list(enumerate(look.layers))):
+    following = None
+    for number, layer in reversed(list(enumerate(look.layers))):
         if layer.kind == "normalisation":
             continue
-        if layer.deltas is None or not layer.deltas.rms > 0 or n not in forward:
-            number = None
+        if layer.deltas is None or not layer.deltas.rms > 0 or number not in forward:
+            following = None
             continue
-        following = None if number is None else look.layers[number]
         factor = None if following is None else _link(layer, following)
         if factor is None or abs(factor - 1) > 0.05:  # a pooling spreads or gathers deltas
-            anchor = layer.deltas.rms
-            low = high = anchor**2
-            noise = 0.0
+            start, noise = layer.deltas.rms, 0.0
+            low = high = start**2
         else:
             ratio = following.fan_out / following.fan_in
-            second, _, slope, more, _ = _moments(layer.activation, 1.0)
             if layer.normalised:
-                growth = slope / second * following.sums.rms**2 * ratio
-                ends = [growth / max(s, TINY) ** 2 for s in (layer.sums.rms, layer.sums.across)]
+                second, _, _, slope, scatter = _moments(layer.activation, 1.0)
+                size = slope / second * following.sums.rms**2 * ratio
+                ends = [size / max(s, TINY) ** 2 for s in (layer.sums.rms, layer.sums.across)]
             else:
-                slopes = [_moments(layer.activation, q)[2] for q in forward[n].q]
-                ends = [g * ratio * s for g, s in zip(_around(following, layer), slopes)]
+                least, _, highest = _around(following, layer)
+                both = [_moments(layer.activation, q) for q in forward[number].q]
+                ends = [gain * ratio * one[3] for gain, one in zip((least, highest), both)]
+                scatter = both[0][4]
             low, high = low * min(ends), high * max(ends)
-            noise += more / layer.sums.units
+            noise += scatter / layer.sums.units
         wide = SIGMAS * math.sqrt(noise)
-        ends = low * math.exp(-wide - noise / 2) / SLACK**2, math.sqrt(low * high)
-        ends = (*ends, high * math.exp(wide) * SLACK**2)
-        found[n] = _Band(tuple(math.sqrt(end) for end in ends), anchor, (low, high))
-        number = n
+        found[number] = _Band(_ends(low, high, (wide + noise / 2, wide)), start)
+        following = layer
     return found
+
+
+class _Case:
+    """A look, and what several criteria need of it."""
+
+    def __init__(self, look: Look) -> None:
+        if not isinstance(look, Look):
+            _checks.fail("look", "a Look", look, TypeError)
+        self.look = look
+        by_key = {layer.key or layer.name: layer for layer in reversed(look.layers)}
+        self.layers = [x for x in reversed(by_key.values()) if x.weight is not None]
+        calls = [x for x in look.layers if x.weight is not None]
+        self.before = {id(x): one for one, x in itertools.pairwise(calls)}
+        ends = [x for x in calls if x.kind != "embedding"]
+        self.last = ends[-1] if ends else None
+        self.branches = sum(x.branch is not None for x in look.layers)
+        self.free = self.branches > 0 or any(x.kind == "normalisation" for x in look.layers)
+        self.forward = self._bands()
+        self.backward = _backward(look, self.forward)
+
+    @functools.cached_property
+    def schemes(self) -> dict[int, Any]:
+        return {id(layer): identify(layer, self.branches) for layer in self.layers}
+
+    def range(self, layer: Layer) -> tuple[float, float, float, float]:
+        """Return σ_w² for the φ before and behind a layer: least, best, most, and highest."""
+        around, own = _around(layer, self.before.get(id(layer), layer)), gains(layer.activation)
+        least = 0.0 if layer is self.last else min(around[0], own[0])
+        return least, own[1], max(around[1], own[1]), max(around[2], own[2])
+
+    def _bands(self) -> dict[int, _Band]:
+        inputs = 1 if self.look.inputs is None else max(len(self.look.inputs), 1)
+        number = {id(layer): n for n, layer in enumerate(self.look.layers)}
+        found = {}
+        for chain in chains(self.look):
+            first = chain[0]
+            least, _, _, highest = self.range(first)
+            size, sigma = first.inputs.rms**2, SIGMAS * math.sqrt(2 / first.sums.units)
+            ends = _ends(least * size, highest * size, (sigma, sigma))
+            q = max(first.sums.rms**2, TINY)
+            found[number[id(first)]] = _Band(ends, first.sums.rms, (q, q))
+            bands = _forward(chain, inputs)
+            found |= {number[id(layer)]: band for layer, band in zip(chain[1:], bands)}
+        return found
+
+    def most_of_last(self) -> float:
+        """Return the largest RMS expected of the output layer, 0 if nothing is."""
+        number = next((n for n, x in enumerate(self.look.layers) if x is self.last), -1)
+        return self.forward[number].ends[2] if number in self.forward else 0.0
+
+    def finding(
+        self, code: str, says: str, layer: Layer | None, measured: Any = None,
+        expects: Any = None, band: Any = None, level: str = "", change: Any = None, **values: Any,
+    ) -> Iterator[Finding]:  # fmt: skip
+        """Yield a finding in the words of the catalogue, if `change` (or `measured`) does harm.
+
+        With a `level` it is that; without, the first one whose limits are left, if any.
+        """
+        entry, about = CATALOGUE[code], layer or self.last
+        change = measured if change is None else change
+        limits = [(name, entry[name]) for name in LEVELS[:2] if name in entry]
+        left = [name for name, ends in limits if not _is_within(change, *ends)]
+        if not (level := level or (left[0] if left else "")):
+            return
+        known = {"name": "", "sd": 0.0, "units": 0, "factor": 10.0, "change": change}
+        known |= {"measured": measured, "expected": expects}
+        if about is not None:
+            name = about.name.split(" (call")[0]
+            known |= {"name": name, "key": about.key, "shape": about.shape, "phi": about.activation}
+            if about.weight is not None:
+                known["sd"] = math.sqrt(self.range(about)[1] / about.fan_in)
+                known["units"] = about.weight.shape[-1]
+        if band is not None:
+            known |= {"low": band[0], "high": band[1]}
+        known |= values
+        remedy = entry["remedy"] if about is not None or isinstance(entry["remedy"], str) else ""
+        remedy = remedy[self.look.framework] if isinstance(remedy, dict) else remedy
+        words = entry["says"][says].format(**known), remedy.format(**known), entry["link"]
+        yield Finding(code, level, layer and layer.name, measured, expects, band, *words)
+
+
+def _is_within(value: float, low: float | None, high: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def expected(look: Look) -> list[Expected]:
@@ -284,558 +360,378 @@ def expected(look: Look) -> list[Expected]:
     Returns
     -------
     list of Expected
-        Bands of the sums' RMS from the first layer of each chain on, and of the deltas' RMS from
-        the last one back; a chain ends at normalisations and sums with a residual stream.
+        The band of the sums' RMS is that of recommended weights, from the measured first layer
+        of each chain on; that of the deltas' from the last measured ones back. A chain ends at a
+        normalisation or a residual stream.
     """
-    if not isinstance(look, Look):
-        _checks.fail("look", "a Look", look, TypeError)
-    forward, backward = _bands(look)
-    return [
-        Expected(*(bands[n].ends if n in bands else None for bands in (forward, backward)))
-        for n in range(len(look.layers))
+    case = _Case(look)
+    both = case.forward, case.backward
+    ends = [
+        [bands[n].ends if n in bands else None for bands in both] for n in range(len(look.layers))
     ]
+    return [Expected(*pair) for pair in ends]
 
 
-def _bands(look: Look) -> tuple[dict[int, _Band], dict[int, _Band]]:
-    inputs = 1 if look.inputs is None else max(len(look.inputs), 1)
-    number = {id(layer): n for n, layer in enumerate(look.layers)}
-    forward = {
-        number[id(layer)]: band
-        for chain in chains(look)
-        for layer, band in zip(chain, _forward(chain, inputs))
-    }
-    return forward, _backward(look, forward)
-
-
-# --- The findings.
-
-
-class _Case:
-    """A look with what several criteria need of it."""
-
-    def __init__(self, look: Look) -> None:
-        self.look = look
-        self.forward, self.backward = _bands(look)
-        self.branches = sum(layer.branch is not None for layer in look.layers)
-        self.free = self.branches or any(one.kind == "normalisation" for one in look.layers)
-        weighted = {layer.key or layer.name: layer for layer in reversed(look.layers)}
-        self.layers = [x for x in reversed(weighted.values()) if x.weight is not None]
-        self.schemes = {x.name: identify(x, self.branches) for x in self.layers}
-        ends = [x for x in look.layers if x.weight is not None and x.kind != "embedding"]
-        self.last = ends[-1] if ends else None
-
-    def sd(self, layer: Layer) -> float:
-        """Return the standard deviation that the summary recommends for a layer."""
-        if layer.kind == "embedding" or self.branches and layer.kind == "attention":
-            return 0.02
-        return math.sqrt(self._range(layer)[1] / layer.fan_in)
-
-    def _range(self, layer: Layer) -> tuple[float, float, float]:
-        """Return the lowest, best and highest σ_w², for the activations before and after."""
-        before = layer
-        for one in self.look.layers:
-            if one is layer:
-                break
-            before = one if one.weight is not None else before
-        around, own = _around(layer, before), gains(layer.activation)
-        low = 0.0 if layer is self.last else min(around[0], own[0])
-        return low, own[1], max(around[1], own[2])
-
-    def finding(
-        self, code: str, level: str, layer: Layer | None, measured: Any, expects: Any,
-        sentence: str, band: Any = None, **values: Any,
-    ) -> Finding:  # fmt: skip
-        """Return a finding with its page, and its remedy in the framework's words."""
-        entry = CATALOGUE[code]
-        remedy, known = entry["remedy"], {"value": "", "factor": 10.0}
-        if isinstance(remedy, dict):
-            if layer is not None:
-                sd = self.sd(layer) if layer.weight is not None else 0.0
-                units = layer.sums.units if layer.sums else 0
-                name = layer.name.split(" (call")[0]
-                known |= {"key": layer.key, "name": name, "shape": layer.shape}
-                known |= {"sd": sd, "units": units}
-            elif self.last is not None:
-                return self.finding(
-                    code, level, self.last, measured, expects, sentence, band, **values
-                )
-            remedy = remedy[self.look.framework].format_map({**known, **values})
-        name = None if layer is None else layer.name
-        return Finding(code, level, name, measured, expects, band, sentence, remedy, entry["link"])
-
-
-def _classes(look: Look) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return logits (inputs, classes) and labels (inputs,), or None where there are none."""
-    if look.task != "classes" or look.outputs is None or look.targets is None:
-        return None
-    z = np.asarray(look.outputs, np.float64)
-    z = z.reshape(-1, z.shape[-1])
-    y = np.asarray(look.targets)
-    y = y.reshape(-1, z.shape[1]).argmax(1) if y.size == z.size > len(z) else y.reshape(-1)
-    if len(y) != len(z) or not np.isfinite(z).all() or not np.isfinite(y).all():
-        return None
-    sums = z.sum(axis=1) if z.shape[1] > 1 else z[:, 0]
-    if z.min() >= 0 and (np.allclose(sums, 1, atol=1e-3) or z.shape[1] == 1 and z.max() <= 1):
-        z = np.log(np.maximum(z, 1e-12)) - (
-            np.log(np.maximum(1 - z, 1e-12)) if z.shape[1] == 1 else 0
-        )
-    if z.shape[1] == 1:  # one logit for two classes
-        z = np.concatenate([np.zeros_like(z), z], axis=1)
-    kept = y != -100  # PyTorch's mark of what does not count
-    return z[kept], y[kept].astype(np.int64)
+# --- The criteria. Each yields what it finds; the last part decides what is cause and symptom.
 
 
 def _finite(case: _Case) -> Iterator[Finding]:
+    """NaN and infinity are results: the first place that holds one, in the order of computation."""
     look = case.look
     if look.inputs is not None and not np.isfinite(look.inputs).all():
-        yield case.finding(
-            "not-finite", "fault", None, None, None, "the inputs hold NaN or infinity"
-        )
+        yield from case.finding("not-finite", "inputs", None, level="fault")
     for name, tensor in look.tensors.items():
-        if tensor.dtype.kind != "f" or not tensor.size:
+        if tensor.dtype.kind != "f":
             continue
         good = np.isfinite(tensor)
-        largest = float(np.abs(tensor[good], dtype=np.float64).max(initial=0.0))
-        if good.all() and largest < HUGE:
-            continue
-        what = f"numbers as large as {largest:.0e}" if good.all() else "NaN or infinity"
-        layer = next((x for x in case.layers if x.key == name), None)
-        yield case.finding(
-            "not-finite", "fault", layer, largest, None,
-            f"{name} holds {what}, which no initializer draws: was it ever initialised?",
-        )  # fmt: skip
-        return
-    for layer in look.layers:
-        for what in ("inputs", "sums", "outputs", "deltas", "gradient"):
-            signal = getattr(layer, what)
-            if signal is not None and signal.finite < 1.0:
-                yield case.finding(
-                    "not-finite", "fault", layer, signal.finite, 1.0,
-                    f"the {what} of {layer.name} are the first that are not finite "
-                    f"({signal.finite:.0%} of them are), though the weights are: they overflow",
-                )  # fmt: skip
-                return
+        largest = float(np.abs(tensor, where=good, out=np.zeros(tensor.shape)).max(initial=0.0))
+        if not good.all() or largest > HUGE:
+            what = f"numbers up to {largest:.0e}" if good.all() else "NaN or infinity"
+            layer = next((x for x in case.layers if x.key == name), None)
+            more = {"tensor": name, "what": what, "level": "fault"}
+            yield from case.finding("not-finite", "tensor", layer, largest, **more)
+            return
+    way = itertools.product(look.layers, ("inputs", "sums", "outputs"))
+    back = itertools.product(reversed(look.layers), ("deltas", "gradient"))
+    for layer, what in itertools.chain(way, back):
+        if (signal := getattr(layer, what)) is not None and signal.finite < 1.0:
+            more = {"what": what, "level": "fault"}
+            yield from case.finding("not-finite", "signal", layer, signal.finite, 1.0, **more)
+            return
     if look.loss is not None and not math.isfinite(look.loss):
-        yield case.finding("not-finite", "fault", None, look.loss, None, f"the loss is {look.loss}")
+        yield from case.finding("not-finite", "loss", None, look.loss, level="fault")
 
 
 def _symmetry(case: _Case) -> Iterator[Finding]:
-    """Chapter 2: units that start equal get equal gradients, and stay equal."""
-    for layer in case.layers:
-        units = layer.weight.shape[0] * layer.weight.shape[2]
-        if layer.kind == "embedding" or layer.distinct is None or units < 2:
-            continue
-        apart = layer.distinct_gradients
-        if layer.distinct > 0.9 * units or case.schemes[layer.name] is None:
-            continue
-        if apart is not None and apart > layer.distinct:
-            level, so = "note", "their gradients differ, so that they part at once"
-        elif layer is case.last and not layer.weight.any():
-            continue
-        else:
-            level, so = "fault", "their gradients are equal too, and they stay equal"
-            if apart is None:
-                level, so = "watch", "without data their gradients are not known"
-        yield case.finding(
-            "equal-units", level, layer, layer.distinct, units,
-            f"{layer.name} has {layer.distinct} different units of {units}; {so}",
-        )  # fmt: skip
+    """Units that start equal and get equal gradients stay equal (chapter 2)."""
     seen: dict[tuple, Layer] = {}
     for layer in case.layers:
-        scheme = case.schemes[layer.name]
-        if scheme is None or scheme.kind in ("zeros", "constant", "identity"):
+        scheme, units = case.schemes[id(layer)], layer.weight.shape[0] * layer.weight.shape[2]
+        if scheme is None or layer.kind == "embedding":
+            continue
+        apart, is_last = layer.distinct_gradients, layer is case.last
+        if layer.distinct is not None and layer.distinct <= 0.9 * units:
+            level = "watch" if apart is None else "note" if apart > layer.distinct else "fault"
+            is_zero_end = scheme.kind == "zeros" and (layer.branch is not None or is_last)
+            if not is_zero_end or (level == "fault" and not is_last):
+                more = {"level": level}
+                yield from case.finding("equal-units", level, layer, layer.distinct, units, **more)
+        if scheme.kind in ("zeros", "constant", "identity"):
             continue
         first = seen.setdefault((layer.weight.shape, float(layer.weight.sum())), layer)
         if first is not layer and np.array_equal(first.weight, layer.weight):
-            yield case.finding(
-                "equal-layers", "fault", layer, None, None,
-                f"{layer.name} has the same weights as {first.name}: one draw was used twice",
-            )  # fmt: skip
-            return
+            more = {"other": first.name, "level": "fault"}
+            yield from case.finding("equal-layers", "fault", layer, **more)
 
 
 def _data(case: _Case) -> Iterator[Finding]:
-    """Chapter 5: the first layer multiplies the inputs' mean square."""
+    """The first layer multiplies the inputs' mean square (chapter 5), tokens aside."""
     x, layers = case.look.inputs, case.look.layers
     if x is None or any(layer.kind == "embedding" for layer in layers) or not np.isfinite(x).all():
         return
     x = np.asarray(x, np.float64).reshape(len(x), -1)
-    size = float(np.square(x).mean())
-    normalised = bool(layers) and layers[0].kind == "normalisation"
-    if not INPUTS[0] <= size <= INPUTS[1]:
-        raw = "; they look like pixels from 0 to 255" if 1 < x.max() <= 255 and x.min() >= 0 else ""
-        level = "fault" if size > RAW or size < 1 / RAW**2 else "watch"
-        yield case.finding(
-            "input-scale", "note" if normalised else level, None, size, 1.0,
-            f"the inputs have a mean square of {size:.3g}, where weights are made for 1{raw}",
-            INPUTS,
-        )  # fmt: skip
-    used = (x != 0).any(axis=0)
-    if len(x) < 8 or not used.any():
-        return
-    if not np.ptp(x, axis=0).any():
-        yield case.finding("input-constant", "fault", None, 1.0, 0.0, "all inputs are the same")
-        return
-    share = float((x.mean(axis=0) ** 2 > CONSTANT * x.var(axis=0))[used].mean())
-    if share > 0.5:
-        yield case.finding(
-            "input-constant", "note" if normalised else "watch", None, share, 0.0,
-            f"{share:.0%} of the features are nearly the same for all inputs, and not 0",
-        )  # fmt: skip
+    level = "note" if layers and layers[0].kind == "normalisation" else ""
+    size, band = float(np.square(x).mean()), CATALOGUE["input-scale"]["watch"]
+    if not _is_within(size, *band):
+        says = "pixels" if x.min() >= 0 and 100 < x.max() <= 255 else "plain"
+        yield from case.finding("input-scale", says, None, size, 1.0, band, level)
+    used = x[:, (x != 0).any(axis=0)]
+    if len(x) >= ENOUGH and used.size:
+        share = float((used.mean(axis=0) ** 2 > CONSTANT * used.var(axis=0)).mean())
+        if not np.ptp(x, axis=0).any():
+            yield from case.finding("input-constant", "all", None, share, 0.0, level="fault")
+        elif share > 0.5:
+            yield from case.finding(
+                "input-constant", "most", None, share, 0.0, level=level or "watch"
+            )
+
+
+def _logits(look: Look) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return logits (inputs, classes) and labels (inputs,); of one logit two classes."""
+    if look.task != "classes" or look.outputs is None or look.targets is None:
+        return None
+    z, y = look.outputs.reshape(-1, look.outputs.shape[-1]), np.asarray(look.targets)
+    y = y.reshape(z.shape).argmax(axis=1) if y.size == z.size > len(z) else y.reshape(-1)
+    if len(y) != len(z) or not np.isfinite(z).all() or not np.isfinite(y).all():
+        return None
+    kept = y != -100  # PyTorch's mark of what does not count
+    z, y = z[kept], y[kept].astype(np.int64)
+    if not len(y):
+        return None
+    if z.shape[1] == 1:  # a logit, or a probability
+        is_probability = 0 <= z.min() and z.max() <= 1
+        z = np.concatenate([1 - z if is_probability else np.zeros_like(z), z], axis=1)
+    is_probability = z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3)
+    return np.log(np.maximum(z, 1e-12)) if is_probability else z, y
 
 
 def _losses(case: _Case) -> Iterator[Finding]:
-    look, last = case.look, case.last
-    zero = last is not None and last.weight is not None and not last.weight.any()
-    pair = _classes(look)
-    if zero:
-        exactly = f"; the first loss is exactly ln {pair[0].shape[1]}" if pair else ""
-        yield case.finding(
-            "zero-output", "note", last, look.loss, None,
-            f"the output layer is zero{exactly}; the layers below get a gradient after one step",
-        )  # fmt: skip
+    """ln C for C classes is a guess; logits of spread s add about (1 - 1/C) s²/2 (chapter 4)."""
+    look, last, pair = case.look, case.last, _logits(case.look)
+    if last is not None and not last.weight.any():
+        says, classes = ("exactly", pair[0].shape[1]) if pair else ("plain", 0)
+        more = {"classes": classes, "level": "note"}
+        yield from case.finding("zero-output", says, last, look.loss, **more)
     if pair is None:
         yield from _regression(case)
         return
     z, y = pair
-    classes, guess = z.shape[1], math.log(z.shape[1])
-    if y.min() < 0 or y.max() >= classes:
-        shift = ": counted from 1" if (y.min(), y.max()) == (1, classes) else ""
-        yield case.finding(
-            "labels", "fault", None, float(y.max()), classes - 1.0,
-            f"the labels go from {y.min()} to {y.max()}, for {classes} outputs{shift}",
-        )  # fmt: skip
+    classes, low, high = z.shape[1], int(y.min()), int(y.max())
+    count, more = np.bincount(np.maximum(y, 0), minlength=classes), {"level": "fault"}
+    if low < 0 or high >= classes:
+        more["shift"] = ": they are counted from 1" if (low, high) == (1, classes) else ""
+        yield from case.finding("labels", "range", None, high, classes - 1.0, (low, high), **more)
         return
-    count = np.bincount(y, minlength=classes)
-    if len(y) >= ENOUGH and count.max() == len(y):
-        yield case.finding(
-            "labels", "fault", None, 1.0, float(classes),
-            f"all {len(y)} labels are {y[0]}: a batch of one class teaches that class alone",
-        )  # fmt: skip
+    if low == high and len(y) >= ENOUGH:
+        yield from case.finding("labels", "single", None, high, None, (low, high), **more)
         return
     if classes > 2 and len(y) >= ENOUGH * classes and not count[0] and count[1:].all():
-        yield case.finding(
-            "labels", "watch", None, 1.0, 0.0,
-            f"no label is 0, and all from 1 to {classes - 1} occur: are they counted from 1?",
-        )  # fmt: skip
-    top = z.max(axis=1, keepdims=True)
-    own = float((np.log(np.exp(z - top).sum(axis=1)) + top[:, 0] - z[np.arange(len(y)), y]).mean())
-    loss = own if look.loss is None or not math.isfinite(look.loss) else look.loss
-    spread = float((z - z.mean(axis=1, keepdims=True)).std())
-    band = case.forward.get(next((n for n, x in enumerate(look.layers) if x is last), -1))
-    healthy = guess + (band.ends[2] if band else 0.0) * math.sqrt(2 * guess)  # E max of normals
-    if loss > max(LOSS_WATCH * guess, healthy):
-        why = f"logits of spread {spread:.3g} add about {(1 - 1 / classes) * spread**2 / 2:.2g}"
-        if loss > 1.5 * own:
-            why = f"these outputs have {own:.3g}, so that the loss adds up what it should average"
-        yield case.finding(
-            "first-loss", "fault" if loss > LOSS_FAULT * guess else "watch", last, loss, guess,
-            f"the first loss is {loss:.3g}, where guessing has ln {classes} = {guess:.3g}; {why}",
-            (0.0, LOSS_WATCH * guess), sd=0.0 if last is None else 0.1 * case.sd(last),
-        )  # fmt: skip
+        yield from case.finding("labels", "shifted", None, low, 0.0, level="watch")
+    own, guess = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y], math.log(classes)
+    loss = float(own.mean()) if look.loss is None or not math.isfinite(look.loss) else look.loss
+    # The largest of C normal numbers of deviation s has a mean below s √(2 ln C).
+    healthy = guess + case.most_of_last() * math.sqrt(2 * guess)
+    if loss > 2 * own.mean() and math.isclose(loss, own.sum(), rel_tol=0.01):
+        yield from case.finding(
+            "first-loss", "summed", None, loss, float(own.mean()), level="watch"
+        )
         return
-    p = count / len(y)
-    entropy = float(-(p[p > 0] * np.log(p[p > 0])).sum())
-    flat = last is not None and (last.bias is None or not np.ptp(last.bias))
-    short = guess - entropy > UNBALANCED * guess and loss - entropy > (guess - entropy) / 2
-    if flat and short and len(y) >= ENOUGH * classes:
-        yield case.finding(
-            "class-bias", "watch", last, loss, entropy,
-            f"the first loss is {loss:.3g}, where the frequencies of the classes alone have "
-            f"{entropy:.3g}: the output biases are equal",
-            value="np.log(np.bincount(y) / len(y))",
-        )  # fmt: skip
+    if loss > max(healthy, CATALOGUE["first-loss"]["watch"][1] * guess):
+        spread = float((z - z.mean(axis=1, keepdims=True)).std())
+        more = {"classes": classes, "spread": spread, "added": (1 - 1 / classes) / 2}
+        more["change"] = loss / guess
+        yield from case.finding("first-loss", "logits", last, loss, guess, (0.0, healthy), **more)
+        return
+    p = count[count > 0] / len(y)
+    saved = guess + float((p * np.log(p)).sum())  # ln C less the entropy of the classes
+    is_flat = last is not None and (last.bias is None or not np.ptp(last.bias))
+    is_late = saved > UNBALANCED * guess and loss > guess - saved / 2
+    if is_flat and is_late and len(y) >= ENOUGH * classes:
+        yield from case.finding("class-bias", "plain", last, loss, guess - saved, level="watch")
 
 
 def _regression(case: _Case) -> Iterator[Finding]:
+    """The best guess of a target is its mean, and the error then its variance."""
     look = case.look
     if look.task != "regression" or look.outputs is None or look.targets is None:
         return
     t = np.asarray(look.targets, np.float64)
-    if t.size != look.outputs.size or len(t) < 2 or not np.isfinite(t).all():
+    if t.size != look.outputs.size or len(t) < ENOUGH or not np.isfinite(t).all():
         return
-    t, out = t.reshape(len(t), -1), look.outputs.reshape(len(t), -1)
-    spread2, mean2 = float(t.var(axis=0).mean()), float(np.square(t.mean(axis=0)).mean())
-    error = float(np.square(out - t).mean())
-    far = mean2 > TARGETS * spread2 and error > TARGETS * spread2
-    if far or not 1 / TARGETS**4 < spread2 < TARGETS**2:
-        ratio = max(error / max(spread2, TINY), spread2)
-        yield case.finding(
-            "target-scale", "fault" if ratio > RAW * TARGETS else "watch", None,
-            error, spread2,
-            f"the targets have mean {mean2**0.5:.3g} and spread {spread2**0.5:.3g}, and outputs "
-            "begin near 0 with a spread near 1",
-        )  # fmt: skip
-    elif error > TARGETS * spread2:
-        yield case.finding(
-            "first-loss", "fault", case.last, error, spread2,
-            f"the outputs' squared error is {error:.3g}, where the targets' mean alone has "
-            f"{spread2:.3g}",
-        )  # fmt: skip
+    out = look.outputs.reshape(t.shape)
+    error, mean = float(np.square(out - t).mean()), float(np.sqrt(np.square(t.mean(0)).mean()))
+    spread, size = math.sqrt(float(t.var(axis=0).mean())), float(np.sqrt(np.square(out).mean()))
+    ratio, target = error / max(spread**2, TINY), spread**2
+    if size**2 < error / 2 or spread < 1 / 100:  # the targets', not the outputs' size
+        more = {"mean": mean, "spread": spread, "change": max(ratio, spread)}
+        yield from case.finding("target-scale", "plain", None, error, target, **more)
+    elif size > case.most_of_last():
+        more = {"change": ratio / CATALOGUE["target-scale"]["watch"][1]}
+        yield from case.finding("first-loss", "regression", case.last, error, target, **more)
 
 
 def _scales(case: _Case) -> Iterator[Finding]:
+    """A zero γ at the end of a branch is usual (chapter 9); elsewhere it stops the signal."""
     layers = case.look.layers
-    norms = [layer for layer in layers if layer.scale is not None]
-    zero = [layer for layer in norms if not layer.scale.any()]
-    if not zero:
-        return
-    after = {id(x): layers[n + 1 :] for n, x in enumerate(layers)}
-    silent = [x for x in zero if any(one.inputs and not one.inputs.rms for one in after[id(x)])]
-    if len(zero) == len(norms) or silent:
-        layer = (silent or zero)[0]
-        text = f"γ of {layer.name} is zero, and nothing comes through"
-        yield case.finding("zero-scales", "fault", layer, len(zero), 0.0, text)
-    else:
-        text = f"γ of {len(zero)} of {len(norms)} normalisations is zero: blocks that start as 0"
-        yield case.finding("zero-scales", "note", zero[0], len(zero), 0.0, text)
+    norms = [(n, layer) for n, layer in enumerate(layers) if layer.scale is not None]
+    zero = [(n, layer) for n, layer in norms if not layer.scale.any()]
+    silent = [
+        layer
+        for n, layer in zero
+        if len(zero) == len(norms) or any(x.inputs and not x.inputs.rms for x in layers[n + 1 :])
+    ]
+    if zero:
+        level, layer = ("fault", silent[0]) if silent else ("note", zero[0][1])
+        yield from case.finding("zero-scales", level, layer, len(zero), len(norms), level=level)
 
 
 def _weights(case: _Case) -> Iterator[Finding]:
-    """The rule with the true fans: chapters 5 to 8. A deviation alone is a note."""
+    """The rules with the true fans (chapters 5 to 8). A deviation alone is a note."""
     for layer in case.layers:
-        scheme = case.schemes[layer.name]
-        if scheme is None or not scheme.sd or layer.kind == "embedding":
+        scheme = case.schemes[id(layer)]
+        if scheme is None or not scheme.sd or layer.kind in ("embedding", "recurrent"):
             continue
-        low, best, high = case._range(layer)
-        gain2 = scheme.sd**2 * layer.fan_in
-        room = (1 + SIGMAS * scheme.error) ** 2 * ROOM
-        if low / room <= gain2 <= high * room:
+        least, best, most, highest = case.range(layer)
+        gain2, room = scheme.sd**2 * layer.fan_in, ROOM * (1 + SIGMAS * scheme.error) ** 2
+        fans = scheme.rule.fans if scheme.rule else "true"
+        free = ROOM_FREE if case.free and fans in ("true", "fixed", "fan_out") else 1.0
+        is_right = least / free <= gain2 * room and gain2 <= most * free * room
+        if is_right or highest / room <= gain2 <= highest * room:
             continue
-        off = math.sqrt(gain2 / (high if gain2 > high else low or best))
-        rule, fans = scheme.rule, scheme.rule.fans if scheme.rule else ""
-        wrong = fans in ("library", "places", "fan_out", "variance")
-        free = case.free and fans not in ("library", "places", "variance")
-        if free and low / ROOM_FREE / room <= gain2 <= high * ROOM_FREE * room:
-            continue
-        alone = wrong and not layer.normalised and layer is not case.last
-        level = "watch" if alone and not 1 / LAYER < off < LAYER else "note"
-        packed = wrong and layer.kind == "attention" and len(layer.weight) == 3
-        code = (
-            "packed-qkv" if packed else "fans" if wrong and fans != "variance" else "weight-scale"
-        )
-        name = f", as of {rule.name}" if rule else ""
-        yield case.finding(
-            code, level, layer, math.sqrt(gain2), math.sqrt(best),
-            f"the weights of {layer.name} have a standard deviation of {scheme.sd:.3g}{name}: a "
-            f"gain of {math.sqrt(gain2):.3g} on 1/√{layer.fan_in:g}, where "
-            f"{layer.activation or 'it'} asks for {math.sqrt(best):.3g}",
-            (math.sqrt(low), math.sqrt(high)),
-        )  # fmt: skip
+        off = math.sqrt(gain2 / (most if gain2 > most else least or best))
+        is_packed = layer.kind == "attention" and len(layer.weight) == 3 and fans == "library"
+        code = "packed-qkv" if is_packed else "fans" if fans in WRONG[:3] else "weight-scale"
+        is_alone = fans in WRONG and not (layer.normalised or layer is case.last)
+        level = "watch" if is_alone and not 1 / LAYER < off < LAYER else "note"
+        more = {"rule": f", that of {scheme.rule.name}" if scheme.rule else "", "level": level}
+        more |= {"sd_is": scheme.sd, "fan_in": layer.fan_in}
+        measured, right, *band = (math.sqrt(g) for g in (gain2, best, least, most))
+        yield from case.finding(code, "gain", layer, measured, right, tuple(band), **more)
 
 
 def _embeddings(case: _Case) -> Iterator[Finding]:
-    """A tied head multiplies by the embedding again: its logits have sd · √units."""
+    """A head that is tied to an embedding gives logits of its size times √units."""
     tables = {layer.key: layer for layer in case.look.layers if layer.kind == "embedding"}
-    for head in case.look.layers:
-        table = tables.get(head.key)
-        if table is None or head is table or head.kind == "embedding":
-            continue
-        logits = math.sqrt(float(np.square(table.weight).mean()) * head.fan_in)
-        logits = head.sums.rms if head.sums is not None else logits
-        if logits > GROWN:
-            yield case.finding(
-                "embedding-scale", "fault" if head.sums is not None else "watch", table,
-                logits, 1.0,
-                f"{table.name} is the weights of {head.name} too: its sums have a size of {logits:.3g}",
-                (0.0, GROWN),
-            )  # fmt: skip
-        return
+    heads = [x for x in case.look.layers if x.kind != "embedding" and x.key in tables]
+    for head in heads:
+        size = math.sqrt(float(np.square(head.weight).mean()) * head.fan_in)
+        size, level = (head.sums.rms, "fault") if head.sums else (size, "watch")
+        if size > CATALOGUE["forward-explodes"]["watch"][1]:
+            more = {"other": head.name, "sd": 0.02, "level": level}
+            yield from case.finding("embedding-scale", "tied", tables[head.key], size, 1.0, **more)
     for table in tables.values():
-        sd = float(np.sqrt(np.square(table.weight).mean()))
-        if not 1 / RAW**2 <= sd <= BURST:
-            text = f"the numbers of {table.name} have a size of {sd:.3g}"
-            yield case.finding("embedding-scale", "watch", table, sd, 0.02, text)
+        size = float(np.sqrt(np.square(table.weight).mean()))
+        yield from case.finding("embedding-scale", "alone", table, size, 1.0, sd=0.02)
 
 
 def _biases(case: _Case) -> Iterator[Finding]:
+    """A bias beyond the spread of the sums fixes what a unit does for all inputs."""
     for layer in case.layers:
         if layer.bias is None or layer is case.last or layer.kind == "recurrent":
             continue
         size = float(np.sqrt(np.square(layer.bias).mean()))
-        spread = layer.sums.across if layer.sums is not None else 1.0
+        spread = layer.sums.across if layer.sums else 1.0
         if size > BIASED * spread > 0:
-            yield case.finding(
-                "bias-scale", "note", layer, size, 0.0,
-                f"the biases of {layer.name} have a size of {size:.3g}, and its sums a spread of "
-                f"{spread:.3g} across the inputs",
-                (0.0, BIASED * spread),
-            )  # fmt: skip
+            more = {"spread": spread, "level": "note"}
+            yield from case.finding("bias-scale", "plain", layer, size, 0.0, (0, spread), **more)
 
 
-def _left(chain: list[Layer], most: int) -> float:
-    """Return what is expected to be left of the spread across inputs over the RMS, at least."""
-    first = chain[0]
-    start = min(max((first.sums.across / first.sums.rms) ** 2, 1e-12), 1.0)
-    found = []
-    for end in (0, 1):
-        c, q = 1.0 - start, max(first.sums.rms**2, 1e-12)
-        for before, layer in itertools.pairwise(chain[: most + 1]):
-            act = _activation(before.activation)
-            gain = _around(layer, before)[1 if act.at_zero else end]
-            q = min(max(q, 1e-12), 1e12)
-            c = theory.correlation_map(act, c, q, gain)
-            q = gain * _moments(before.activation, q)[0]
-        found.append(math.sqrt(max(1.0 - c, 1e-16) / start))
-    noise = sum(5 / layer.sums.units for layer in chain[:most])  # as of ln q with ReLU
-    return max(min(found), FLOOR) * math.exp(-SIGMAS / 2 * math.sqrt(noise)) / SLACK
-
-
-def _signals(case: _Case) -> Iterator[Finding]:
-    """Forward, backward, across inputs, dead, saturated: the first layer of each, if any."""
+def _levels(case: _Case) -> Iterator[Finding]:
+    """Sums and deltas that leave their bands, and change by what does harm."""
     layers = case.look.layers
-    for code, bands, worst in (
-        ("forward-vanishes", case.forward, (FADED, LOST)),
-        ("forward-explodes", case.forward, (GROWN, BURST)),
-        ("backward-vanishes", case.backward, (1 / STEEP, 1 / STEEPER)),
-        ("backward-explodes", case.backward, (STEEP, STEEPER)),
-    ):
-        down, back = code.endswith("vanishes"), code.startswith("backward")
-        out = []
-        for n, band in sorted(bands.items(), reverse=back):
-            layer = layers[n]
-            measured = (layer.deltas if back else layer.sums).rms
-            ratio = measured / band.start if band.start else 1.0
-            if not back and layer is case.last:
-                continue  # a small output layer is legal, a large one the first loss's
-            if measured < band.ends[0] if down else measured > band.ends[2]:
-                out.append((layer, measured, band, ratio))
-        harm = [ratio for *_, ratio in out]
-        extreme = (min if down else max)(harm, default=1.0)
-        hit = [extreme <= limit if down else extreme >= limit for limit in worst]
-        if any(hit):
-            layer, measured, band, _ = out[0]
-            what, seen = ("deltas", "on the way back") if back else ("sums", "from layer to layer")
-            yield case.finding(
-                code, "fault" if hit[1] else "watch", layer, measured, band.ends[1],
-                f"the {what} change {seen} by a factor of {extreme:.2g}; at {layer.name} they have "
-                f"an RMS of {measured:.2g}, and should have {band.ends[0]:.2g} to {band.ends[2]:.2g}",
-                (band.ends[0], band.ends[2]),
-            )  # fmt: skip
-    for chain in chains(case.look):
-        first = chain[0]
-        start = first.sums.across / first.sums.rms if first.sums.rms else 0.0
-        for n, layer in enumerate(chain[1:], 1):
-            left = layer.sums.across / layer.sums.rms / start if start and layer.sums.rms else 1.0
-            if left < ALIKE and left < _left(chain, n):
-                last = min(
-                    (x.sums.across / max(x.sums.rms, TINY) / start for x in chain[n:]), default=left
-                )
-                every = n / -math.log(max(left, TINY))
-                yield case.finding(
-                    "inputs-alike", "fault" if last < SAME else "watch", layer, left, None,
-                    f"at {layer.name} the spread across inputs is {left:.2g} of what it was, while "
-                    f"the size stays: by the factor e in {every:.1f} layers",
-                    (ALIKE, 1.0),
-                )  # fmt: skip
-                break
+    ways = (("forward", case.forward), ("backward", case.backward))
+    for (way, bands), verb in itertools.product(ways, ("vanishes", "explodes")):
+        out, changes = [], [1.0]
+        for number, band in sorted(bands.items(), reverse=way == "backward"):
+            layer, (low, middle, high) = layers[number], band.ends
+            is_end = way == "forward" and (layer is case.last or layer.branch is not None)
+            rms = layer.sums.rms if way == "forward" else layer.deltas.rms
+            # A small end is legal, and a large one the first loss's, or the stream's.
+            if not is_end and (rms < low if verb == "vanishes" else rms > high):
+                out.append((layer, rms, middle, (low, high)))
+                changes.append(rms / band.start if band.start else 1.0)
+        if out:
+            change = (min if verb == "vanishes" else max)(changes)
+            yield from case.finding(f"{way}-{verb}", "band", *out[0], change=change)
+    grown = [(n, band) for n, band in case.backward.items() if layers[n].normalised]
+    growth = {layers[n].deltas.rms / band.start: layers[n] for n, band in grown}
+    most = max(growth, default=1.0)
+    if most > CATALOGUE["backward-explodes"]["fault"][1]:
+        yield from case.finding("backward-explodes", "norm", growth[most], most, level="note")
     for layer in layers:
-        if not _judged(layer) or layer is case.last or layer.activation is None:
+        spread = layer.sums.across if _is_judged(layer) and layer.normalised else 1.0
+        if spread < math.sqrt(EPSILON):
+            yield from case.finding("forward-vanishes", "epsilon", layer, spread, level="watch")
+
+
+def _left(chain: list[Layer], layers: int) -> float:
+    """Return the least part of the spread across inputs, over the RMS, that the theory expects."""
+    first, found = chain[0], []
+    start = min(max((first.sums.across / first.sums.rms) ** 2, 1e-12), 1.0)
+    for end in (0, 2):
+        c, q = 1.0 - start, max(first.sums.rms**2, 1e-12)
+        for before, layer in itertools.pairwise(chain[: layers + 1]):
+            act = _activation(before.activation)
+            gain = _around(layer, before)[2 if act.at_zero else end]
+            c = theory.correlation_map(act, c, q, gain)
+            q = min(max(gain * _moments(before.activation, q)[0], 1e-12), 1e12)
+        found.append(math.sqrt(max(1.0 - c, 1e-16) / start))
+    scatter = SIGMAS / 2 * math.sqrt(sum(5 / x.sums.units for x in chain[:layers]))  # ReLU's ln q
+    return max(min(found), FLOOR) * math.exp(-scatter) / SLACK
+
+
+def _alike(case: _Case) -> Iterator[Finding]:
+    """The spread across inputs is lost while the size stays (chapters 3 and 6: sigmoids)."""
+    limit = CATALOGUE["inputs-alike"]["watch"][0]
+    for chain in chains(case.look):
+        hidden = [x for x in chain if x is not case.last]
+        left = [x.sums.across / x.sums.rms if x.sums.rms else 0.0 for x in hidden]
+        for n, layer in enumerate(hidden[1:], 1):
+            part = left[n] / left[0] if left[0] and left[n] else 1.0
+            if part < limit and part < _left(hidden, n):
+                more = {"every": n / -math.log(part), "cosine": layer.sums.cosine}
+                more["change"] = min(left[n:]) / left[0]
+                yield from case.finding("inputs-alike", "band", layer, part, 1.0, **more)
+                break
+
+
+def _units(case: _Case) -> Iterator[Finding]:
+    """Units that are dead, and numbers at an end of their activation's range."""
+    for layer in case.look.layers:
+        if not _is_judged(layer) or layer is case.last:
             continue
-        outputs, act = layer.outputs, _activation(layer.activation)
-        if act.at_zero == 0.0 and not act([-1.0]).any():  # of the ReLU's kind
-            # At worst all inputs are alike, and half of the units are off, give or take.
-            bound = max(DEAD, 0.5 + SIGMAS * 0.5 / math.sqrt(outputs.units))
-            if outputs.dead > bound or outputs.dead == 1.0:
-                yield case.finding(
-                    "dead-units", "fault", layer, outputs.dead, None,
-                    f"{outputs.dead:.0%} of the units of {layer.name} are 0 for every input",
-                    (0.0, bound),
-                )  # fmt: skip
-        if outputs.saturated > SATURATED[0]:
-            level = "fault" if outputs.saturated > SATURATED[1] else "watch"
-            yield case.finding(
-                "saturated", level, layer, outputs.saturated, None,
-                f"{outputs.saturated:.0%} of the outputs of {layer.name} are at an end of "
-                f"{layer.activation}, where its slope is nearly 0",
-                (0.0, SATURATED[0]),
-            )  # fmt: skip
+        # Where inputs have become alike half of the units are off, give or take.
+        by_chance = 0.5 + SIGMAS * 0.5 / math.sqrt(layer.outputs.units)
+        dead, share = layer.outputs.dead, layer.outputs.saturated
+        if layer.activation == "relu" and (dead > by_chance or dead == 1.0):
+            yield from case.finding("dead-units", "plain", layer, dead, 0.0)
+        if not math.isnan(share):
+            yield from case.finding("saturated", "share", layer, share, 0.0)
 
 
-def _residual(case: _Case) -> Iterator[Finding]:
-    """Chapter 9: branches of equal size let the stream grow as √L, unnormalised ones as √2^L."""
-    ends = [layer for layer in case.look.layers if layer.branch is not None and layer.stream]
-    if len(ends) < 2 or not ends[0].stream.rms:
+def _streams(case: _Case) -> Iterator[Finding]:
+    """Chapter 9: a stream grows by √2 a block, by √branches where these normalise, or hardly."""
+    ends = [x for x in case.look.layers if x.branch is not None and x.stream and x.stream.rms]
+    if len(ends) < 2:
         return
-    growth = ends[-1].stream.rms / ends[0].stream.rms
-    limit = GROWTH * math.sqrt(len(ends))
-    if growth > max(limit, GROWN):
-        yield case.finding(
-            "residual-growth", "fault" if growth > BURST else "watch", ends[0], growth, 1.0,
-            f"the residual stream grows by a factor of {growth:.3g} over {len(ends)} branches",
-            (0.0, limit), sd=case.sd(ends[0]) / math.sqrt(len(ends)),
-        )  # fmt: skip
+    first, growth, root = ends[0], ends[-1].stream.rms / ends[0].stream.rms, math.sqrt(len(ends))
+    more = {"branches": len(ends), "growth": growth}
+    if growth > STREAM * root:
+        sd, band = math.sqrt(case.range(first)[1] / first.fan_in) / root, (0.0, STREAM * root)
+        yield from case.finding(
+            "residual-growth", "growth", first, growth, 1.0, band, sd=sd, **more
+        )
         return
-    schemes = [case.schemes.get(layer.name) for layer in ends]
-    plain = all(s is not None and s.rule is not None and s.rule.name == "0.02" for s in schemes)
-    if plain and growth > 1.5 and len(ends) >= 4:  # not after a sum that is normalised
-        yield case.finding(
-            "residual-growth", "watch", ends[0], 0.02, 0.02 / math.sqrt(len(ends)),
-            f"the ends of all {len(ends)} branches have 0.02, undivided: the stream grows by a "
-            f"factor of {growth:.2g}, where 0.02/√{len(ends)} keeps it",
-            sd=0.02 / math.sqrt(len(ends)),
-        )  # fmt: skip
+    rules = [scheme.rule for x in ends if (scheme := case.schemes.get(id(x)))]
+    is_undivided = len(rules) >= 4 and all(rule and rule.name == "0.02" for rule in rules)
+    if is_undivided and growth > SLACK:  # it does not grow if the sums are normalised
+        more |= {"sd": 0.02 / root, "level": "watch"}
+        yield from case.finding("residual-growth", "undivided", first, 0.02, 0.02 / root, **more)
 
 
 def _steps(case: _Case) -> Iterator[Finding]:
+    """A first step as large as the weights replaces the start by one batch's gradient."""
     for layer in case.layers:
         step = layer.update
-        if step is None or layer.kind == "embedding" or not layer.weight.any():
-            continue
-        if step > STEP[0]:
-            level = "fault" if step > STEP[1] else "watch"
-            yield case.finding(
-                "first-step", level, layer, step, None,
-                f"the first step changes the weights of {layer.name} by {step:.2g} of their size",
-                (0.0, STEP[0]), factor=step / 0.01,
-            )  # fmt: skip
-            return
+        if step is not None and layer.kind != "embedding" and layer.weight.any():
+            factor = step / 0.01
+            yield from case.finding("first-step", "plain", layer, step, 0.01, factor=factor)
 
 
-SYMPTOMS = frozenset(CODES[CODES.index("forward-vanishes") :]) | {"first-loss"}
-SMALL = {"forward-vanishes", "backward-vanishes", "inputs-alike", "first-step", "dead-units"}
-LARGE = SYMPTOMS - {"forward-vanishes", "residual-growth"}
-EXPLAINS = {
-    **dict.fromkeys(("not-finite", "equal-units", "zero-scales"), SYMPTOMS | {"class-bias"}),
-    "input-scale": LARGE | {"input-constant"},
-    "input-constant": {"inputs-alike", "dead-units"},
-    "labels": {"first-loss", "class-bias"},
-    "zero-output": {"first-step", "backward-vanishes"},
-    "embedding-scale": LARGE,
-    "bias-scale": SYMPTOMS - {"residual-growth", "first-step"},
-    "target-scale": {"first-loss", "first-step"},
-    "residual-growth": SYMPTOMS,
-    "forward-vanishes": {"backward-vanishes", "inputs-alike", "dead-units", "first-step"},
-    "forward-explodes": LARGE,
-    "inputs-alike": {"backward-vanishes", "dead-units", "first-step"},
-    "dead-units": {"forward-vanishes", "backward-vanishes"},
-    "saturated": {"backward-vanishes", "backward-explodes", "inputs-alike"},
-    "backward-explodes": {"first-step"},
-}
-RAISED = {"packed-qkv", "fans", "weight-scale", "bias-scale", "embedding-scale"}
+CRITERIA = (
+    *(_finite, _symmetry, _data, _scales, _weights, _embeddings, _biases, _losses),
+    *(_levels, _alike, _units, _streams, _steps),
+)
+RAISED = ("packed-qkv", "fans", "weight-scale", "embedding-scale", "bias-scale")
 
 
 def _settled(found: list[Finding]) -> list[Finding]:
-    """Return one finding a code, the causes with the level of their symptoms, these dropped."""
-    ranked = sorted(found, key=lambda one: (CODES.index(one.code), LEVELS.index(one.level)))
-    kept: list[Finding] = []
-    left = {one.code: one for one in reversed(ranked)}
+    """Return one finding a code: causes, raised to the level of their symptoms, and the rest."""
+
+    def rank(one: Finding) -> tuple[int, int]:
+        return LEVELS.index(one.level), CODES.index(one.code)
+
+    left: dict[str, Finding] = {}
+    for one in sorted(found, key=rank):
+        left.setdefault(one.code, one)
+    kept = []
     for code in CODES:
-        cause = left.pop(code, None)
-        if cause is None:
+        if (cause := left.pop(code, None)) is None:
             continue
-        explained = EXPLAINS.get(code, set())
-        if code in ("packed-qkv", "fans", "weight-scale"):
-            explained = LARGE if cause.measured > cause.expected else SMALL
-        if cause.level != "note" or code in RAISED or code == "zero-output":
-            symptoms = [left.pop(one) for one in list(left) if one in explained]
-            if symptoms and code in RAISED:
-                level = min([cause, *symptoms], key=lambda one: LEVELS.index(one.level)).level
-                symptoms.sort(key=lambda one: (LEVELS.index(one.level), CODES.index(one.code)))
-                more = symptoms[0].sentence
-                cause = replace(cause, level=level, sentence=f"{cause.sentence}; {more}")
+        entry = CATALOGUE[code]
+        if "explains_large" in entry:
+            is_large = cause.measured > cause.expected
+            explained = entry["explains_large" if is_large else "explains_small"]
+        else:
+            explained = entry.get("explains", ())
+        if cause.level != "note" or code in (*RAISED, "zero-output"):
+            symptoms = sorted([left.pop(one) for one in explained if one in left], key=rank)
+            if symptoms and code in RAISED and symptoms[0].level != "note":
+                sentence = f"{cause.sentence}; {symptoms[0].sentence}"
+                level = min(cause, symptoms[0], key=rank).level
+                cause = replace(cause, level=level, sentence=sentence)
         kept.append(cause)
-    return sorted(kept, key=lambda one: LEVELS.index(one.level))
+    return sorted(kept, key=rank)
 
 
 def findings(look: Look) -> list[Finding]:
@@ -848,14 +744,8 @@ def findings(look: Look) -> list[Finding]:
     Returns
     -------
     list of Finding
-        At most one a code: faults, then what to watch, then notes; causes before symptoms.
+        At most one a code: faults, then what to watch, then notes, and causes before symptoms.
         A healthy net has notes at most.
     """
-    if not isinstance(look, Look):
-        _checks.fail("look", "a Look", look, TypeError)
     case = _Case(look)
-    criteria = (
-        *(_finite, _symmetry, _data, _scales, _weights, _embeddings, _biases, _losses),
-        *(_signals, _residual, _steps),
-    )
-    return _settled([one for criterion in criteria for one in criterion(case)])
+    return _settled([one for criterion in CRITERIA for one in criterion(case)])
