@@ -34,11 +34,9 @@ def attention(rng, broken=None):
             continue
         shape, path = variable.shape, variable.path
         is_output = "attention_output" in path
-        fan_in = np.prod(shape[:-1]) if is_output else shape[0]
-        if broken and "attention" in path:  # the last two axes as channels, the first as places
+        fan_in = shape[0] * shape[1] if is_output else shape[0]
+        if broken and "attention" in path:  # a convolution has places on the first axis
             fan_in = shape[0] * shape[1]
-            if is_output:
-                fan_in = shape[0] * shape[1]
         gain = 2.0 if "wide" in path else 1.0
         if is_output or "narrow" in path:
             gain /= 2 * count
@@ -56,4 +54,5 @@ def rank_three(rng, broken):
 
 
 HEALTHY = {"attention, Keras": (attention, 4)}
-FAULTS = {"rank-three kernels": (rank_three, 6)}
+BROKEN: dict = {}
+NAMED = {"rank-three kernels": (rank_three, 6)}

@@ -11,8 +11,15 @@ from collections import OrderedDict
 
 import numpy as np
 import torch
-from calibration_nets import ANY, INPUTS, Net, class_frequencies, draw_task, labels_by
-from calibration_nets import smooth_images, teacher
+from calibration_nets import (
+    INPUTS,
+    Net,
+    class_frequencies,
+    draw_task,
+    labels_by,
+    smooth_images,
+    teacher,
+)
 from torch import nn
 from torch.nn import functional
 
@@ -226,7 +233,9 @@ class Block(nn.Module):
 
     def forward(self, x):
         shape = (*x.shape[:2], self.heads, x.shape[2] // self.heads)
-        q, k, v = (part.view(shape).transpose(1, 2) for part in self.c_attn(self.ln_1(x)).chunk(3, 2))
+        q, k, v = (
+            part.view(shape).transpose(1, 2) for part in self.c_attn(self.ln_1(x)).chunk(3, 2)
+        )
         mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         x = x + self.attn_proj(mixed.transpose(1, 2).reshape(x.shape))
         return x + self.c_proj(functional.gelu(self.c_fc(self.ln_2(x))))
@@ -300,7 +309,9 @@ def patches(rng):
     classes = int(rng.choice([2, 10]))
     y = labels_by(rng, teacher(rng, x)[:, 0], np.full(classes, 1 / classes))
     x = x[..., 0].reshape(-1, 4, 4, 4, 4).swapaxes(2, 3).reshape(len(x), 16, 16)
-    model = Transformer(classes, 16, int(rng.choice([64, 128])), int(rng.integers(2, 7)), patches=16)
+    model = Transformer(
+        classes, 16, int(rng.choice([64, 128])), int(rng.integers(2, 7)), patches=16
+    )
     return Net(as_gpt(model, rng), tensor(x), tensor(y))
 
 
@@ -409,7 +420,7 @@ def raw_images(rng, broken):
 
 
 def one_convolution(rng, broken):
-    """One convolution whose weights are not finite, or far too large or small, or whose units die."""
+    """One convolution that is not finite, far too large or small, or whose units die."""
     net = convolutional(rng)
     parts = [name for name, _ in net.model.named_children() if name.startswith("conv")]
     name, way = str(rng.choice(parts)), rng.choice(["nan", "large", "small", "biases"])
@@ -441,13 +452,13 @@ HEALTHY = {
     "transformer": (gpt, 14),
     "transformer, patches": (patches, 8),
 }
-FAULTS = {
+BROKEN = {
     "cloned layers": (cloned_layers, 10),
-    "packed projections": (packed, 6),
     "convolution fans": (convolution_fans, 10),
     "wide embeddings": (wide_embeddings, 8),
     "wide projections": (wide_projections, 8),
     "zero scales, PyTorch": (zero_scales, 6),
-    "raw images": (raw_images, 4),
-    "one convolution": (one_convolution, 6),
+    "raw images": (raw_images, 6),
+    "one convolution": (one_convolution, 8),
 }
+NAMED = {"packed projections": (packed, 6)}
