@@ -14,6 +14,7 @@ from initcore.initializers import GlorotNormal, HeNormal, LecunNormal, Zeros
 
 RESULTS = calibrate.stored()
 KINDS = {kind.name: kind for kind in calibrate.kinds() if kind.package == "numpy"}
+FAULTS = [kind for kind in KINDS.values() if kind.state != "healthy"]
 
 
 def test_the_page_shows_the_stored_verdicts():
