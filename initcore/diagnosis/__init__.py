@@ -109,7 +109,9 @@ def _adapter(model: Any) -> Callable[..., list[Look]] | None:
 def _made(factory: Callable, seeds: int) -> Iterator[Any]:
     """Return the nets of a function; PyTorch's generator is set to the seed as well."""
     parameters = inspect.signature(factory).parameters.values()
-    needed = [one for one in parameters if one.default is one.empty and one.kind < one.VAR_KEYWORD]
+    needed = [
+        one for one in parameters if one.default is one.empty and one.kind < one.VAR_POSITIONAL
+    ]
     for seed in range(seeds):
         if "torch" in sys.modules:
             sys.modules["torch"].default_generator.manual_seed(seed)

@@ -75,6 +75,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     """
     is_list, x = not isinstance(model, network.MLP), np.asarray(x)
     tokens = is_list and len(model) > 1 and x.dtype.kind in "iu"
+    tokens = tokens and x.shape[-1:] != np.shape(model[0][0])[:1]  # those may be pixels
     net = _Stack(model[tokens:]) if is_list else model
     net._check_parameters()
     if tokens:
@@ -135,7 +136,8 @@ def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: 
             return None  # which is a finding
     elif look.task == "regression":
         if y.shape not in (shape, shape[: len(shape) - (shape[-1] == 1)]):
-            _checks.fail("y", f"an array of shape {shape}", y)
+            labels = f"integers of shape {shape[:-1]}, if they are labels"
+            _checks.fail("y", f"an array of shape {shape}, or of {labels}", y)
         y = y.reshape(shape).astype(np.float64)
     value, gradient = losses.LOSSES.get(kind, kind)(
         look.outputs.reshape(-1, shape[-1]), y.reshape(-1, *y.shape[len(shape) - 1 :])

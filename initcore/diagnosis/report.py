@@ -15,25 +15,26 @@ from initcore import _checks
 from initcore.diagnosis import criteria, identify
 from initcore.diagnosis.criteria import Finding
 from initcore.diagnosis.look import Layer, Look
-from initcore.tables import Table, fmt, quantiles, spread
+from initcore.tables import PAGE, Table, fmt, quantiles, spread
 
-WIDTH = 100  # characters of a line
 NAME = 30  # characters of a layer's name; of a longer one the middle is left out
 MOVED = 0.1  # relative; `compare` has the scales that moved by more
 SIDES = {"forward": "sums.rms", "backward": "deltas.rms"}  # what the theory has a band for
-# Where a column's numbers stand in a `Layer`, their format, and the least that says something.
+# Where a column's numbers stand in a `Layer`, their format, and when it has something to say: if
+# one is at least so large, or below this part of another (of a normal law 1 and 2/3).
 COLUMNS = {
     "distinct": ("distinct", ".0f", 0),
     "forward": (SIDES["forward"], ".3g", 0),
-    "across": ("outputs.across", ".2g", 0),
+    "across": ("outputs.across", ".2g", ("outputs.rms", 1 / 3)),
     "cosine": ("outputs.cosine", ".2f", -1),
     "dead": ("outputs.dead", ".0%", 0.005),
     "saturated": ("outputs.saturated", ".0%", 0.005),
     "backward": (SIDES["backward"], ".2g", 0),
     "grad rms": ("gradient.rms", ".2g", 0),
-    "grad median": ("gradient.median", ".2g", 0),
+    "grad median": ("gradient.median", ".2g", ("gradient.rms", 1 / 5)),
     "step": ("update", ".2g", 0),
 }
+LEVELS = {"fault": "more at fault", "watch": "to watch", "note": "to note"}
 KINDS = {"dense": "", "normalisation": "norm ", "convolution": "conv "}  # shorter in the table
 
 
@@ -71,9 +72,10 @@ class Report:
     def verdict(self) -> str:
         """The first line of the report."""
         faults = [finding for finding in self.findings if finding.level == "fault"]
-        others = len(self.findings) - len(faults[:1])
+        counts = Counter(one.level for one in self.findings) - Counter(fault=len(faults[:1]))
+        more = ", ".join(f"{counts[level]} {LEVELS[level]}" for level in LEVELS if counts[level])
         said = f"Fault: {_head(faults[0])}" if faults else "No fault found"
-        return said + f" (and {others} more to read)" * bool(others)
+        return said + f" ({more})" * bool(more)
 
     def table(self) -> Table:
         """Return a row for each layer call, with the columns that have something to say.
@@ -99,7 +101,11 @@ class Report:
         for name, (path, spec, least) in COLUMNS.items():
             numbers = self._numbers(path)
             bands = self._bands(name) if name in SIDES else [None] * len(numbers)
-            if (numbers >= least).any():
+            if isinstance(least, tuple):
+                says = numbers < least[1] * self._numbers(least[0])
+            else:
+                says = numbers >= least
+            if says.any():
                 cells = [_cell(row, spec, band) for row, band in zip(numbers, bands)]
                 columns[name] = [cell.rjust(max(map(len, cells))) for cell in cells]
         units = [row.weight is not None and row.weight.shape[-1] for row in self._layers]
@@ -125,15 +131,15 @@ class Report:
             said += [f"{len(self.looks)} nets: median [5%, 95%]"]
         blocks = [["layer"]]  # columns side by side as far as they fit, the others below
         for name in [*(table := self.table())][1:]:
-            if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > WIDTH:
+            if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > PAGE:
                 blocks.append(["layer"])
             blocks[-1].append(name)
-        lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), WIDTH)]
+        lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), PAGE)]
         lines += [f"\n{table.select(*names)}" for names in blocks]
         for number, one in enumerate(self.findings, 1):
             lines += ["", f"{number}. {one.level.upper()}: {_head(one)}"]
             for text in (one.sentence, f"Remedy: {one.remedy}", f"See {one.link}"):
-                lines += textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="   ")
+                lines += textwrap.wrap(text, PAGE, initial_indent="   ", subsequent_indent="   ")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -256,7 +262,7 @@ def _merged(nets: list[list[Finding]]) -> list[Finding]:
         found = [one for net in nets for one in net if one.code == code]
         count = sum(any(one.code == code for one in net) for net in nets)
         layers = Counter(one.layer for one in found)
-        found.sort(key=lambda one: (criteria.LEVELS.index(one.level), -layers[one.layer]))
+        found.sort(key=lambda one: ([*LEVELS].index(one.level), -layers[one.layer]))
         merged += [dataclasses.replace(one, found_in=(count, len(nets))) for one in found[:1]]
     return merged
 
