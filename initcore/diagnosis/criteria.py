@@ -21,7 +21,7 @@ import numpy as np
 
 from initcore import _checks, activations, theory
 from initcore._quadrature import gaussian_mean
-from initcore.diagnosis.identify import WRONG, identify
+from initcore.diagnosis.identify import Scheme, identify
 from initcore.diagnosis.look import Layer, Look
 
 LEVELS = ("fault", "watch", "note")
@@ -32,6 +32,7 @@ SIGMAS = 3.0  # half-width of a band of ln q; beyond it by chance is one layer o
 CHANCE = 0.9973  # the same, for the exact bands of linear and ReLU nets
 SLACK = 1.5  # on an RMS: what the theory leaves out, such as the margins of convolutions
 FLOOR = 1e-3  # further no start is expected to fade: GELU at 25 layers, sigmoids at 12
+POOLED = 8.0  # change of the mean square by which layers may be linked: a maximum of 4 gives 3
 ROOM, ROOM_FREE = 1.25, 9.0  # on gain², beyond sampling errors; and in nets that normalise
 LAYER = 4.0  # by more no layer alone may change the spread: the page of looks
 CONSTANT = 100.0  # mean² over variance of a feature: its direction is common to all inputs
@@ -40,8 +41,7 @@ ENOUGH = 10  # inputs a class, for frequencies to mean something
 UNBALANCED = 1 / 4  # share of ln C that the frequencies of the classes save
 HUGE = 1e10  # no initializer draws it: memory that nothing was written to
 STREAM = 3.0  # growth of a residual stream over √branches, which normalised ones give it
-EPSILON = 1e-5  # of batch normalisation: below its root the spread is not made 1
-TINY = 1e-280  # below any mean square, above where its root underflows
+TINY, FAR = 1e-280, 300.0  # a mean square, and its logarithm, that nothing overflows with
 
 # σ_w² that the summary recommends after an activation: least, best, highest.
 RECOMMENDED = {
@@ -60,23 +60,11 @@ GLOROT = ("linear", "tanh", "softsign", "sigmoid", "centred_sigmoid")  # by the 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, or worth knowing.
+    """One thing that is wrong, or worth knowing; `code` is one of `CODES`, a note no illness.
 
-    Attributes
-    ----------
-    code : str
-        One of `CODES`.
-    level : {"fault", "watch", "note"}
-        A note alone is no illness.
-    layer : str or None
-        The first layer concerned; None for the data.
-    measured, expected : float or None
-    band : tuple of (float, float) or None
-        Where `measured` should be.
-    sentence, remedy, link : str
-        In words; one line of the framework's code; a page of the book.
-    found_in : tuple of (int, int) or None
-        In how many seeds, and of how many.
+    `measured` should be in `band`. `layer` is the name of the first one concerned, None for the
+    data. `remedy` is a line of the framework's code, `link` a page of the book, and `found_in`
+    says in how many seeds of how many it was found.
     """
 
     code: str
@@ -154,8 +142,12 @@ def _link(layer: Layer | None, following: Layer) -> float | None:
         return None
     if not layer.outputs.rms or not following.inputs.rms:
         return 1.0
-    factor = (following.inputs.rms / layer.outputs.rms) ** 2
-    return factor if 1 / 8 < factor < 8 else None
+    factor = _square(following.inputs.rms / layer.outputs.rms)
+    return factor if 1 / POOLED < factor < POOLED else None
+
+
+def _square(x: float) -> float:
+    return min(max(x * x, TINY), 1 / TINY)  # x**2 of a Python float overflows with an error
 
 
 def chains(look: Look) -> list[list[Layer]]:
@@ -183,52 +175,48 @@ def _moments(name: str | None, q: float) -> tuple[float, float, float, float, fl
 @functools.lru_cache(64)
 def _exact(activation: str, units: int, depth: int) -> np.ndarray:
     band = theory.relu_band if activation == "relu" else theory.linear_band
-    return band(units, depth, CHANCE)
+    return np.log(np.maximum(band(units, depth, CHANCE), TINY)) * (-1, 1)
 
 
-def _ends(low: float, high: float, sigmas: tuple[float, float]) -> tuple[float, float, float]:
-    """Return the band of an RMS from two mean squares and how far ln q scatters below, above."""
-    ends = low * math.exp(-sigmas[0]) / SLACK**2, math.sqrt(low * high)
-    return tuple(math.sqrt(q) for q in (*ends, high * math.exp(sigmas[1]) * SLACK**2))
+def _ends(low: float, high: float, below: float, above: float) -> tuple[float, float, float]:
+    """Return the band of an RMS from two mean squares, and how far ln q may be off them."""
+    low, middle = low * math.exp(-min(below, FAR)) / SLACK**2, math.sqrt(low) * math.sqrt(high)
+    return math.sqrt(low), math.sqrt(middle), math.sqrt(high * math.exp(min(above, FAR))) * SLACK
 
 
-def _forward(chain: list[Layer], inputs: int) -> Iterator[_Band]:
+def _forward(chain: list[Layer]) -> Iterator[_Band]:
     """Yield the band of each layer's sums after the first, from the measured q of that one.
 
     There are two trajectories, at the least and at the highest recommended gain, each with the
-    variance of ln q that finite width gives it. A layer of n units adds Var(φ²)/(n E[φ²]²), which
-    is 2/n in a linear net and 5/n with ReLU; the slope of the variance map carries it on (chapter
-    5). In a batch only what the inputs have in common counts, the square of their cosine. For
-    equal layers of ReLU or linear units the exact bands of one input are taken as well.
+    variance of ln q that finite width gives it. For one input a layer of n units adds
+    Var(φ²)/(n E[φ²]²), which is 2/n in a linear net and 5/n with ReLU; the slope of the variance
+    map carries it on (chapter 5). The mean over a batch scatters as much where its inputs answer
+    alike or mirrored, and less otherwise. For equal layers of ReLU or linear units the exact
+    bands are taken as well.
     """
-    first = chain[0]
-    start = max(first.sums.rms**2, TINY)
+    first, start = chain[0], _square(chain[0].sums.rms)
     q, noise, drift = [start, start], [2 / first.sums.units] * 2, [0.0, 0.0]
     kinds = {(layer.activation, layer.sums.units) for layer in chain[:-1]}
     is_exact = len(kinds) == 1 and first.activation in ("relu", "linear")
-    exact = _exact(first.activation, first.sums.units, len(chain)) if is_exact else None
     for depth, (before, layer) in enumerate(itertools.pairwise(chain), 1):
-        cosine = 1.0 if math.isnan(before.outputs.cosine) else before.outputs.cosine
-        common = 1 / inputs + (1 - 1 / inputs) * cosine**2
-        least, _, highest = _around(layer, before)
-        for end, gain in enumerate((least, highest)):
+        for end, gain in enumerate(_around(layer, before)[::2]):
             second, scatter, power, _, _ = _moments(before.activation, q[end])
-            noise[end] = power**2 * noise[end] + scatter * common / before.sums.units
-            drift[end] = power * drift[end] - scatter * common / before.sums.units / 2
+            noise[end] = power**2 * noise[end] + scatter / before.sums.units
+            drift[end] = power * drift[end] - scatter / before.sums.units / 2
             q[end] = gain * second * _link(before, layer)
         q[0] = max(q[0], FLOOR**2 * start)
-        sigmas = [SIGMAS * math.sqrt(one + 2 / layer.sums.units) for one in noise]
-        sigmas[0] -= drift[0]  # the mean of ln q lies below ln E[q]
-        if exact is not None:
+        off = [SIGMAS * math.sqrt(one + 2 / layer.sums.units) for one in noise]
+        off[0] -= drift[0]  # the mean of ln q lies below ln E[q]
+        if is_exact:
             of_first = SIGMAS * math.sqrt(2 / first.sums.units)
-            outer = -math.log(max(exact[depth, 0], TINY)), math.log(exact[depth, 1])
-            sigmas = [max(s, one + of_first) for s, one in zip(sigmas, outer)]
-        low, middle, high = _ends(*q, sigmas)
+            exact = _exact(first.activation, first.sums.units, len(chain))[depth] + of_first
+            off = np.maximum(off, exact).tolist()
+        low, middle, high = _ends(*q, *off)
         bias = 0.0 if layer.bias is None else float(np.sqrt(np.square(layer.bias).mean()))
         yield _Band((low, middle, high + bias), first.sums.rms, tuple(q))
 
 
-def _backward(look: Look, forward: dict[int, _Band]) -> dict[int, _Band]:
+def _backward(layers: list[Layer], forward: dict[int, _Band]) -> dict[int, _Band]:
     """Return the bands of the deltas by the layer's number, from the last ones of each run back.
 
     A layer's deltas have the mean square of the next one's times σ_w² fan_out/fan_in E[φ′²]
@@ -238,7 +226,7 @@ def _backward(look: Look, forward: dict[int, _Band]) -> dict[int, _Band]:
     """
     found: dict[int, _Band] = {}
     following = None
-    for number, layer in reversed(list(enumerate(look.layers))):
+    for number, layer in reversed(list(enumerate(layers))):
         if layer.kind == "normalisation":
             continue
         if layer.deltas is None or not layer.deltas.rms > 0 or number not in forward:
@@ -247,162 +235,142 @@ def _backward(look: Look, forward: dict[int, _Band]) -> dict[int, _Band]:
         factor = None if following is None else _link(layer, following)
         if factor is None or abs(factor - 1) > 0.05:  # a pooling spreads or gathers deltas
             start, noise = layer.deltas.rms, 0.0
-            low = high = start**2
+            low = high = _square(start)
         else:
-            ratio = following.fan_out / following.fan_in
+            ratio, (least, _, highest) = (
+                following.fan_out / following.fan_in,
+                _around(following, layer),
+            )
+            two = [_moments(layer.activation, q) for q in forward[number].q]
+            ends = [gain * ratio * one[3] for gain, one in zip((least, highest), two)]
             if layer.normalised:
-                second, _, _, slope, scatter = _moments(layer.activation, 1.0)
-                size = slope / second * following.sums.rms**2 * ratio
-                ends = [size / max(s, TINY) ** 2 for s in (layer.sums.rms, layer.sums.across)]
-            else:
-                least, _, highest = _around(following, layer)
-                both = [_moments(layer.activation, q) for q in forward[number].q]
-                ends = [gain * ratio * one[3] for gain, one in zip((least, highest), both)]
-                scatter = both[0][4]
+                second, _, _, slope, _ = _moments(layer.activation, 1.0)
+                size = slope / second * ratio * _square(following.sums.rms)
+                ends = [size / _square(s) for s in (layer.sums.rms, layer.sums.across)]
             low, high = low * min(ends), high * max(ends)
-            noise += scatter / layer.sums.units
+            noise += two[0][4] / layer.sums.units
         wide = SIGMAS * math.sqrt(noise)
-        found[number] = _Band(_ends(low, high, (wide + noise / 2, wide)), start)
+        found[number] = _Band(_ends(low, high, wide + noise / 2, wide), start)
         following = layer
     return found
 
 
 class _Case:
-    """A look, and what several criteria need of it."""
+    """A look, what several criteria need of it, and what was found."""
 
     def __init__(self, look: Look) -> None:
         if not isinstance(look, Look):
             _checks.fail("look", "a Look", look, TypeError)
-        self.look = look
+        self.look, self.found = look, []
         by_key = {layer.key or layer.name: layer for layer in reversed(look.layers)}
         self.layers = [x for x in reversed(by_key.values()) if x.weight is not None]
         calls = [x for x in look.layers if x.weight is not None]
         self.before = {id(x): one for one, x in itertools.pairwise(calls)}
-        ends = [x for x in calls if x.kind != "embedding"]
-        self.last = ends[-1] if ends else None
+        self.last = next((x for x in reversed(calls) if x.kind != "embedding"), None)
         self.branches = sum(x.branch is not None for x in look.layers)
         self.free = self.branches > 0 or any(x.kind == "normalisation" for x in look.layers)
         self.forward = self._bands()
-        self.backward = _backward(look, self.forward)
+        hidden = {n: band for n, band in self.forward.items() if look.layers[n] is not self.last}
+        self.backward = _backward(look.layers, hidden)  # a small output layer hands down little
 
     @functools.cached_property
-    def schemes(self) -> dict[int, Any]:
+    def schemes(self) -> dict[int, Scheme | None]:
         return {id(layer): identify(layer, self.branches) for layer in self.layers}
 
     def range(self, layer: Layer) -> tuple[float, float, float, float]:
         """Return σ_w² for the φ before and behind a layer: least, best, most, and highest."""
         around, own = _around(layer, self.before.get(id(layer), layer)), gains(layer.activation)
-        least = 0.0 if layer is self.last else min(around[0], own[0])
+        is_end = layer is self.last or layer.branch is not None  # which may be small
+        least = 0.0 if is_end else min(around[0], own[0])
         return least, own[1], max(around[1], own[1]), max(around[2], own[2])
 
     def _bands(self) -> dict[int, _Band]:
-        inputs = 1 if self.look.inputs is None else max(len(self.look.inputs), 1)
         number = {id(layer): n for n, layer in enumerate(self.look.layers)}
         found = {}
         for chain in chains(self.look):
-            first = chain[0]
+            first, q = chain[0], _square(chain[0].sums.rms)
             least, _, _, highest = self.range(first)
-            size, sigma = first.inputs.rms**2, SIGMAS * math.sqrt(2 / first.sums.units)
-            ends = _ends(least * size, highest * size, (sigma, sigma))
-            q = max(first.sums.rms**2, TINY)
-            found[number[id(first)]] = _Band(ends, first.sums.rms, (q, q))
-            bands = _forward(chain, inputs)
-            found |= {number[id(layer)]: band for layer, band in zip(chain[1:], bands)}
+            size, off = _square(first.inputs.rms), SIGMAS * math.sqrt(2 / first.sums.units)
+            ends = _ends(least * size, highest * size, off, off)
+            bands = [_Band(ends, first.sums.rms, (q, q)), *_forward(chain)]
+            found |= {number[id(layer)]: band for layer, band in zip(chain, bands)}
         return found
 
     def most_of_last(self) -> float:
-        """Return the largest RMS expected of the output layer, 0 if nothing is."""
+        """Return the largest RMS expected of the output layer, 0 where nothing is."""
         number = next((n for n, x in enumerate(self.look.layers) if x is self.last), -1)
         return self.forward[number].ends[2] if number in self.forward else 0.0
 
-    def finding(
+    def add(
         self, code: str, says: str, layer: Layer | None, measured: Any = None,
-        expects: Any = None, band: Any = None, level: str = "", change: Any = None, **values: Any,
-    ) -> Iterator[Finding]:  # fmt: skip
-        """Yield a finding in the words of the catalogue, if `change` (or `measured`) does harm.
+        expects: Any = None, band: Any = None, level: str = "", change: Any = None, **words: Any,
+    ) -> None:  # fmt: skip
+        """Add a finding in the words of the catalogue, of a `level`, or if it does harm.
 
-        With a `level` it is that; without, the first one whose limits are left, if any.
+        It does where `change` (by default `measured`) is beyond the code's limits.
         """
         entry, about = CATALOGUE[code], layer or self.last
         change = measured if change is None else change
-        limits = [(name, entry[name]) for name in LEVELS[:2] if name in entry]
-        left = [name for name, ends in limits if not _is_within(change, *ends)]
-        if not (level := level or (left[0] if left else "")):
+        left = [name for name in LEVELS[:2] if not _is_within(change, entry.get(name))]
+        if not level and not left:
             return
-        known = {"name": "", "sd": 0.0, "units": 0, "factor": 10.0, "change": change}
-        known |= {"measured": measured, "expected": expects}
-        if about is not None:
-            name = about.name.split(" (call")[0]
-            known |= {"name": name, "key": about.key, "shape": about.shape, "phi": about.activation}
-            if about.weight is not None:
-                known["sd"] = math.sqrt(self.range(about)[1] / about.fan_in)
-                known["units"] = about.weight.shape[-1]
-        if band is not None:
-            known |= {"low": band[0], "high": band[1]}
-        known |= values
-        remedy = entry["remedy"] if about is not None or isinstance(entry["remedy"], str) else ""
+        known = {"layer": about, "measured": measured, "expected": expects, "change": change}
+        known["low"], known["high"] = band or (None, None)
+        known["sd"] = math.sqrt(self.range(about)[1] / about.fan_in) if about else 0.0
+        remedy = entry["remedy"] if isinstance(entry["remedy"], str) or about else ""
         remedy = remedy[self.look.framework] if isinstance(remedy, dict) else remedy
-        words = entry["says"][says].format(**known), remedy.format(**known), entry["link"]
-        yield Finding(code, level, layer and layer.name, measured, expects, band, *words)
+        texts = [text.format(**known | words) for text in (entry["says"][says], remedy)]
+        name, level = layer.name if layer else None, level or left[0]
+        one = Finding(code, level, name, measured, expects, band, *texts, entry["link"])
+        self.found.append(one)
 
 
-def _is_within(value: float, low: float | None, high: float | None) -> bool:
+def _is_within(value: float, ends: list[float | None] | None) -> bool:
+    low, high = ends or (None, None)
     return (low is None or value >= low) and (high is None or value <= high)
 
 
 def expected(look: Look) -> list[Expected]:
     """Return what the theory expects of each layer of a look, in their order.
 
+    The band of the sums' RMS is that of recommended weights, from the measured first layer of
+    each chain on; that of the deltas' from the last hidden ones back. A chain ends at a
+    normalisation or a residual stream.
+
     Parameters
     ----------
     look : Look
-
-    Returns
-    -------
-    list of Expected
-        The band of the sums' RMS is that of recommended weights, from the measured first layer
-        of each chain on; that of the deltas' from the last measured ones back. A chain ends at a
-        normalisation or a residual stream.
     """
     case = _Case(look)
-    both = case.forward, case.backward
-    ends = [
-        [bands[n].ends if n in bands else None for bands in both] for n in range(len(look.layers))
-    ]
-    return [Expected(*pair) for pair in ends]
+    both = [{n: band.ends for n, band in b.items()} for b in (case.forward, case.backward)]
+    return [Expected(*(bands.get(n) for bands in both)) for n in range(len(look.layers))]
 
 
-# --- The criteria. Each yields what it finds; the last part decides what is cause and symptom.
+# --- The criteria. Each adds what it finds; the last part decides what is cause and symptom.
 
 
-def _finite(case: _Case) -> Iterator[Finding]:
+def _finite(case: _Case) -> None:
     """NaN and infinity are results: the first place that holds one, in the order of computation."""
-    look = case.look
+    look, add = case.look, functools.partial(case.add, "not-finite", level="fault")
     if look.inputs is not None and not np.isfinite(look.inputs).all():
-        yield from case.finding("not-finite", "inputs", None, level="fault")
+        add("inputs", None)
     for name, tensor in look.tensors.items():
-        if tensor.dtype.kind != "f":
-            continue
         good = np.isfinite(tensor)
-        largest = float(np.abs(tensor, where=good, out=np.zeros(tensor.shape)).max(initial=0.0))
-        if not good.all() or largest > HUGE:
+        largest = np.abs(tensor[good], dtype=np.float64).max(initial=0.0)
+        if not good.all() or (tensor.dtype.kind == "f" and largest > HUGE):
             what = f"numbers up to {largest:.0e}" if good.all() else "NaN or infinity"
             layer = next((x for x in case.layers if x.key == name), None)
-            more = {"tensor": name, "what": what, "level": "fault"}
-            yield from case.finding("not-finite", "tensor", layer, largest, **more)
-            return
+            return add("tensor", layer, float(largest), tensor=name, what=what)
     way = itertools.product(look.layers, ("inputs", "sums", "outputs"))
     back = itertools.product(reversed(look.layers), ("deltas", "gradient"))
     for layer, what in itertools.chain(way, back):
         if (signal := getattr(layer, what)) is not None and signal.finite < 1.0:
-            more = {"what": what, "level": "fault"}
-            yield from case.finding("not-finite", "signal", layer, signal.finite, 1.0, **more)
-            return
+            return add("signal", layer, signal.finite, 1.0, what=what)
     if look.loss is not None and not math.isfinite(look.loss):
-        yield from case.finding("not-finite", "loss", None, look.loss, level="fault")
+        add("loss", None, look.loss)
 
 
-def _symmetry(case: _Case) -> Iterator[Finding]:
+def _symmetry(case: _Case) -> None:
     """Units that start equal and get equal gradients stay equal (chapter 2)."""
     seen: dict[tuple, Layer] = {}
     for layer in case.layers:
@@ -414,17 +382,15 @@ def _symmetry(case: _Case) -> Iterator[Finding]:
             level = "watch" if apart is None else "note" if apart > layer.distinct else "fault"
             is_zero_end = scheme.kind == "zeros" and (layer.branch is not None or is_last)
             if not is_zero_end or (level == "fault" and not is_last):
-                more = {"level": level}
-                yield from case.finding("equal-units", level, layer, layer.distinct, units, **more)
+                case.add("equal-units", level, layer, layer.distinct, units, level=level)
         if scheme.kind in ("zeros", "constant", "identity"):
             continue
         first = seen.setdefault((layer.weight.shape, float(layer.weight.sum())), layer)
         if first is not layer and np.array_equal(first.weight, layer.weight):
-            more = {"other": first.name, "level": "fault"}
-            yield from case.finding("equal-layers", "fault", layer, **more)
+            case.add("equal-layers", "fault", layer, level="fault", other=first.name)
 
 
-def _data(case: _Case) -> Iterator[Finding]:
+def _data(case: _Case) -> None:
     """The first layer multiplies the inputs' mean square (chapter 5), tokens aside."""
     x, layers = case.look.inputs, case.look.layers
     if x is None or any(layer.kind == "embedding" for layer in layers) or not np.isfinite(x).all():
@@ -432,18 +398,16 @@ def _data(case: _Case) -> Iterator[Finding]:
     x = np.asarray(x, np.float64).reshape(len(x), -1)
     level = "note" if layers and layers[0].kind == "normalisation" else ""
     size, band = float(np.square(x).mean()), CATALOGUE["input-scale"]["watch"]
-    if not _is_within(size, *band):
+    if not _is_within(size, band):
         says = "pixels" if x.min() >= 0 and 100 < x.max() <= 255 else "plain"
-        yield from case.finding("input-scale", says, None, size, 1.0, band, level)
+        case.add("input-scale", says, None, size, 1.0, tuple(band), level)
     used = x[:, (x != 0).any(axis=0)]
     if len(x) >= ENOUGH and used.size:
         share = float((used.mean(axis=0) ** 2 > CONSTANT * used.var(axis=0)).mean())
-        if not np.ptp(x, axis=0).any():
-            yield from case.finding("input-constant", "all", None, share, 0.0, level="fault")
-        elif share > 0.5:
-            yield from case.finding(
-                "input-constant", "most", None, share, 0.0, level=level or "watch"
-            )
+        is_one = not np.ptp(x, axis=0).any()
+        if share > 0.5:
+            level = "fault" if is_one else level or "watch"
+            case.add("input-constant", "all" if is_one else "most", None, share, 0.0, level=level)
 
 
 def _logits(look: Look) -> tuple[np.ndarray, np.ndarray] | None:
@@ -465,52 +429,48 @@ def _logits(look: Look) -> tuple[np.ndarray, np.ndarray] | None:
     return np.log(np.maximum(z, 1e-12)) if is_probability else z, y
 
 
-def _losses(case: _Case) -> Iterator[Finding]:
+def _losses(case: _Case) -> None:
     """ln C for C classes is a guess; logits of spread s add about (1 - 1/C) s²/2 (chapter 4)."""
     look, last, pair = case.look, case.last, _logits(case.look)
     if last is not None and not last.weight.any():
         says, classes = ("exactly", pair[0].shape[1]) if pair else ("plain", 0)
-        more = {"classes": classes, "level": "note"}
-        yield from case.finding("zero-output", says, last, look.loss, **more)
+        case.add("zero-output", says, last, look.loss, level="note", classes=classes)
     if pair is None:
-        yield from _regression(case)
-        return
+        return _regression(case)
     z, y = pair
     classes, low, high = z.shape[1], int(y.min()), int(y.max())
-    count, more = np.bincount(np.maximum(y, 0), minlength=classes), {"level": "fault"}
     if low < 0 or high >= classes:
-        more["shift"] = ": they are counted from 1" if (low, high) == (1, classes) else ""
-        yield from case.finding("labels", "range", None, high, classes - 1.0, (low, high), **more)
-        return
-    if low == high and len(y) >= ENOUGH:
-        yield from case.finding("labels", "single", None, high, None, (low, high), **more)
-        return
-    if classes > 2 and len(y) >= ENOUGH * classes and not count[0] and count[1:].all():
-        yield from case.finding("labels", "shifted", None, low, 0.0, level="watch")
-    own, guess = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y], math.log(classes)
-    loss = float(own.mean()) if look.loss is None or not math.isfinite(look.loss) else look.loss
-    # The largest of C normal numbers of deviation s has a mean below s √(2 ln C).
-    healthy = guess + case.most_of_last() * math.sqrt(2 * guess)
-    if loss > 2 * own.mean() and math.isclose(loss, own.sum(), rel_tol=0.01):
-        yield from case.finding(
-            "first-loss", "summed", None, loss, float(own.mean()), level="watch"
+        shift = ": they are counted from 1" if (low, high) == (1, classes) else ""
+        return case.add(
+            "labels", "range", None, high, classes - 1.0, (low, high), "fault", shift=shift
         )
-        return
-    if loss > max(healthy, CATALOGUE["first-loss"]["watch"][1] * guess):
+    count, guess = np.bincount(y, minlength=classes), math.log(classes)
+    if low == high and len(y) >= ENOUGH:
+        return case.add("labels", "single", None, high, None, (low, high), "fault")
+    if classes > 2 and len(y) >= ENOUGH * classes and not count[0] and count[1:].all():
+        case.add("labels", "shifted", None, low, 0.0, level="watch")
+    own = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y]
+    loss = float(own.mean()) if look.loss is None or not math.isfinite(look.loss) else look.loss
+    if loss > 2 * own.mean() and math.isclose(loss, own.sum(), rel_tol=0.01):
+        return case.add("first-loss", "summed", None, loss, float(own.mean()), level="watch")
+    # C normal logits of deviation s give at most ln C + s²/2, from s² = 2 ln C on s √(2 ln C).
+    most, corner = case.most_of_last(), math.sqrt(2 * guess)
+    healthy = guess + most**2 / 2 if most < corner else most * corner
+    is_large = any(one.code in WEIGHTS and one.measured > one.expected for one in case.found)
+    if loss > healthy or is_large:
         spread = float((z - z.mean(axis=1, keepdims=True)).std())
-        more = {"classes": classes, "spread": spread, "added": (1 - 1 / classes) / 2}
-        more["change"] = loss / guess
-        yield from case.finding("first-loss", "logits", last, loss, guess, (0.0, healthy), **more)
-        return
+        words = {"classes": classes, "spread": spread, "added": (1 - 1 / classes) / 2}
+        band = (0.0, healthy)
+        case.add("first-loss", "logits", last, loss, guess, band, "", loss / guess, **words)
     p = count[count > 0] / len(y)
     saved = guess + float((p * np.log(p)).sum())  # ln C less the entropy of the classes
     is_flat = last is not None and (last.bias is None or not np.ptp(last.bias))
     is_late = saved > UNBALANCED * guess and loss > guess - saved / 2
     if is_flat and is_late and len(y) >= ENOUGH * classes:
-        yield from case.finding("class-bias", "plain", last, loss, guess - saved, level="watch")
+        case.add("class-bias", "plain", last, loss, guess - saved, level="watch")
 
 
-def _regression(case: _Case) -> Iterator[Finding]:
+def _regression(case: _Case) -> None:
     """The best guess of a target is its mean, and the error then its variance."""
     look = case.look
     if look.task != "regression" or look.outputs is None or look.targets is None:
@@ -522,15 +482,14 @@ def _regression(case: _Case) -> Iterator[Finding]:
     error, mean = float(np.square(out - t).mean()), float(np.sqrt(np.square(t.mean(0)).mean()))
     spread, size = math.sqrt(float(t.var(axis=0).mean())), float(np.sqrt(np.square(out).mean()))
     ratio, target = error / max(spread**2, TINY), spread**2
-    if size**2 < error / 2 or spread < 1 / 100:  # the targets', not the outputs' size
-        more = {"mean": mean, "spread": spread, "change": max(ratio, spread)}
-        yield from case.finding("target-scale", "plain", None, error, target, **more)
+    if size**2 < error / 2 or spread < 1 / 100:  # the targets' size, not the outputs'
+        words = {"change": max(ratio, spread), "mean": mean, "spread": spread}
+        case.add("target-scale", "plain", None, error, target, **words)
     elif size > case.most_of_last():
-        more = {"change": ratio / CATALOGUE["target-scale"]["watch"][1]}
-        yield from case.finding("first-loss", "regression", case.last, error, target, **more)
+        case.add("first-loss", "regression", case.last, error, target, change=ratio)
 
 
-def _scales(case: _Case) -> Iterator[Finding]:
+def _scales(case: _Case) -> None:
     """A zero γ at the end of a branch is usual (chapter 9); elsewhere it stops the signal."""
     layers = case.look.layers
     norms = [(n, layer) for n, layer in enumerate(layers) if layer.scale is not None]
@@ -542,10 +501,13 @@ def _scales(case: _Case) -> Iterator[Finding]:
     ]
     if zero:
         level, layer = ("fault", silent[0]) if silent else ("note", zero[0][1])
-        yield from case.finding("zero-scales", level, layer, len(zero), len(norms), level=level)
+        case.add("zero-scales", level, layer, len(zero), len(norms), level=level)
 
 
-def _weights(case: _Case) -> Iterator[Finding]:
+WEIGHTS = ("packed-qkv", "fans", "weight-scale")
+
+
+def _weights(case: _Case) -> None:
     """The rules with the true fans (chapters 5 to 8). A deviation alone is a note."""
     for layer in case.layers:
         scheme = case.schemes[id(layer)]
@@ -553,38 +515,38 @@ def _weights(case: _Case) -> Iterator[Finding]:
             continue
         least, best, most, highest = case.range(layer)
         gain2, room = scheme.sd**2 * layer.fan_in, ROOM * (1 + SIGMAS * scheme.error) ** 2
-        fans = scheme.rule.fans if scheme.rule else "true"
+        fans = scheme.rule.fans if scheme.rule else "fixed"
         free = ROOM_FREE if case.free and fans in ("true", "fixed", "fan_out") else 1.0
         is_right = least / free <= gain2 * room and gain2 <= most * free * room
-        if is_right or highest / room <= gain2 <= highest * room:
+        is_known = layer.activation is None and scheme.rule and fans in ("true", "fixed")
+        if is_right or is_known or highest / room <= gain2 <= highest * room:
             continue
         off = math.sqrt(gain2 / (most if gain2 > most else least or best))
         is_packed = layer.kind == "attention" and len(layer.weight) == 3 and fans == "library"
-        code = "packed-qkv" if is_packed else "fans" if fans in WRONG[:3] else "weight-scale"
-        is_alone = fans in WRONG and not (layer.normalised or layer is case.last)
+        code = "fans" if fans in ("library", "places", "fan_out") else "weight-scale"
+        is_alone = fans not in ("true", "fixed") and not (layer.normalised or layer is case.last)
         level = "watch" if is_alone and not 1 / LAYER < off < LAYER else "note"
-        more = {"rule": f", that of {scheme.rule.name}" if scheme.rule else "", "level": level}
-        more |= {"sd_is": scheme.sd, "fan_in": layer.fan_in}
+        words = {
+            "rule": f", that of {scheme.rule.name}" if fans != "fixed" else "",
+            "sd_is": scheme.sd,
+        }
+        words["phi"] = layer.activation or "the rule"
         measured, right, *band = (math.sqrt(g) for g in (gain2, best, least, most))
-        yield from case.finding(code, "gain", layer, measured, right, tuple(band), **more)
+        code = "packed-qkv" if is_packed else code
+        case.add(code, "gain", layer, measured, right, tuple(band), level, **words)
 
 
-def _embeddings(case: _Case) -> Iterator[Finding]:
+def _embeddings(case: _Case) -> None:
     """A head that is tied to an embedding gives logits of its size times √units."""
     tables = {layer.key: layer for layer in case.look.layers if layer.kind == "embedding"}
-    heads = [x for x in case.look.layers if x.kind != "embedding" and x.key in tables]
-    for head in heads:
-        size = math.sqrt(float(np.square(head.weight).mean()) * head.fan_in)
-        size, level = (head.sums.rms, "fault") if head.sums else (size, "watch")
-        if size > CATALOGUE["forward-explodes"]["watch"][1]:
-            more = {"other": head.name, "sd": 0.02, "level": level}
-            yield from case.finding("embedding-scale", "tied", tables[head.key], size, 1.0, **more)
-    for table in tables.values():
-        size = float(np.sqrt(np.square(table.weight).mean()))
-        yield from case.finding("embedding-scale", "alone", table, size, 1.0, sd=0.02)
+    for head in case.look.layers:
+        if head.kind != "embedding" and head.key in tables:
+            size = math.sqrt(float(np.square(head.weight).mean()) * head.fan_in)
+            size, words = head.sums.rms if head.sums else size, {"other": head.name, "sd": 0.02}
+            case.add("embedding-scale", "plain", tables[head.key], size, 1.0, **words)
 
 
-def _biases(case: _Case) -> Iterator[Finding]:
+def _biases(case: _Case) -> None:
     """A bias beyond the spread of the sums fixes what a unit does for all inputs."""
     for layer in case.layers:
         if layer.bias is None or layer is case.last or layer.kind == "recurrent":
@@ -592,18 +554,17 @@ def _biases(case: _Case) -> Iterator[Finding]:
         size = float(np.sqrt(np.square(layer.bias).mean()))
         spread = layer.sums.across if layer.sums else 1.0
         if size > BIASED * spread > 0:
-            more = {"spread": spread, "level": "note"}
-            yield from case.finding("bias-scale", "plain", layer, size, 0.0, (0, spread), **more)
+            band = (0.0, BIASED * spread)
+            case.add("bias-scale", "plain", layer, size, 0.0, band, "note", spread=spread)
 
 
-def _levels(case: _Case) -> Iterator[Finding]:
+def _levels(case: _Case) -> None:
     """Sums and deltas that leave their bands, and change by what does harm."""
-    layers = case.look.layers
     ways = (("forward", case.forward), ("backward", case.backward))
     for (way, bands), verb in itertools.product(ways, ("vanishes", "explodes")):
         out, changes = [], [1.0]
         for number, band in sorted(bands.items(), reverse=way == "backward"):
-            layer, (low, middle, high) = layers[number], band.ends
+            layer, (low, middle, high) = case.look.layers[number], band.ends
             is_end = way == "forward" and (layer is case.last or layer.branch is not None)
             rms = layer.sums.rms if way == "forward" else layer.deltas.rms
             # A small end is legal, and a large one the first loss's, or the stream's.
@@ -612,50 +573,29 @@ def _levels(case: _Case) -> Iterator[Finding]:
                 changes.append(rms / band.start if band.start else 1.0)
         if out:
             change = (min if verb == "vanishes" else max)(changes)
-            yield from case.finding(f"{way}-{verb}", "band", *out[0], change=change)
-    grown = [(n, band) for n, band in case.backward.items() if layers[n].normalised]
-    growth = {layers[n].deltas.rms / band.start: layers[n] for n, band in grown}
-    most = max(growth, default=1.0)
-    if most > CATALOGUE["backward-explodes"]["fault"][1]:
-        yield from case.finding("backward-explodes", "norm", growth[most], most, level="note")
-    for layer in layers:
-        spread = layer.sums.across if _is_judged(layer) and layer.normalised else 1.0
-        if spread < math.sqrt(EPSILON):
-            yield from case.finding("forward-vanishes", "epsilon", layer, spread, level="watch")
+            case.add(f"{way}-{verb}", "band", *out[0], change=change)
 
 
-def _left(chain: list[Layer], layers: int) -> float:
-    """Return the least part of the spread across inputs, over the RMS, that the theory expects."""
-    first, found = chain[0], []
-    start = min(max((first.sums.across / first.sums.rms) ** 2, 1e-12), 1.0)
-    for end in (0, 2):
-        c, q = 1.0 - start, max(first.sums.rms**2, 1e-12)
-        for before, layer in itertools.pairwise(chain[: layers + 1]):
-            act = _activation(before.activation)
-            gain = _around(layer, before)[2 if act.at_zero else end]
-            c = theory.correlation_map(act, c, q, gain)
-            q = min(max(gain * _moments(before.activation, q)[0], 1e-12), 1e12)
-        found.append(math.sqrt(max(1.0 - c, 1e-16) / start))
-    scatter = SIGMAS / 2 * math.sqrt(sum(5 / x.sums.units for x in chain[:layers]))  # ReLU's ln q
-    return max(min(found), FLOOR) * math.exp(-scatter) / SLACK
+def _alike(case: _Case) -> None:
+    """The spread across inputs is lost while the size stays (chapters 3 and 6: sigmoids).
 
-
-def _alike(case: _Case) -> Iterator[Finding]:
-    """The spread across inputs is lost while the size stays (chapters 3 and 6: sigmoids)."""
+    Where the gain is that of the summary, as sigmoids' 4, a loss is expected, down to `FLOOR`.
+    """
     limit = CATALOGUE["inputs-alike"]["watch"][0]
     for chain in chains(case.look):
         hidden = [x for x in chain if x is not case.last]
         left = [x.sums.across / x.sums.rms if x.sums.rms else 0.0 for x in hidden]
         for n, layer in enumerate(hidden[1:], 1):
             part = left[n] / left[0] if left[0] and left[n] else 1.0
-            if part < limit and part < _left(hidden, n):
-                more = {"every": n / -math.log(part), "cosine": layer.sums.cosine}
-                more["change"] = min(left[n:]) / left[0]
-                yield from case.finding("inputs-alike", "band", layer, part, 1.0, **more)
+            is_small = np.square(layer.weight).mean() * layer.fan_in < case.range(layer)[1] / 2
+            if part < (limit if is_small else FLOOR):
+                words = {"every": n / -math.log(part), "cosine": layer.sums.cosine}
+                words["change"] = min(left[n:]) / left[0]
+                case.add("inputs-alike", "band", layer, part, 1.0, (limit, 1.0), **words)
                 break
 
 
-def _units(case: _Case) -> Iterator[Finding]:
+def _units(case: _Case) -> None:
     """Units that are dead, and numbers at an end of their activation's range."""
     for layer in case.look.layers:
         if not _is_judged(layer) or layer is case.last:
@@ -664,45 +604,41 @@ def _units(case: _Case) -> Iterator[Finding]:
         by_chance = 0.5 + SIGMAS * 0.5 / math.sqrt(layer.outputs.units)
         dead, share = layer.outputs.dead, layer.outputs.saturated
         if layer.activation == "relu" and (dead > by_chance or dead == 1.0):
-            yield from case.finding("dead-units", "plain", layer, dead, 0.0)
+            case.add("dead-units", "plain", layer, dead, 0.0)
         if not math.isnan(share):
-            yield from case.finding("saturated", "share", layer, share, 0.0)
+            case.add("saturated", "plain", layer, share, 0.0)
 
 
-def _streams(case: _Case) -> Iterator[Finding]:
+def _streams(case: _Case) -> None:
     """Chapter 9: a stream grows by √2 a block, by √branches where these normalise, or hardly."""
     ends = [x for x in case.look.layers if x.branch is not None and x.stream and x.stream.rms]
     if len(ends) < 2:
         return
     first, growth, root = ends[0], ends[-1].stream.rms / ends[0].stream.rms, math.sqrt(len(ends))
-    more = {"branches": len(ends), "growth": growth}
+    words = {"branches": len(ends), "growth": growth}
+    rules = [scheme.rule for x in ends if (scheme := case.schemes.get(id(x)))]
+    is_undivided = len(rules) >= 4 and all(rule and rule.name == "sd 0.02" for rule in rules)
     if growth > STREAM * root:
         sd, band = math.sqrt(case.range(first)[1] / first.fan_in) / root, (0.0, STREAM * root)
-        yield from case.finding(
-            "residual-growth", "growth", first, growth, 1.0, band, sd=sd, **more
-        )
-        return
-    rules = [scheme.rule for x in ends if (scheme := case.schemes.get(id(x)))]
-    is_undivided = len(rules) >= 4 and all(rule and rule.name == "0.02" for rule in rules)
-    if is_undivided and growth > SLACK:  # it does not grow if the sums are normalised
-        more |= {"sd": 0.02 / root, "level": "watch"}
-        yield from case.finding("residual-growth", "undivided", first, 0.02, 0.02 / root, **more)
+        case.add("residual-growth", "growth", first, growth, 1.0, band, sd=sd, **words)
+    elif is_undivided and growth > SLACK:  # it does not grow if the sums are normalised
+        sd, band = 0.02 / root, (0.0, 0.02 / root)
+        case.add("residual-growth", "undivided", first, 0.02, sd, band, "watch", sd=sd, **words)
 
 
-def _steps(case: _Case) -> Iterator[Finding]:
+def _steps(case: _Case) -> None:
     """A first step as large as the weights replaces the start by one batch's gradient."""
     for layer in case.layers:
         step = layer.update
         if step is not None and layer.kind != "embedding" and layer.weight.any():
-            factor = step / 0.01
-            yield from case.finding("first-step", "plain", layer, step, 0.01, factor=factor)
+            case.add("first-step", "plain", layer, step, 0.01, factor=step / 0.01)
 
 
 CRITERIA = (
     *(_finite, _symmetry, _data, _scales, _weights, _embeddings, _biases, _losses),
     *(_levels, _alike, _units, _streams, _steps),
 )
-RAISED = ("packed-qkv", "fans", "weight-scale", "embedding-scale", "bias-scale")
+RAISED = (*WEIGHTS, "bias-scale")
 
 
 def _settled(found: list[Finding]) -> list[Finding]:
@@ -715,15 +651,12 @@ def _settled(found: list[Finding]) -> list[Finding]:
     for one in sorted(found, key=rank):
         left.setdefault(one.code, one)
     kept = []
-    for code in CODES:
+    for code, entry in CATALOGUE.items():
         if (cause := left.pop(code, None)) is None:
             continue
-        entry = CATALOGUE[code]
-        if "explains_large" in entry:
-            is_large = cause.measured > cause.expected
-            explained = entry["explains_large" if is_large else "explains_small"]
-        else:
-            explained = entry.get("explains", ())
+        explained = entry.get("explains", ())
+        if code in WEIGHTS:
+            explained = explained["large" if cause.measured > cause.expected else "small"]
         if cause.level != "note" or code in (*RAISED, "zero-output"):
             symptoms = sorted([left.pop(one) for one in explained if one in left], key=rank)
             if symptoms and code in RAISED and symptoms[0].level != "note":
@@ -735,17 +668,17 @@ def _settled(found: list[Finding]) -> list[Finding]:
 
 
 def findings(look: Look) -> list[Finding]:
-    """Return what is wrong with a net, the diagnosis first.
+    """Return what is wrong with a net, the diagnosis first; a healthy one has notes at most.
+
+    There is at most one finding a code: faults, then what to watch, then notes, and causes
+    before symptoms.
 
     Parameters
     ----------
     look : Look
-
-    Returns
-    -------
-    list of Finding
-        At most one a code: faults, then what to watch, then notes, and causes before symptoms.
-        A healthy net has notes at most.
     """
     case = _Case(look)
-    return _settled([one for criterion in CRITERIA for one in criterion(case)])
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest are results
+        for criterion in CRITERIA:
+            criterion(case)
+    return _settled(case.found)

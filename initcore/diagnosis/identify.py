@@ -81,7 +81,7 @@ class Scheme:
         name = self.rule.name if self.rule else f"sd {self.sd:.3g}"
         if not self.error:
             return f"{self.kind}, {name}"
-        law = self.kind.replace("truncated", "cut") if self.kind in LAWS else ""
+        law = self.kind.split()[-1] if self.kind in LAWS else ""  # the cell of a table is short
         return f"{name} {law}".strip() + f", ±{self.error:.1%}"
 
     @property
@@ -121,10 +121,10 @@ def rules(layer: Layer, branches: int = 0) -> list[Rule]:
         return [Rule(name + note, math.sqrt(v), fans) for name, v in variances.items()]
 
     gains = {"PyTorch": 1 / math.sqrt(3), "gain 5/3": 5 / 3, "gain 3/4": 3 / 4}
-    fixed = {"0.02": 0.02, "0.01": 0.01, "0.05": 0.05, "1": 1.0, "U(±0.05)": 0.05 / math.sqrt(3)}
-    fixed["cut 0.02"] = 0.02 * TRUNCATED_STD
+    fixed = {f"sd {sd:g}": sd for sd in (0.02, 0.01, 0.05, 1.0)}
+    fixed |= {"U(±0.05)": 0.05 / math.sqrt(3), "sd 0.02, cut": 0.02 * TRUNCATED_STD}
     if branches:
-        fixed[f"0.02/√{branches}"] = 0.02 / math.sqrt(branches)
+        fixed[f"sd 0.02/√{branches}"] = 0.02 / math.sqrt(branches)
     if layer.kind == "embedding":
         fixed["1/√units"] = layer.weight.shape[-1] ** -0.5
         return [Rule(name, sd, "fixed") for name, sd in fixed.items()]
@@ -132,12 +132,12 @@ def rules(layer: Layer, branches: int = 0) -> list[Rule]:
     found = true + [Rule(name, gain / math.sqrt(n), "true") for name, gain in gains.items()]
     found += [Rule(name, sd, "fixed") for name, sd in fixed.items()]
     if not np.allclose(layer.library_fans, (n, m), equal_nan=True):
-        found += scaling("library", *layer.library_fans, " (library's fans)")
+        found += scaling("library", *layer.library_fans, " (library)")
     if (k := places(layer)) > 1:
         found += scaling("places", n / k, m / k, " (no places)")
-    if m != n:
-        found += scaling("fan_out", m, m, " (fan_out)")[1:]
-        found.append(Rule("PyTorch (fan_out)", math.sqrt(1 / (3 * m)), "fan_out"))
+    for out in dict.fromkeys((m, layer.library_fans[1])):
+        if not (math.isnan(out) or out == n):
+            found += scaling("fan_out", out, out, " (fan_out)")[1:]
     return found + [Rule(f"sd = {rule.name}'s variance", rule.sd**2, "variance") for rule in true]
 
 

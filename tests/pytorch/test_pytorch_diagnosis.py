@@ -462,7 +462,7 @@ def residual(kind):
         return net.last(x)
 
     ends = {"plain": "f1 f3", "pre": "f1 f3", "post": "f1 f3", "projection": "n1"}
-    ends |= {"parallel": "f1 f3", "none": ""}
+    ends |= {"parallel": "f3", "none": ""}
     parts = {"first": nn.Linear(6, 8), "last": nn.Linear(8, 4), "g": nn.Parameter(torch.ones(8))}
     return Of(forward, **linear, **norms, **parts), ends[kind].split()
 
@@ -548,10 +548,10 @@ def test_cross_attention_names_the_parts_of_the_packed_weight():
     x = torch.randn(12, 5, 8)
     look = of_torch.look(net, {"tgt": x, "memory": torch.randn(12, 3, 8)}, x)
     assert [row.name for row in look.layers if row.kind == "attention"] == [
-        *("self_attn.in_proj", "self_attn.out_proj", "multihead_attn.in_proj[0:]"),
-        *("multihead_attn.in_proj[8:]", "multihead_attn.out_proj"),
+        *("self_attn.in_proj", "self_attn.out_proj", "multihead_attn.in_proj"),
+        *("multihead_attn.in_proj (call 2)", "multihead_attn.out_proj"),
     ]
-    assert rows(look)["multihead_attn.in_proj[8:]"].weight.shape == (2, 8, 8)
+    assert rows(look)["multihead_attn.in_proj (call 2)"].weight.shape == (2, 8, 8)
     assert [row.name for row in look.layers if row.branch] == [
         *("self_attn.out_proj", "multihead_attn.out_proj", "linear2")
     ]
@@ -608,17 +608,28 @@ def test_computed_weights_are_seen_and_learn():
     assert (first.name, first.activation) == ("0", "relu") and first.gradient.rms > 0
 
 
-@pytest.mark.parametrize("cell, gates", [(nn.LSTM, 4), (nn.GRU, 3), (nn.RNN, 1)])
-def test_recurrent_weights_are_rows_without_signals(cell, gates):
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers_are_said_to_be_unseen(cell):
     net = Of(lambda net, i: net.head(net.cell(net.table(i))[0][:, -1]), table=nn.Embedding(9, 6))
     net.cell, net.head = cell(6, 8, batch_first=True), nn.Linear(8, 4)
     look = of_torch.look(net, torch.randint(9, (12, 5)), torch.randint(4, (12,)))
-    found = rows(look)
-    assert list(found) == ["table", "cell.weight_ih_l0", "cell.weight_hh_l0", "head"]
-    assert found["cell.weight_hh_l0"].weight.shape == (gates, 8, 8) and look.unseen == {}
-    assert found["cell.weight_ih_l0"].kind == "recurrent"
-    assert found["cell.weight_ih_l0"].sums is None and found["cell.weight_ih_l0"].gradient.rms > 0
-    assert found["table"].activation == found["head"].activation == "linear"
+    assert [row.name for row in look.layers] == ["table", "head"]
+    assert look.unseen == {cell.__name__: 1} and all(row.deltas.rms > 0 for row in look.layers)
+
+
+def test_equal_units_of_large_layers_are_counted():
+    """More numbers than are compared at once: equal, sparse and dead units."""
+    net = nn.Sequential(nn.Linear(1500, 1200), nn.ReLU(), nn.Linear(1200, 1200), nn.Linear(1200, 3))
+    net[0].weight.data[7:10] = net[0].weight.data[6]
+    net[0].bias.data[6:10] = -1e3
+    nn.init.eye_(net[2].weight)
+    nn.init.zeros_(net[2].bias)
+    x, y = torch.randn(4, 1500), torch.randint(3, (4,))
+    found = of_torch.look(net, x, y).layers
+    assert (found[0].distinct, found[1].distinct) == (1197, 1200)
+    F.cross_entropy(net(x), y).backward()
+    dead = int((net[0].weight.grad == 0).all(dim=1).sum())
+    assert found[0].distinct_gradients == 1201 - dead and dead > 4
 
 
 def test_what_is_not_understood_is_said():
@@ -627,12 +638,12 @@ def test_what_is_not_understood_is_said():
         two=nn.Bilinear(6, 6, 8),
         head=nn.Linear(8, 4),
         spare=nn.Linear(3, 3),
-        position=nn.Parameter(torch.zeros(1, 8)),
+        position=nn.Parameter(torch.zeros(12, 8)),
         w=nn.Parameter(torch.zeros(6, 8)),
     )
     look = of_torch.look(net, *classes())
     assert [row.name for row in look.layers] == ["head"]
-    assert look.unseen == {"Of": 2, "Bilinear": 1, "Linear": 1}
+    assert look.unseen == {"Of.position": 1, "Of.w": 1, "Bilinear": 1, "Linear": 1}
 
 
 # --- Batches, outputs, losses, optimizers.
@@ -706,7 +717,7 @@ LOSSES = [
     (nn.CrossEntropyLoss(reduction="sum"), "classes", (12,), 4, "classes"),
     (lambda a, t: F.cross_entropy(a, t), "classes", (12,), 4, "classes"),
     (lambda a, t: 3 * F.cross_entropy(a, t), "classes", (12,), 4, None),
-    (None, "binary", (12,), 1, "classes"),
+    (None, "binary", (12,), 1, "regression"),
     (nn.BCEWithLogitsLoss(), "float", (12, 3), 3, "classes"),
     (None, "float", (12, 3), 3, "regression"),
     (None, "float", (12,), 1, "regression"),
@@ -792,3 +803,146 @@ def test_the_first_step_over_the_weight(make):
 def test_what_does_not_fit_is_an_error(arguments, error, words):
     with pytest.raises(error, match=words):
         of_torch.look(*arguments)
+
+
+# --- Architectures that nobody here wrote, from their configurations.
+
+
+@pytest.fixture(scope="module")
+def vision():
+    """Return `torchvision.models`; PyPI's is built for CUDA and finds no operators without it."""
+    try:
+        import torchvision
+    except RuntimeError:
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision
+    return torchvision.models
+
+
+def images(size=64):
+    return torch.randn(8, 3, size, size), torch.randint(10, (8,))
+
+
+def fans(module):
+    """Return the true fans, from the module's own attributes."""
+    if isinstance(module, nn.Conv2d):
+        places, stride = math.prod(module.kernel_size), math.prod(module.stride)
+        by = module.groups
+        return module.in_channels // by * places, module.out_channels // by * places / stride
+    return module.in_features, module.out_features
+
+
+@pytest.mark.parametrize("name, ends", [("resnet18", 8), ("resnet50", 16)])
+def test_a_residual_network(vision, name, ends):
+    net = getattr(vision, name)(num_classes=10)
+    look = of_torch.look(net, *images(32))
+    found = rows(look)
+    parts = {n: m for n, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
+    norms = {n for n, m in net.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    assert {n for n, row in found.items() if row.kind == "normalisation"} == norms
+    assert found.keys() == parts.keys() | norms and len(look.layers) == len(found)
+    assert look.unseen == {} and look.task == "classes"
+    for n, module in parts.items():
+        assert (found[n].fan_in, found[n].fan_out) == fans(module)
+        assert found[n].normalised == (n != "fc")
+    assert {row.activation for n, row in found.items()} == {"relu", "linear"}
+    assert [n for n, row in found.items() if row.activation == "linear"] == ["fc"]
+    last = "bn2" if name == "resnet18" else "bn3"
+    blocks = [n.removesuffix(".relu") for n, _ in net.named_modules() if n.endswith(".relu")]
+    branches = [(n, row.branch) for n, row in found.items() if row.branch]
+    assert branches == [(f"{block}.{last}", block) for block in blocks] and len(blocks) == ends
+    assert all(row.deltas.rms > 0 and row.gradient.rms > 0 for row in look.layers)
+
+
+def test_a_vision_transformer(vision):
+    net = vision.vit_b_16(num_classes=10, image_size=32)
+    look = of_torch.look(net, *images(32))
+    found = rows(look)
+    blocks = [f"encoder.layers.encoder_layer_{i}." for i in range(12)]
+    steps = ("ln_1", "self_attention.in_proj", "self_attention.out_proj", "ln_2", "mlp.0", "mlp.3")
+    inner = [block + step for block in blocks for step in steps]
+    assert list(found) == ["conv_proj", *inner, "encoder.ln", "heads.head"]
+    assert look.unseen == {"Encoder.pos_embedding": 1}
+    for block in blocks:
+        packed, out, first, last = (found[block + steps[i]] for i in (1, 2, 4, 5))
+        assert (packed.kind, packed.weight.shape) == (out.kind, (3, 768, 768))
+        assert (out.kind, out.weight.shape) == ("attention", (1, 768, 768))
+        assert (packed.activation, first.activation, last.activation) == (
+            "linear",
+            "gelu",
+            "linear",
+        )
+        assert (first.fan_in, first.fan_out, last.fan_in, last.fan_out) == (768, 3072, 3072, 768)
+        assert (out.branch, last.branch) == (block + "self_attention", block + "mlp")
+    assert sum(row.branch is not None for row in look.layers) == 24
+    assert (found["conv_proj"].fan_in, found["conv_proj"].fan_out) == (768, 768)
+    assert found["heads.head"].sums.rms == 0 and look.loss == pytest.approx(math.log(10))
+    assert found["encoder.ln"].deltas.rms == 0 and found["heads.head"].gradient.rms > 0
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_a_gpt2(attention):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        n_layer=2, vocab_size=500, attn_implementation=attention, bos_token_id=0, eos_token_id=0
+    )
+    net, tokens = GPT2LMHeadModel(config), torch.randint(500, (8, 12))
+    look = of_torch.look(net, {"input_ids": tokens}, tokens)
+    found = {n.removeprefix("transformer."): row for n, row in rows(look).items()}
+    steps = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+    inner = [f"h.{i}.{step}" for i in range(2) for step in steps]
+    assert list(found) == ["wte", "wpe", *inner, "ln_f", "lm_head"] and look.unseen == {}
+    assert found["wte"].key == found["lm_head"].key == "transformer.wte.weight"
+    for i in range(2):
+        packed, out, first, last = (found[f"h.{i}.{steps[j]}"] for j in (1, 2, 4, 5))
+        assert (packed.kind, packed.weight.shape) == ("attention", (3, 768, 768))
+        W = net.transformer.h[i].attn.c_attn.weight.detach().numpy()
+        np.testing.assert_array_equal(packed.weight[2], W[:, 1536:])
+        assert (packed.library_fans, out.kind) == ((2304, 768), "attention")
+        assert (first.activation, last.activation) == ("gelu", "linear")
+        assert (first.fan_in, last.fan_in, last.library_fans) == (768, 3072, (768, 3072))
+        assert (out.branch, last.branch) == (f"transformer.h.{i}.attn", f"transformer.h.{i}.mlp")
+    assert sum(row.branch is not None for row in look.layers) == 4
+    assert look.loss_name == "the model's own loss" and look.outputs.shape == (8, 12, 500)
+    assert look.loss == pytest.approx(math.log(500), rel=0.05) and look.task == "classes"
+
+
+def test_a_bert():
+    from transformers import BertConfig, BertForSequenceClassification
+
+    net = BertForSequenceClassification(BertConfig(num_hidden_layers=2, vocab_size=500))
+    tokens = torch.randint(500, (8, 12))
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    look = of_torch.look(net, batch, torch.randint(2, (8,)))
+    found = {n.removeprefix("bert."): row for n, row in rows(look).items()}
+    tables = [f"embeddings.{n}_embeddings" for n in ("word", "token_type", "position")]
+    steps = [f"attention.self.{n}" for n in ("query", "key", "value")]
+    steps += ["attention.output.dense", "attention.output.LayerNorm"]
+    steps += ["intermediate.dense", "output.dense", "output.LayerNorm"]
+    inner = [f"encoder.layer.{i}.{step}" for i in range(2) for step in steps]
+    assert sorted(found) == sorted(
+        [*tables, "embeddings.LayerNorm", *inner, "pooler.dense", "classifier"]
+    )
+    assert list(found)[3:] == ["embeddings.LayerNorm", *inner, "pooler.dense", "classifier"]
+    assert look.unseen == {} and all(found[n].kind == "embedding" for n in tables)
+    for i in range(2):
+        block = {step: found[f"encoder.layer.{i}.{step}"] for step in steps}
+        assert {block[step].kind for step in steps[:4]} == {"attention"}
+        assert block["intermediate.dense"].activation == "gelu"
+        ends = [step for step in steps if block[step].branch]
+        assert ends == ["attention.output.dense", "output.dense"]
+        assert all(block[step].normalised for step in ends)
+    assert found["pooler.dense"].activation == "tanh" and found["classifier"].fan_out == 2
+    assert sum(row.branch is not None for row in look.layers) == 4
+
+
+def test_windows_of_attention(vision):
+    look = of_torch.look(vision.swin_t(num_classes=10), *images(64))
+    packed = [row for row in look.layers if row.name.endswith("qkv")]
+    assert len(packed) == 12 and all(len(row.weight) == 3 for row in packed)
+    assert all(row.activation in ("linear", "gelu") for row in look.layers)
+    assert sum(row.branch is not None for row in look.layers) == 24
+    assert look.unseen == {"ShiftedWindowAttention.relative_position_bias_table": 12}
