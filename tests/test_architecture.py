@@ -27,7 +27,7 @@ EXTRA = {
     "widgets": {"ipywidgets", "matplotlib", "IPython"},
     "explorers": {"anywidget", "traitlets", "matplotlib", "IPython"},
     "training": {"tqdm"},
-    "diagnosis": {"torch", "keras"},
+    "diagnosis": {"torch", "keras", "jax", "tensorflow"},
     "_keras": {"keras", "ml_dtypes"},
 }
 OPTIONAL = {"plots", "widgets", "explorers"}  # may do so at the top: they need more than NumPy

@@ -141,7 +141,7 @@ CASES = {  # a layer, the shape of its input, the kernel as (groups, fan_in, uni
     "einsum": (kl.EinsumDense("abc,cde->abde", (None, 3, 4)), (2, 5, 7), (1, 7, 12)),
     "einsum out": (kl.EinsumDense("abde,dec->abc", (None, 6)), (2, 5, 3, 4), (1, 12, 6)),
     "einsum dots": (kl.EinsumDense("...x,xy->...y", 4), (2, 5, 3), (1, 3, 4)),
-    "einsum groups": (kl.EinsumDense("abc,bcd->abd", (3, 4)), (2, 3, 5), (3, 5, 4)),
+    "einsum groups": (kl.EinsumDense("xyi,yiu->xyu", (3, 4)), (2, 3, 5), (3, 5, 4)),
 }
 
 
@@ -191,7 +191,7 @@ def test_both_halves_of_a_separable_convolution():
     first, second, last = look.layers
     assert (first.name, first.kind) == ("separable_conv2d depthwise", "depthwise convolution")
     assert (first.weight.shape, first.fan_in, first.fan_out) == ((3, 9, 2), 9, 4.5)
-    assert (second.name, second.kind) == ("separable_conv2d pointwise", "convolution")
+    assert (second.name, second.kind) == ("separable_conv2d", "convolution")
     assert (second.weight.shape, second.fan_in, second.fan_out) == ((1, 6, 5), 6, 5)
     assert (first.activation, second.activation, first.bias) == ("linear", "tanh", None)
     outputs = np.asarray(layer(x))
@@ -304,7 +304,8 @@ def test_functions_of_a_graph_and_layers_behind_an_addition():
     look = of_keras.look(keras.Model(i, kl.Dense(3)(h)), X)
     first, second, norm, norm_2, third, _, _ = look.layers
     assert (first.activation, first.normalised, first.branch) == ("tanh", False, None)
-    assert (second.activation, second.normalised, second.branch) == ("gelu", True, "add")
+    assert (second.activation, second.normalised) == ("gelu", True)
+    assert second.branch.startswith("add")
     assert second.stream.rms != second.outputs.rms == second.sums.rms
     assert (norm.activation, norm.normalised) == ("gelu", True)
     assert (third.activation, third.normalised, third.outputs.dead) == ("relu", True, 0.0)

@@ -8,10 +8,11 @@ that no seed is used. In a second run zeros are added to the sums, for the gradi
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,17 +49,6 @@ def _numpy(tensor: Any) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
-def _compiled(function: Callable) -> Callable:
-    """Return a function as JAX compiles it in one piece; it is slow if every step is a piece."""
-    import keras
-
-    if keras.backend.backend() != "jax":
-        return function
-    import jax
-
-    return jax.jit(function)
-
-
 @dataclass
 class _Call:
     """One call of one operation, with its tensors, which are told apart by identity."""
@@ -68,10 +58,8 @@ class _Call:
     inputs: list
     outputs: list
     sums: Any = None
-    part: str = ""  # "depthwise" or "pointwise" of a separable convolution, "reverse" embedding
-    grid: Any = field(
-        default_factory=lambda: GRID
-    )  # the values there of its activation, or of itself; None: no function of one
+    name: str = ""
+    grid: Any = ()  # on GRID, of its activation or itself; None: no function of one number
     phi: str | None = "linear"  # what the sums go through before the next weights
     last: Any = None  # and the tensor that they become, before they are added to others
     add: _Call | None = None  # the addition at the end of a residual branch
@@ -106,7 +94,7 @@ class _Run:
                     self._find(op, f"{path}{op.name}/")
 
     def _outputs(self, x: Any, fixed: list, weights: list, zeros: list | None = None) -> Any:
-        self.calls, self.zeros = [], zeros
+        self.calls, self.zeros, self.times = [], zeros, Counter()
         before = [dict(vars(op)) for op in self.ops]
         try:
             for op in self.ops[1:]:
@@ -127,7 +115,11 @@ class _Run:
             found = keras.tree.flatten((self.outputs, seen))
             return {id(t): t for t in found if keras.ops.is_tensor(t)}
 
-        values = _compiled(tensors)(self.x, self.fixed, self.weights)
+        if keras.backend.backend() == "jax":  # step by step is slower, as each is compiled alone
+            import jax
+
+            tensors = jax.jit(tensors)
+        values = tensors(self.x, self.fixed, self.weights)
         for call in self.calls:
             call.inputs = [values[id(t)] for t in call.inputs]
             call.outputs = [values[id(t)] for t in call.outputs]
@@ -168,7 +160,7 @@ class _Run:
         found = [_numpy(tf.convert_to_tensor(g) if backend == "tensorflow" else g) for g in found]
         if scale > 1.0:
             found = [gradient.astype(np.float64) / scale for gradient in found]
-        return float(result) / scale, found
+        return float(_numpy(result)) / scale, found
 
     def _listen(self, op: Any) -> None:
         import keras
@@ -179,32 +171,36 @@ class _Run:
             return [leaf for leaf in keras.tree.flatten(tree) if keras.ops.is_tensor(leaf)]
 
         def noted(*args: Any, **kwargs: Any) -> Any:
-            self._sums, inputs = None, tensors((args, kwargs))
+            before, args = dict(vars(op)), list(args)
             if _family(op) == "BatchNormalization":
                 kwargs["training"] = True
             if _family(op) == "BaseSeparableConv":
-                inputs = [self._depthwise(op, inputs[0])]
-                outputs = self._pointwise(op, inputs[0])
-            else:
-                outputs = call(*args, **kwargs)
+                args[0] = self._depthwise(op, args[0])
+            self._sums, inputs = None, tensors((args, kwargs))
+            outputs = call(*args, **kwargs)
+            vars(op).update(before)
             if kind and self._sums is None:
                 outputs = self._sum(outputs)
-            made = _Call(op, kind, inputs, tensors(outputs), self._sums if kind else None)
-            made.part = "reverse" if kwargs.get("reverse") else ""
-            self.calls.append(made)
-            if self.zeros is None and kind and callable(phi):
-                made.grid = _on_grid(phi, 2)
-            elif self.zeros is None and not kind and not _own(op) and len(inputs) == 1:
-                if made.outputs and inputs[0].shape == made.outputs[0].shape:
-                    made.grid = _on_grid(
-                        lambda z: call(*(z if a is inputs[0] else a for a in args), **kwargs),
-                        len(inputs[0].shape),
-                    )
+            known = "dense" if kwargs.get("reverse") else kind  # an embedding, on its way back
+            made = _Call(op, known, inputs, tensors(outputs), self._sums if kind else None)
+            self._add(made)
+            if kind and callable(phi):
+                made.grid = self._on_grid(phi, 2)
+            elif not kind and not _own(op) and len(inputs) == len(made.outputs) == 1:
+                z, is_alike = inputs[0], inputs[0].shape == made.outputs[0].shape
+                again = functools.partial(_again, call, z, args, kwargs)
+                made.grid = self._on_grid(again, len(z.shape)) if is_alike else ()
             return outputs
 
         vars(op)["call"] = noted
         if kind and callable(phi):
             vars(op)["activation"] = lambda z: phi(self._sum(z))
+
+    def _add(self, call: _Call, part: str = "") -> None:
+        call.name = self.names[id(call.op)] + part
+        self.times[call.name] += 1
+        call.name += f" (call {self.times[call.name]})" if self.times[call.name] > 1 else ""
+        self.calls.append(call)
 
     def _sum(self, z: Any) -> Any:
         number = sum(call.kind is not None for call in self.calls)
@@ -212,33 +208,30 @@ class _Run:
         return self._sums
 
     def _depthwise(self, op: Any, x: Any) -> Any:
+        """Take the first half of a separable convolution, and leave the second to its `call`."""
         import keras
 
         settings = op.strides, op.padding, op.data_format, op.dilation_rate
         z = self._sum(keras.ops.depthwise_conv(x, op.depthwise_kernel, *settings))
-        self.calls.append(_Call(op, "depthwise convolution", [x], [z], z, "depthwise"))
+        self._add(_Call(op, "depthwise convolution", [x], [z], z), " depthwise")
+        one = (1,) * op.rank
+        kernel = keras.ops.ones((*one, math.prod(op.depthwise_kernel.shape[-2:]), 1), z.dtype)
+        vars(op).update(strides=one, dilation_rate=one, depthwise_kernel=kernel)
         return z
 
-    def _pointwise(self, op: Any, z: Any) -> Any:
+    def _on_grid(self, function: Callable, ndim: int) -> Any:
         import keras
 
-        z = keras.ops.conv(z, op.pointwise_kernel, 1, "valid", op.data_format)
-        if op.bias is not None:
-            places = (1,) * op.rank
-            is_last = op.data_format == "channels_last"
-            z = z + keras.ops.reshape(op.bias, (1, *places, -1) if is_last else (1, -1, *places))
-        return op.activation(z)
+        try:
+            z = GRID.astype("float32").reshape((1,) * (ndim - 1) + (-1,))
+            return None if self.zeros else function(keras.ops.convert_to_tensor(z))
+        except Exception:  # noqa: BLE001 - whatever somebody's layer raises for this shape
+            return None
 
 
-def _on_grid(function: Callable, ndim: int) -> Any:
-    """Return an elementwise function's values, or None."""
-    import keras
-
-    try:
-        z = GRID.astype("float32").reshape((1,) * (ndim - 1) + (-1,))
-        return function(keras.ops.convert_to_tensor(z))
-    except Exception:  # noqa: BLE001 - whatever somebody's layer raises for this shape
-        return None
+def _again(call: Callable, tensor: Any, args: list, kwargs: dict, z: Any) -> Any:
+    """Call with `z` in place of a tensor."""
+    return call(*(z if a is tensor else a for a in args), **kwargs)
 
 
 def _name(grid: Any) -> str | None:
@@ -247,7 +240,7 @@ def _name(grid: Any) -> str | None:
     >>> _name(np.where(GRID > 0, GRID, 0.2 * GRID)), _name(3 * GRID), _name(np.cos(GRID))
     ('leaky_relu(0.2)', 'linear', None)
     """
-    values = np.ravel(grid).astype(np.float64)
+    values = GRID if isinstance(grid, tuple) else np.ravel(grid).astype(np.float64)
     if values.size != GRID.size:
         return None
     slopes = values / GRID
@@ -345,8 +338,6 @@ def _loss(
         loss = losses.SparseCategoricalCrossentropy(from_logits=not head)
     else:
         loss = losses.CategoricalCrossentropy() if head else losses.MeanSquaredError()
-    if not callable(loss):
-        _checks.fail("loss", "one loss: a name, a keras.losses.Loss or a callable", loss, TypeError)
     name = getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__)
     look.loss_name, is_sparse = name + note, "sparse" in name
     if "crossentropy" in name:
@@ -375,22 +366,23 @@ def _add_updates(look: Look, run: _Run, gradients: list, optimizer: Any) -> None
     look.optimizer = optimizer.name
     config = optimizer.get_config() | {"gradient_accumulation_steps": None}
     copies = [keras.Variable(keras.ops.copy(v.value), name=v.name) for v in run.variables]
-    by = [keras.ops.convert_to_tensor(g, v.dtype) for g, v in zip(gradients, run.variables)]
+    steps = [keras.ops.convert_to_tensor(g, v.dtype) for g, v in zip(gradients, copies)]
     fresh = type(optimizer).from_config(config)
     fresh.build(copies)
-    state = [variable.value for variable in fresh.variables]
-    new, _ = _compiled(fresh.stateless_apply)(state, by, [v.value for v in copies])
-    updates = {}
-    for variable, after in zip(run.variables, new):
-        before = _numpy(variable.value)
-        size, step = _rms(before), _rms(_numpy(after).astype(np.float64) - before)
-        updates[run.keys[id(variable)]] = step / size if size else np.inf
-    for row in look.layers:
-        row.update = updates.get(row.key)
+    if keras.backend.backend() == "jax":
+        import jax
 
-
-def _rms(array: np.ndarray) -> float:
-    return measure(array.reshape(-1, array.shape[-1])).rms
+        states = [[variable.value for variable in group] for group in (fresh.variables, copies)]
+        after = jax.jit(fresh.stateless_apply)(states[0], steps, states[1])[0]
+    else:
+        fresh.apply(steps, copies)
+        after = [variable.value for variable in copies]
+    for variable, new in zip(run.variables, after):
+        old = _numpy(variable.value).astype(np.float64).reshape(1, -1)
+        size, step = measure(old).rms, measure(_numpy(new).reshape(1, -1) - old).rms
+        for row in look.layers:
+            if row.key == run.keys[id(variable)]:
+                row.update = step / size if size else np.inf
 
 
 def _equation(op: Any) -> tuple[str, str, str]:
@@ -407,22 +399,19 @@ def _kernel(call: _Call) -> tuple[Any, str]:
     op, family = call.op, _family(call.op)
     places = "p" * getattr(op, "rank", 0)
     if call.kind == "normalisation":
-        return op.scale if family == "RMSNormalization" else getattr(op, "gamma", None), "u"
-    if family == "BaseSeparableConv":
-        is_first = call.kind != "convolution"
-        return (
-            (op.depthwise_kernel, places + "gu")
-            if is_first
-            else (op.pointwise_kernel, places + "iu")
-        )
-    if "Embedding" in family:
-        if call.part == "reverse" and not op.tie_weights:
-            return op.reverse_embeddings, "iu"
-        return op.embeddings, "ui" if call.part == "reverse" else "iu"
+        scale = op.scale if family == "RMSNormalization" else getattr(op, "gamma", None)
+        return scale, "u" * len(getattr(scale, "shape", ()))
     if family == "EinsumDense":
         entering, kernel, leaving = _equation(op)
         letters = ("i" if a not in leaving else "g" if a in entering else "u" for a in kernel)
         return op.kernel, "".join(letters)
+    if family == "BaseSeparableConv":
+        first = op.depthwise_kernel, places + "gu"
+        return first if call.kind != "convolution" else (op.pointwise_kernel, places + "iu")
+    if "Embedding" in family:
+        is_tied = call.kind == "embedding" or op.tie_weights
+        kernel = op.embeddings if is_tied else op.reverse_embeddings
+        return kernel, "ui" if call.kind == "dense" and is_tied else "iu"
     letters = {"BaseDepthwiseConv": "gu", "BaseConvTranspose": "ui"}.get(family, "iu")
     return op.kernel, places + letters
 
@@ -518,75 +507,55 @@ def _add_rows(look: Look, run: _Run, calls: list[_Call], gradients: list) -> Non
         return known[key]
 
     by_weight = dict(zip(map(id, run.variables), gradients))
-    deltas, times, unseen = iter(gradients[len(run.variables) :]), Counter(), Counter()
-    names: dict[int, str] = {}
+    deltas, unseen = iter(gradients[len(run.variables) :]), Counter()
     for call in calls:
-        family = _family(call.op)
-        part = (
-            " " + call.kind.split()[0].replace("convolution", "pointwise")
-            if family == "BaseSeparableConv"
-            else ""
-        )
-        name = run.names[id(call.op)] + part
-        times[name] += 1
-        names[id(call)] = name if times[name] == 1 else f"{name} (call {times[name]})"
-        if not call.kind and _own(call.op) and times[name] == 1:
-            unseen[type(call.op).__name__] += 1
-    for call in calls:
-        if not call.kind:
+        op, is_norm = call.op, call.kind == "normalisation"
+        delta = next(deltas, None) if call.kind else None
+        variable, letters = _kernel(call) if call.kind else (None, "")
+        is_lora = variable is not None and id(variable) not in run.keys
+        if is_lora or not call.kind:
+            unseen[type(op).__name__] += is_lora or bool(
+                _own(op) and run.names[id(op)] == call.name
+            )
             continue
-        delta, (variable, letters) = next(deltas, None), _kernel(call)
-        if variable is not None and id(variable) not in run.keys:  # low-rank adaptation
-            unseen[type(call.op).__name__] += 1
-            continue
-        row = Layer(names[id(call)], call.kind, activation=call.phi, normalised=call.normalised)
+        row = Layer(call.name, call.kind, activation=call.phi, normalised=call.normalised)
+        look.layers.append(row)
         row.sums, row.outputs = seen(call.sums, call), seen(call.last, call, call.phi)
-        if call.add:
-            row.branch, row.stream = names[id(call.add)], seen(call.add.outputs[0], call)
-        if call.kind != "embedding" or call.part == "reverse":
+        if call.kind != "embedding":
             row.inputs = seen(call.inputs[0], call)
+        if call.add:
+            row.branch, row.stream = call.add.name, seen(call.add.outputs[0], call)
         if delta is not None:
-            row.deltas = measure(_units_last(delta, call.op))
-        bias = getattr(call.op, "beta" if call.kind == "normalisation" else "bias", None)
-        bias = None if "depthwise" in row.name else bias
-        row.bias = None if bias is None else _numpy(bias.value).astype(np.float64)
+            row.deltas = measure(_units_last(delta, op))
+        bias = getattr(op, "beta" if is_norm else "bias", None)
+        if bias is not None and not row.name.endswith(" depthwise"):
+            row.bias = _numpy(bias.value).astype(np.float64)
         if variable is not None:
             row.key, row.shape = run.keys[id(variable)], tuple(variable.shape)
             row.trainable = any(variable is v for v in run.variables)
             row.library_fans = initializers.compute_fans(row.shape)
-            _add_weight(
-                row, call, variable, letters, by_weight.get(id(variable)), by_weight.get(id(bias))
-            )
-        look.layers.append(row)
-    look.unseen = dict(unseen)
-
-
-def _add_weight(
-    row: Layer, call: _Call, variable: Any, letters: str, gradient: Any, by_bias: Any
-) -> None:
-    """Add what the kernel tells, and the gradient by it."""
-    groups = getattr(call.op, "groups", 1) if call.kind == "convolution" else 1
-    value = _numpy(variable.value).astype(np.float64)
-    if gradient is not None:
-        gradient = _stack(gradient, letters, groups)
-        row.gradient = measure(gradient.reshape(-1, gradient.shape[-1]))
-    if call.kind == "normalisation":
-        row.scale = value
-        return
-    row.weight = _stack(value, letters, groups)
-    _, row.fan_in, units = row.weight.shape
-    row.fan_out = units * math.prod(n for n, a in zip(row.shape, letters) if a == "p")
-    strides = math.prod(getattr(call.op, "strides", ()))
-    if call.kind == "transposed convolution":
-        row.fan_in /= strides
-    elif not row.name.endswith("pointwise"):
-        row.fan_out /= strides
-    if call.part == "reverse":
-        row.kind = "dense"
-    elif call.kind == "embedding":
-        row.fan_in = 1.0
-    row.distinct = _distinct(row.weight, row.bias)
-    row.distinct_gradients = None if gradient is None else _distinct(gradient, by_bias)
+            groups = op.groups if _family(op) == "BaseConv" else 1
+            row.weight = _stack(_numpy(variable.value).astype(np.float64), letters, groups)
+            gradient = by_weight.get(id(variable))
+            if gradient is not None:
+                gradient = _stack(gradient, letters, groups)
+                row.gradient = measure(gradient.reshape(-1, gradient.shape[-1]))
+        if is_norm:
+            row.scale, row.weight = row.weight if variable is None else row.weight.ravel(), None
+            continue
+        row.distinct = _distinct(row.weight, row.bias)
+        if gradient is not None:
+            row.distinct_gradients = _distinct(gradient, by_weight.get(id(bias)))
+        _, row.fan_in, units = row.weight.shape
+        row.fan_out = units * math.prod(n for n, a in zip(row.shape, letters) if a == "p")
+        is_pointwise = _family(op) == "BaseSeparableConv" and call.kind == "convolution"
+        strides = 1 if is_pointwise else math.prod(getattr(op, "strides", ()))
+        if call.kind == "embedding":
+            row.fan_in = 1.0
+        elif call.kind == "transposed convolution":
+            row.fan_in /= strides
+        row.fan_out /= strides if call.kind != "transposed convolution" else 1
+    look.unseen = dict(+unseen)
 
 
 def _distinct(stack: np.ndarray, bias: np.ndarray | None) -> int | None:
