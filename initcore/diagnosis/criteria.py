@@ -12,6 +12,7 @@ import functools
 import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 
 from initcore import _checks, activations, theory
 from initcore._quadrature import gaussian_mean
-from initcore.diagnosis.identify import Scheme, identify
+from initcore.diagnosis.identify import WRONG, Scheme, identify
 from initcore.diagnosis.look import Layer, Look
 
 LEVELS = ("fault", "watch", "note")
@@ -34,7 +35,7 @@ SLACK = 1.5  # on an RMS: what the theory leaves out, such as the margins of con
 FLOOR = 1e-3  # further no start is expected to fade: GELU at 25 layers, sigmoids at 12
 POOLED = 8.0  # change of the mean square by which layers may be linked: a maximum of 4 gives 3
 ROOM, ROOM_FREE = 1.25, 9.0  # on gain², beyond sampling errors; and in nets that normalise
-LAYER = 4.0  # by more no layer alone may change the spread: the page of looks
+LAYER, LAYER_FREE = 4.0, 10.0  # a wrong rule's change of the spread (looks); any layer's
 CONSTANT = 100.0  # mean² over variance of a feature: its direction is common to all inputs
 BIASED = 2.0  # biases over the spread of the sums: a ReLU shifted so far is 2% on, or off
 ENOUGH = 10  # inputs a class, for frequencies to mean something
@@ -266,7 +267,8 @@ class _Case:
         self.layers = [x for x in reversed(by_key.values()) if x.weight is not None]
         calls = [x for x in look.layers if x.weight is not None]
         self.before = {id(x): one for one, x in itertools.pairwise(calls)}
-        self.last = next((x for x in reversed(calls) if x.kind != "embedding"), None)
+        ends = [x for x in calls if x.kind not in ("embedding", "attention")]
+        self.last = ends[-1] if ends else None
         self.branches = sum(x.branch is not None for x in look.layers)
         self.free = self.branches > 0 or any(x.kind == "normalisation" for x in look.layers)
         self.forward = self._bands()
@@ -494,13 +496,12 @@ def _scales(case: _Case) -> None:
     layers = case.look.layers
     norms = [(n, layer) for n, layer in enumerate(layers) if layer.scale is not None]
     zero = [(n, layer) for n, layer in norms if not layer.scale.any()]
-    silent = [
-        layer
-        for n, layer in zero
-        if len(zero) == len(norms) or any(x.inputs and not x.inputs.rms for x in layers[n + 1 :])
+    is_blind = len(zero) == len(norms) and not case.branches
+    is_silent = [
+        is_blind or any(x.inputs and not x.inputs.rms for x in layers[n:]) for n, _ in zero
     ]
     if zero:
-        level, layer = ("fault", silent[0]) if silent else ("note", zero[0][1])
+        level, (_, layer) = "fault" if any(is_silent) else "note", zero[np.argmax(is_silent)]
         case.add("zero-scales", level, layer, len(zero), len(norms), level=level)
 
 
@@ -508,31 +509,45 @@ WEIGHTS = ("packed-qkv", "fans", "weight-scale")
 
 
 def _weights(case: _Case) -> None:
-    """The rules with the true fans (chapters 5 to 8). A deviation alone is a note."""
+    """The rules with the true fans (chapters 5 to 8). A deviation alone is a note.
+
+    It is one to watch beyond what a layer, or layers of one wrong rule together, may do.
+    """
+    off: dict[int, float] = {}
+    wrong = {id(x): set() for x in case.layers}
     for layer in case.layers:
         scheme = case.schemes[id(layer)]
         if scheme is None or not scheme.sd or layer.kind in ("embedding", "recurrent"):
             continue
         least, best, most, highest = case.range(layer)
-        gain2, room = scheme.sd**2 * layer.fan_in, ROOM * (1 + SIGMAS * scheme.error) ** 2
-        fans = scheme.rule.fans if scheme.rule else "fixed"
-        free = ROOM_FREE if case.free and fans in ("true", "fixed", "fan_out") else 1.0
+        gain2, room = _square(scheme.sd) * layer.fan_in, ROOM * (1 + SIGMAS * scheme.error) ** 2
+        if scheme.rule and scheme.rule.fans in WRONG:
+            wrong[id(layer)] = {rule.fans for rule in scheme.fits}
+        is_exact = wrong[id(layer)] - {"fan_out"}  # a rule of another layer's shape
+        free = ROOM_FREE if case.free and not is_exact else 1.0
         is_right = least / free <= gain2 * room and gain2 <= most * free * room
-        is_known = layer.activation is None and scheme.rule and fans in ("true", "fixed")
-        if is_right or is_known or highest / room <= gain2 <= highest * room:
-            continue
-        off = math.sqrt(gain2 / (most if gain2 > most else least or best))
+        is_known = layer.activation is None and scheme.rule and not wrong[id(layer)]
+        if not (is_right or is_known or highest / room <= gain2 <= highest * room):
+            off[id(layer)] = math.sqrt(gain2 / (most if gain2 > most else least or best))
+    count = Counter(fans for one in off for fans in wrong[one])
+    plain = [x for x in case.layers if id(x) in off and x.kind != "attention"]
+    alone = [x for x in plain if not (x.normalised or x is case.last)]
+    total = math.prod(off[id(x)] for x in alone if wrong[id(x)])
+    for layer in (x for x in case.layers if id(x) in off):
+        scheme, (least, best, most, _) = case.schemes[id(layer)], case.range(layer)
+        fans = max(wrong[id(layer)], key=lambda one: (count[one], one), default="")
+        rule = next((one for one in scheme.fits if one.fans == fans), scheme.rule)
         is_packed = layer.kind == "attention" and len(layer.weight) == 3 and fans == "library"
-        code = "fans" if fans in ("library", "places", "fan_out") else "weight-scale"
-        is_alone = fans not in ("true", "fixed") and not (layer.normalised or layer is case.last)
-        level = "watch" if is_alone and not 1 / LAYER < off < LAYER else "note"
-        words = {
-            "rule": f", that of {scheme.rule.name}" if fans != "fixed" else "",
-            "sd_is": scheme.sd,
-        }
-        words["phi"] = layer.activation or "the rule"
-        measured, right, *band = (math.sqrt(g) for g in (gain2, best, least, most))
-        code = "packed-qkv" if is_packed else code
+        code = "packed-qkv" if is_packed else "fans" if fans in WRONG[:3] else "weight-scale"
+        one = total if fans and layer in alone else off[id(layer)]
+        limit = LAYER if fans else LAYER_FREE
+        is_end = layer.normalised or layer is case.last or (case.free and not fans)
+        level = "watch" if not is_end and not 1 / limit < one < limit else "note"
+        measured, right, *band = (
+            math.sqrt(g) for g in (_square(scheme.sd) * layer.fan_in, best, least, most)
+        )
+        name = f", that of {rule.name}" if rule and rule.fans != "fixed" else ""
+        words = {"sd_is": scheme.sd, "rule": name, "phi": layer.activation or "the rule"}
         case.add(code, "gain", layer, measured, right, tuple(band), level, **words)
 
 
@@ -597,6 +612,8 @@ def _alike(case: _Case) -> None:
 
 def _units(case: _Case) -> None:
     """Units that are dead, and numbers at an end of their activation's range."""
+    if any(one.code == "zero-scales" for one in case.found):
+        return  # which is why they are zero
     for layer in case.look.layers:
         if not _is_judged(layer) or layer is case.last:
             continue
