@@ -28,6 +28,7 @@ INPUTS = 128  # in a batch
 MOST = 3_000_000  # weights in the hidden layers of a net
 SIDE = 8  # of the images, in pixels
 DIGITS = datasets.split(datasets.load_digits(), seed=0).train
+RAW = datasets.split(datasets.load_digits(), seed=0, standardize=False).train.x
 ANY = ...  # no layer is clearly the first
 
 
@@ -362,10 +363,11 @@ def raw_pixels(rng, broken):
     """Pixels from 0 to 255, or digits from 0 to 16, as they are."""
     kind = rng.choice(["digits", "smooth"])
     net = plain(rng, kind=kind)
-    top = 255.0 if kind == "smooth" else rng.choice([16.0, 255.0])
-    if broken:
-        low, high = net.x.min(), net.x.max()
-        net.x = (net.x - low) / (high - low) * top
+    top = 255 if kind == "smooth" else rng.choice([16, 255])
+    if broken and kind == "digits":  # undo what `split` did
+        net.x = (net.x * RAW.std(axis=0) + RAW.mean(axis=0)) * (top / 16)
+    elif broken:
+        net.x = (net.x - net.x.min()) / np.ptp(net.x) * top
     net.leading = {"input-scale": (None, 0)}
     return net
 
