@@ -250,7 +250,8 @@ def stored() -> dict[str, Any]:
 def as_text(results: dict[str, Any]) -> str:
     """Return the results as JSON with a net a line."""
     text = json.dumps(results, indent=1, ensure_ascii=False)
-    return re.sub(r"\[\n {4}[^\[\]{}]*?\n {3}\]", lambda m: " ".join(m[0].split()), text) + "\n"
+    nets = re.compile(r"(?<=\n {3})\[[^\[\]{}]*\]")
+    return nets.sub(lambda net: json.dumps(json.loads(net[0]), ensure_ascii=False), text) + "\n"
 
 
 def store(found: dict[str, dict[str, list[Verdict]]]) -> None:
