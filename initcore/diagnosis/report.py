@@ -138,8 +138,10 @@ class Report:
         lines += [f"\n{table.select(*names)}" for names in blocks]
         for number, one in enumerate(self.findings, 1):
             lines += ["", f"{number}. {one.level.upper()}: {_head(one)}"]
-            for text in (one.sentence, f"Remedy: {one.remedy}", f"See {one.link}"):
-                lines += textwrap.wrap(text, PAGE, initial_indent="   ", subsequent_indent="   ")
+            lines += textwrap.wrap(
+                one.sentence, PAGE, initial_indent="   ", subsequent_indent="   "
+            )
+            lines += [f"   Remedy: {one.remedy}", f"   See {one.link}"]  # to be copied: not broken
         return "\n".join(lines)
 
     __repr__ = __str__
