@@ -117,6 +117,9 @@ def test_a_convolutions_fans_are_the_products_that_meet(layer):
     assert row.fan_out == pytest.approx(float(by_x[middle].mean()))
     kind = "transposed " if layer.transposed else "depthwise " if groups == 4 else ""
     assert row.kind == kind + "convolution"
+    for own, W in zip(np.split(layer.weight.detach().numpy(), groups), row.weight):
+        own = own.swapaxes(0, 1) if layer.transposed else own  # now each unit's own numbers
+        np.testing.assert_array_equal(np.sort(W, axis=0).T, np.sort(own.reshape(units, -1), axis=1))
     assert row.library_fans == nn.init._calculate_fan_in_and_fan_out(layer.weight)
 
 
@@ -238,9 +241,8 @@ def restless():
     def forward(net, x):
         x.mul_(2.0)
         net.calls += 1
-        net.seen = x
-        x = net.drop(net.norm(net.conv(x)))
-        return net.head(F.relu_(x).flatten(1) + torch.randn(()))
+        x = net.seen = net.drop(net.norm(net.conv(x)))
+        return net.head(F.relu_(x.clone()).flatten(1) + torch.randn(()))
 
     net = Of(
         forward,
@@ -297,7 +299,7 @@ def test_frozen_parameters_are_measured_and_said_to_be_frozen():
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
     net[0].requires_grad_(False)
     first, last = of_torch.look(
-        net, *classes(), optimizer=torch.optim.SGD(net[2].parameters(), 0.1)
+        net, *classes(), optimizer=torch.optim.SGD(net.parameters(), 0.1)
     ).layers
     assert (first.trainable, last.trainable) == (False, True)
     assert first.gradient.rms > 0 and first.update == 0 and last.update > 0
@@ -444,7 +446,7 @@ def residual(kind):
         x = net.first(x)
         if kind == "plain":
             x = x + net.f1(net.f0(x).relu())
-            x = net.f3(net.f2(x).relu()).add_(x)
+            x = net.f3(net.f2(x.clone()).relu()).add_(x.view(-1, 8))
         elif kind == "pre":
             x = x + F.dropout(net.f1(net.f0(net.n0(x)).relu()), 0.1)
             x = x + 0.5 * net.f3(net.f2(net.n1(x)).relu())
