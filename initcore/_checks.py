@@ -21,6 +21,12 @@ import numpy as np
 
 FLOAT_DTYPES = ("float16", "float32", "float64")
 _FLOATS = tuple(np.dtype(name) for name in FLOAT_DTYPES)
+# What other libraries call activations, optimizers and dtypes: near to a name, but no misprint.
+ELSEWHERE = frozenset(
+    "celu crelu prelu rrelu glu geglu reglu swiglu softmax softmin logsoftmax gelunew gelutanh "
+    "exponential logsigmoid squareplus sparseplus hardshrink softshrink tanhshrink adamax adamw "
+    "nadam radam rmsprop bfloat16 float128".split()
+)
 
 
 def show(value: Any) -> str:
@@ -37,11 +43,13 @@ def fail(name: str, allowed: str, value: Any, error: type[Exception] = ValueErro
 
 
 def nearest(word: Any, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the known name closest to `word`, or nothing.
+    """Return `` Did you mean 'x'?`` for the known name closest to a misprint, or nothing.
 
     >>> nearest("glorot_unifrom", ["glorot_uniform", "he_normal"])
     " Did you mean 'glorot_uniform'?"
     """
+    if str(word).lower().replace("_", "") in ELSEWHERE:
+        return ""
     by_lower = {name.lower(): name for name in known}
     match = difflib.get_close_matches(str(word).lower(), list(by_lower), n=1, cutoff=0.6)
     return f" Did you mean {by_lower[match[0]]!r}?" if match else ""

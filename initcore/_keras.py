@@ -14,10 +14,12 @@ import numpy as np
 
 from initcore import _checks
 
+PARTS = ("config", "initializers", "random", "saving")  # of Keras that are used here
+
 
 def _loaded() -> Any:
     keras = sys.modules.get("keras")
-    is_ready = all(hasattr(keras, part) for part in ("config", "random", "saving"))
+    is_ready = all(hasattr(keras, part) for part in PARTS)
     return keras if is_ready else None  # not ready: in the middle of its own import
 
 
@@ -36,9 +38,15 @@ def float_dtype(dtype: Any) -> np.dtype:
     return _checks.float_dtype("dtype", dtype)
 
 
-def register(classes: Iterable[type]) -> None:
-    """Register the classes, so that a saved model is not reloaded with Keras' namesakes."""
+def register(classes: Iterable[type], scaling: type) -> None:
+    """Register the classes, so that a saved model is not reloaded with Keras' namesakes.
+
+    And make `scaling` one of Keras' variance scalings, behind its own bases: EinsumDense, and so
+    each kernel of MultiHeadAttention, names the fan axes to these only, in a clone.
+    """
     keras = _loaded()
+    if keras and not issubclass(scaling, keras.initializers.VarianceScaling):
+        scaling.__bases__ += (keras.initializers.VarianceScaling,)
     for cls in classes if keras else ():
         if keras.saving.get_registered_name(cls) == cls.__name__:
             keras.saving.register_keras_serializable("initcore")(cls)

@@ -1,4 +1,4 @@
-"""Gaussian means by panel quadrature (level 1).
+"""Gaussian means by panel quadrature (level 0).
 
 A Gauss–Hermite rule spreads its nodes over the bell curve and so steps over an activation that
 does all its work near 0, as ``tanh(10 z)`` does: χ at σ_w = 10 comes out as 11 where it is 5.54.

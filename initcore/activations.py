@@ -130,6 +130,31 @@ def _softplus(z: np.ndarray) -> np.ndarray:
     return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
 
 
+def _mish_slope(z: np.ndarray) -> np.ndarray:
+    inside = _softplus(z)
+    return np.tanh(inside) + z * (_tanh_slope(inside) * _sigmoid(z))
+
+
+def _quick(z: np.ndarray) -> np.ndarray:
+    return 1.702 * np.clip(z, -1e3, 1e3).astype(np.float64)  # beyond, its sigmoid is 0 or 1
+
+
+def _relu_squared(z: np.ndarray) -> np.ndarray:  # of the largest floats, below infinity as SELU
+    return np.square(np.clip(z, 0.0, 0.9995 * math.sqrt(float(np.finfo(z.dtype).max))))
+
+
+def _relu_squared_slope(z: np.ndarray) -> np.ndarray:
+    return 2.0 * np.clip(z, 0.0, 0.4995 * float(np.finfo(z.dtype).max))
+
+
+def _hard_sigmoid(z: np.ndarray) -> np.ndarray:
+    return np.clip(z + 3.0, 0.0, 6.0) / 6.0
+
+
+def _within(z: np.ndarray, start: float, end: float) -> np.ndarray:
+    return ((z > start) & (z <= end)).astype(z.dtype)
+
+
 def _normal_density(z: np.ndarray) -> np.ndarray:
     z = np.clip(z, -40.0, 40.0)  # beyond, the density is below the smallest double
     return np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
@@ -224,15 +249,34 @@ gelu = Activation("gelu", lambda z: z * _normal_cdf(z), _gelu_slope)
 silu = Activation("silu", lambda z: z * _sigmoid(z), _silu_slope)
 softsign = Activation("softsign", lambda z: z / (1.0 + np.abs(z)), _softsign_slope, kinks=(0.0,))
 softplus = Activation("softplus", _softplus, _sigmoid, at_zero=math.log(2.0))
+mish = Activation("mish", lambda z: z * np.tanh(_softplus(z)), _mish_slope)
+quick_gelu = Activation(
+    "quick_gelu", lambda z: z * _sigmoid(_quick(z)), lambda z: _silu_slope(_quick(z))
+)
+relu_squared = Activation("relu_squared", _relu_squared, _relu_squared_slope, (0.0,))
+relu6 = Activation("relu6", lambda z: np.clip(z, 0, 6), lambda z: _within(z, 0, 6), (0.0, 6.0))
+hard_tanh = Activation(
+    "hard_tanh", lambda z: np.clip(z, -1, 1), lambda z: _within(z, -1, 1), (-1.0, 1.0)
+)
+hard_sigmoid = Activation(
+    "hard_sigmoid", _hard_sigmoid, lambda z: _within(z, -3, 3) / 6.0, (-3.0, 3.0), 0.5
+)
+hard_silu = Activation(
+    "hard_silu",
+    lambda z: z * _hard_sigmoid(z),
+    lambda z: _hard_sigmoid(z) + z * (_within(z, -3, 3) / 6.0),
+    (-3.0, 3.0),
+)
 
 _BUILT_IN = {
     act.name: act
     for act in (
         linear, tanh, sigmoid, centred_sigmoid, relu, leaky_relu,
-        elu, selu, gelu, silu, softsign, softplus,
+        elu, selu, gelu, silu, softsign, softplus, mish, quick_gelu, relu_squared,
+        relu6, hard_tanh, hard_sigmoid, hard_silu,
     )
 }  # fmt: skip
-_KNOWN = _BUILT_IN | {"identity": linear, "swish": silu}
+_KNOWN = _BUILT_IN | {"identity": linear, "swish": silu, "hard_swish": hard_silu}
 
 
 def names() -> tuple[str, ...]:
@@ -251,7 +295,8 @@ def get(identifier: str | Activation | Function) -> Activation:
     ----------
     identifier : str, Activation or callable
         A name, with or without capitals and underscores (``"leaky_relu"`` or ``"LeakyReLU"``;
-        ``"swish"`` is ``"silu"``), or a function of an array, see `from_callable`.
+        ``"swish"`` is ``"silu"``), or a function of an array, see `from_callable`. GLU, SwiGLU
+        and softmax have no name here: they are not elementwise.
 
     Raises
     ------

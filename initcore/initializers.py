@@ -6,13 +6,14 @@ Weights have the shape ``(..., fan_in, fan_out)``. How a number is drawn, and ro
 asked for, stands in `initcore.sampling`.
 
 Differences from Keras, all on purpose: ``seed=None`` draws afresh at every call (an unseeded
-Keras instance repeats itself), a seed may be a ``numpy.random.Generator``, a dimension of zero is
-an error, and the Keras layers that set the fan axes of *Keras'* variance scalings (EinsumDense,
-MultiHeadAttention) do not set them here: pass `input_axes` and `output_axes` yourself.
+Keras instance repeats itself), a seed may be a ``numpy.random.Generator``, and a dimension of zero
+is an error.
 
 The classes are registered with Keras (``initcore>HeNormal``) as soon as this module or one of
-its instances finds Keras imported; a program that only loads a saved model therefore imports
-Keras before this module, or calls `register_keras`.
+its instances finds Keras imported. From then on, the Keras layers that know the fan axes of their
+kernels (EinsumDense, and the four kernels of MultiHeadAttention) set them here as for Keras' own
+variance scalings, unless both are given. A program that only loads a saved model, or that makes its
+initializers first, therefore imports Keras before this module, or calls `register_keras`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from initcore import _checks, _keras, sampling
+from initcore import _checks, _keras, activations, sampling
+from initcore._quadrature import gaussian_mean
 from initcore.sampling import TRUNCATED_STD, Array, Rng, Shape
 
 MODES = ("fan_in", "fan_out", "fan_avg", "fan_geo_avg")
@@ -51,10 +53,11 @@ class Initializer:
     Attributes
     ----------
     seed : int, numpy.random.Generator, object with ``.next()``, or None
-        Where `__call__` draws from. None: fresh, unpredictable numbers at each call. An int: the
-        same array at each call, as in Keras (so two layers of one shape get equal weights). A
-        Generator, or an object whose ``.next()`` gives integers (a Keras SeedGenerator): the
-        stream goes on from call to call.
+        Where `__call__` draws from. None: fresh numbers at each call, whatever
+        NumPy's global seed and ``keras.utils.set_random_seed`` were given. For the same ones
+        again, give every layer an int of its own (the same array at each call, as in Keras, so two
+        layers of one shape get equal weights), or all of them one Generator, whose stream goes on
+        from call to call; so does that of a Keras SeedGenerator, or what else has ``.next()``.
     """
 
     seed: Any = None
@@ -77,8 +80,8 @@ class Initializer:
         Raises
         ------
         ValueError, TypeError
-            A shape that is not a sequence of positive integers, a dtype that is no floating one
-            or too small for the values.
+            A shape that is not a sequence of positive integers, a dtype that is no floating one,
+            or too small for the values, or so coarse that rounding would take their spread.
         """
         return self.draw(shape, sampling.generator(self.seed), dtype)
 
@@ -159,6 +162,7 @@ class FromArray(Constant):
             raise ValueError(
                 f"Expected `shape` to be {self.value.shape} for an array as initializer. "
                 f"Received: shape={shape}"
+                + (". PyTorch stores (out, in): transpose it" * (shape == self.value.shape[::-1]))
             )
         return super()._draw(shape, rng, dtype)
 
@@ -303,6 +307,9 @@ class VarianceScaling(Initializer):
     :math:`U(-a, a)` with :math:`a = \sqrt{3\, \mathrm{scale}/n}`, as :math:`U(-a, a)` has the
     variance :math:`a^2/3`.
 
+    Both fans of a vector are its length, as in Keras: biases drawn so shrink with their own layer's
+    width. PyTorch's are ``RandomUniform(-a, a)`` with ``a = fan_in**-0.5`` of the weight.
+
     Parameters
     ----------
     scale : float
@@ -316,8 +323,11 @@ class VarianceScaling(Initializer):
         See `Initializer`.
     input_axes, output_axes : sequence of int, optional
         Which axes count as inputs and which as outputs, where the shape is not
-        ``(..., fan_in, fan_out)``; see `compute_fans`. An EinsumDense kernel of shape
-        ``(features, heads, head_size)`` needs ``input_axes=[0], output_axes=[1, 2]``.
+        ``(..., fan_in, fan_out)``; see `compute_fans`. A kernel of shape ``(features, heads,
+        head_size)`` has ``input_axes=[0], output_axes=[1, 2]``. In a Keras layer leave them out:
+        the layer sets them, which are others in the output kernel of MultiHeadAttention.
+        PyTorch stores ``(out, in, ...)``, which no shape gives away: ``input_axes=[1],
+        output_axes=[0]``, and ``input_axes=[1, 2, 3], output_axes=[0, 2, 3]`` of a convolution.
 
     Raises
     ------
@@ -521,7 +531,8 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     Parameters
     ----------
     activation : str
-        One of these names. For any other one use `initcore.theory.forward_gain`.
+        One of these names. For any other that `initcore.activations` knows, the error says what
+        `initcore.theory.forward_gain` computes.
     param : float, optional
         The slope of leaky_relu, 0.01 if None; the others have no parameter.
 
@@ -535,11 +546,20 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     >>> calculate_gain("relu") ** 2, calculate_gain("leaky_relu", 1.0)
     (2.0000000000000004, 1.0)
     """
-    gain = GAINS[_checks.choice("activation", activation, tuple(GAINS))]
-    if activation == "leaky_relu":
+    if not isinstance(activation, str):
+        _checks.fail("activation", "a name", activation, TypeError)
+    act = activations.get(activation)
+    if act.name not in GAINS:
+        gain = gaussian_mean(lambda z: act(z) ** 2, 1.0, act.kinks) ** -0.5
+        raise ValueError(
+            f"Argument `activation` must be one of {', '.join(GAINS)}, for which PyTorch names a "
+            f"gain. Received: activation={act.name!r}, whose theory.forward_gain is {gain:.4g}"
+        )
+    gain = GAINS[act.name]
+    if act.name == "leaky_relu":
         return gain / math.hypot(1, _checks.number("param", 0.01 if param is None else param))
     if param is not None:
-        _checks.fail("param", f"None for {activation!r}", param)
+        _checks.fail("param", f"None for {act.name!r}", param)
     return gain
 
 
@@ -559,6 +579,10 @@ _ALIASES = {
     "one": Ones,
     "uniform": RandomUniform,
     "zero": Zeros,
+    "kaiming_normal": HeNormal,
+    "kaiming_uniform": HeUniform,
+    "xavier_normal": GlorotNormal,
+    "xavier_uniform": GlorotUniform,
     "IdentityInitializer": Identity,
     "OrthogonalInitializer": Orthogonal,
 }
@@ -574,15 +598,16 @@ def __getattr__(name: str) -> type[Initializer]:
 
 def register_keras() -> None:
     """Register the classes with Keras, if Keras has been imported; else do nothing."""
-    _keras.register(_CLASSES)
+    _keras.register(_CLASSES, VarianceScaling)
 
 
 def _by_name(name: Any) -> type[Initializer]:
     if isinstance(name, str) and name in _KNOWN:
         return _KNOWN[name]
+    known = _SNAKE_CASE | _ALIASES
     raise ValueError(
         f"Could not interpret initializer identifier: {_checks.show(name)}. Known names are "
-        f"{', '.join(_SNAKE_CASE)} and their class names.{_checks.nearest(name, _SNAKE_CASE)}"
+        f"{', '.join(known)} and their class names.{_checks.nearest(name, known)}"
     )
 
 
@@ -594,7 +619,10 @@ def get(identifier: Any) -> Any:
     identifier : str, dict, type, Initializer, callable, array or None
         A name in either spelling ("he_normal", "HeNormal"), what `serialize` returned, a class
         (called without arguments), anything with the signature ``(shape, dtype)`` (returned as
-        it is), an array (`FromArray`), or None (returned as it is, as in Keras).
+        it is), an array (`FromArray`), or None (returned as it is, as in Keras). "kaiming_normal"
+        is `HeNormal`, "xavier_uniform" `GlorotUniform`: PyTorch's variances, by its defaults, but
+        it does not cut its normals. What its layers start from, ``kaiming_uniform_`` with
+        ``a=√5``, is ``VarianceScaling(1 / 3, "fan_in", "uniform")``.
 
     Raises
     ------

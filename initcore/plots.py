@@ -104,7 +104,7 @@ def measured(
     ax : Axes
     x : array_like, shape (points,)
         Layer number, width, scale ...
-    values : array_like, shape (points, replicas)
+    values : array_like, shape (points,) or (points, replicas)
         What was measured, a column a seed.
     label : str
         For the legend.
@@ -118,9 +118,12 @@ def measured(
     ValueError, TypeError
         `x` and `values` do not have the same number of points, or are not finite.
     """
-    values = _checks.array("values", values, ndim=2)
+    values = _checks.array("values", values, ndim=(1, 2))
     if len(values) != np.size(x):
-        _checks.fail("values", f"an array of shape ({np.size(x)}, replicas)", values)
+        _checks.fail(
+            "values", f"an array of shape ({np.size(x)},) or ({np.size(x)}, replicas)", values
+        )
+    values = values.reshape(len(values), -1)
     banded(ax, x, tables.quantiles(values), label=label, series=series, line=line)
 
 
@@ -261,7 +264,6 @@ def chart(
     labels = list(series)
     for number, (label, values) in enumerate(series.items()):
         values = np.asarray(values, dtype=float)
-        values = values[:, None] if values.ndim == 1 else values
         measured(ax, x, values, label=label, series=number, line=line)
     for number, (label, values) in enumerate((theory or {}).items(), start=len(labels)):
         known = label in labels

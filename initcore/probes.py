@@ -7,6 +7,10 @@ an object that prints as a table. Nothing here draws, trains or predicts.
 Two spreads must not be confused. The *pooled* std runs over all inputs and units together; it
 stays large when every unit has its own constant. The std *across inputs* asks what a unit
 still tells about its input.
+
+Maps of shape ``(inputs, height, width, channels)`` would count their inputs as replicas, and their
+rows as inputs. For spreads and cosines hand over ``maps.reshape(len(maps), -1)``, for dead units
+``maps.reshape(-1, channels)``; `initcore.diagnosis.look.measure` does both.
 """
 
 from __future__ import annotations
@@ -22,8 +26,8 @@ from initcore.tables import Table, spread
 
 # What counts as saturated: the activation is within 1% of its range's end.
 SATURATED = {
-    "tanh": lambda a: np.abs(a) > 0.99,
-    "sigmoid": lambda a: (a < 0.01) | (a > 0.99),
+    **dict.fromkeys(["tanh", "hard_tanh"], lambda a: np.abs(a) > 0.99),
+    **dict.fromkeys(["sigmoid", "hard_sigmoid"], lambda a: (a < 0.01) | (a > 0.99)),
     "centred_sigmoid": lambda a: np.abs(a) > 0.49,
 }
 
@@ -139,8 +143,8 @@ def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
     ----------
     a : ndarray, shape (..., batch, units)
         Activations.
-    activation : {"tanh", "sigmoid", "centred_sigmoid"}
-        Saturated is ``|a| > 0.99``, ``a < 0.01 or a > 0.99``, and ``|a| > 0.49``.
+    activation : {"tanh", "hard_tanh", "sigmoid", "hard_sigmoid", "centred_sigmoid"}
+        Saturated is ``|a| > 0.99``, ``a < 0.01 or a > 0.99``, and for the last ``|a| > 0.49``.
 
     Returns
     -------
@@ -420,7 +424,8 @@ def layer_statistics(
         shows the others.
     """
     if not isinstance(net, network.MLP):
-        _checks.fail("net", "an initcore.network.MLP", net, TypeError)
+        other = "of another net, `diagnosis.look.measure` takes a layer's (inputs, ..., units)"
+        _checks.fail("net", f"an initcore.network.MLP ({other})", net, TypeError)
     if not isinstance(trace, network.Trace):
         _checks.fail("trace", "what `net.forward` returns", trace, TypeError)
     if not isinstance(gradients, (network.Gradients, type(None))):

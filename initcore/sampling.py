@@ -34,6 +34,7 @@ TRUNCATED_STD = math.sqrt(
 )
 """Standard deviation of a standard normal truncated to ±2: 0.8796 (its variance is 0.774)."""
 
+STEPS = 2  # of a dtype's numbers in a standard deviation: rounding then adds 1 / (12 · 2²) to σ²
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 Shape, Rng, Array = tuple[int, ...], np.random.Generator, np.ndarray
 
@@ -100,14 +101,22 @@ def _inside(bound: float, dtype: np.dtype, inward: float) -> Any:
     return np.nextafter(edge, dtype.type(inward)) if is_outside else edge
 
 
+def _check_steps(dtype: np.dtype, mean: float, stddev: float) -> None:
+    """Refuse a spread that rounding to the numbers of `dtype` around `mean` would not leave."""
+    with np.errstate(all="ignore"):  # to_dtype reports what overflows
+        step = float(np.spacing(dtype.type(max(abs(mean), stddev))))
+    if 0 < stddev < STEPS * step:
+        allowed = f"one whose numbers near {mean:g} are at most {stddev / STEPS:.3g} apart"
+        _checks.fail("dtype", f"{allowed}, for draws as close as these, not {step:.3g}", str(dtype))
+
+
 def to_dtype(values: Any, dtype: np.dtype, low: float = -math.inf, high: float = math.inf) -> Array:
     """Return float64 values rounded to `dtype`, and within ``[low, high]`` after it too.
 
     Raises
     ------
     ValueError
-        A value that overflows the dtype, values that all underflow it, or a dtype without any
-        number from `low` to `high`.
+        A value that overflows the dtype, or values that all underflow it.
     """
     with np.errstate(over="ignore", under="ignore"):  # what is lost is reported by the check
         rounded = np.asarray(values).astype(dtype)
@@ -115,14 +124,13 @@ def to_dtype(values: Any, dtype: np.dtype, low: float = -math.inf, high: float =
         size = float(np.max(np.abs(values)))
         _checks.fail("dtype", f"able to hold the values drawn, of up to {size:.3g}", str(dtype))
     lowest, highest = _inside(low, dtype, math.inf), _inside(high, dtype, -math.inf)
-    if float(lowest) > float(highest):
-        _checks.fail("dtype", f"able to hold a number from {low:.9g} to {high:.9g}", str(dtype))
     np.maximum(rounded, lowest, out=rounded)
     return np.minimum(rounded, highest, out=rounded)
 
 
 def normal(shape: Shape, rng: Rng, mean: float, stddev: float, dtype: np.dtype) -> Array:
     """Return draws of N(mean, stddev²)."""
+    _check_steps(dtype, mean, stddev)
     if _is_fast(dtype, mean, stddev):
         return _fast(shape, rng, _normal, stddev, mean, -math.inf, math.inf)
     z = rng.standard_normal(math.prod(shape))
@@ -133,6 +141,7 @@ def normal(shape: Shape, rng: Rng, mean: float, stddev: float, dtype: np.dtype) 
 
 def truncated_normal(shape: Shape, rng: Rng, mean: float, stddev: float, dtype: np.dtype) -> Array:
     """Return draws of N(mean, stddev²), given that they lie within ``mean ± CUT stddev``."""
+    _check_steps(dtype, mean, TRUNCATED_STD * stddev)
     low, high = mean - CUT * stddev, mean + CUT * stddev
     if _is_fast(dtype, mean, stddev):
         return _fast(shape, rng, _truncated, stddev, mean, low, high)
@@ -150,6 +159,7 @@ def uniform(shape: Shape, rng: Rng, low: float, high: float, dtype: np.dtype) ->
     """Return draws of U(low, high); `high` itself never occurs."""
     last = math.nextafter(high, -math.inf)
     mean, half = low / 2 + high / 2, high / 2 - low / 2
+    _check_steps(dtype, mean, half / 4)  # below half / √3: its ends move inwards, too
     if _is_fast(dtype, mean, half):
         half = float(_inside(math.nextafter(half, 0.0), dtype, -math.inf))
         return _fast(shape, rng, _uniform, half, mean, low, last)
@@ -161,6 +171,7 @@ def orthogonal(shape: Shape, rng: Rng, gain: float, dtype: np.dtype) -> Array:
     """Return `gain` times a Haar-distributed matrix of orthonormal columns (or rows)."""
     rows, columns = math.prod(shape[:-1]), shape[-1]
     long, short = max(rows, columns), min(rows, columns)
+    _check_steps(dtype, 0.0, abs(gain) / math.sqrt(long))
     if _is_fast(dtype, 0.0, abs(gain)):
         q = _reflected(long, short, rng, gain)
         return np.ascontiguousarray(q if rows >= columns else q.T).reshape(shape)

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from initcore import _checks, plots
 from initcore.tables import Table
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 QUICK = 0.2
 """Seconds; a function that takes longer runs only once the controls have rested for as long."""
 
@@ -214,10 +215,11 @@ class Panel(ipywidgets.VBox):
         state = ", ".join(f"{name} = {value}" for name, value in shown.items())
         return f"panel({self._function.__name__}): {state}"
 
+    _ipython_display_ = None  # ipywidgets 7 would show the controls alone
+
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
-        bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        data = data | {"text/plain": f"{self!r}\n{self.text}"}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        data = {"text/plain": f"{self!r}\n{self.text}", WIDGET: view}
         if self._picture is None:
             return data, {}
         about = {"image/png": {"alt": self._alt(), "width": plots.PIXELS}}

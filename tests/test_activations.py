@@ -34,6 +34,13 @@ JAX = {
     "silu": jax.nn.silu,
     "softsign": jax.nn.soft_sign,
     "softplus": jax.nn.softplus,
+    "mish": jax.nn.mish,
+    "quick_gelu": lambda z: z * jax.nn.sigmoid(1.702 * z),  # what OpenAI's CLIP wrote
+    "relu_squared": lambda z: jax.numpy.square(jax.nn.relu(z)),  # Primer's
+    "relu6": jax.nn.relu6,
+    "hard_tanh": jax.nn.hard_tanh,
+    "hard_sigmoid": jax.nn.hard_sigmoid,
+    "hard_silu": jax.nn.hard_silu,
 }
 
 
@@ -59,6 +66,8 @@ def test_the_tails_keep_their_relative_accuracy():
     z = np.linspace(-300.0, 300.0, 2001)
     near = z[np.abs(z) < 37.0]
     exact = {
+        activations.mish: z * np.tanh(np.log1p(np.exp(np.minimum(z, 700.0)))),
+        activations.quick_gelu: z * special.expit(1.702 * z),
         activations.tanh.derivative: 1.0 / np.cosh(z) ** 2,
         activations.sigmoid: special.expit(z),
         activations.sigmoid.derivative: special.expit(z) * special.expit(-z),
@@ -107,11 +116,13 @@ def test_any_finite_float_gives_a_finite_value_that_is_right(act, width, dtype):
         value, derivative = strict(act, np.asarray(z, dtype=dtype))
         exact, exact_slope = act(np.float64(z)), act.derivative(np.float64(z))
         largest = float(np.finfo(dtype).max)
-        exact = np.clip(exact, -largest, largest)
+        exact, exact_slope = np.clip([exact, exact_slope], -largest, largest)
         size = max(abs(exact), np.finfo(dtype).tiny)
         capped = 1.1e-3 if size > largest / 2 else 0.0  # SELU stops 0.1% below the largest
         assert abs(value - exact) <= (slack + capped) * size
-        assert abs(derivative - exact_slope) <= slack
+        assert (
+            abs(derivative - exact_slope) <= slack * max(abs(exact_slope), 1.0) + capped * largest
+        )
 
     check()
 
@@ -125,16 +136,17 @@ def test_the_value_at_zero_is_as_declared_and_odd_functions_are_odd_to_the_last_
 
 @each_and_variants
 def test_kinks_are_where_a_derivative_jumps(act):
-    """One-sided first and second derivatives at 0, to about 1e-2."""
-    h = 1e-3
-    zero = act(0.0)
-    jumps = []
-    for side in (h, -h):
-        first = (4 * act(side) - act(2 * side) - 3 * zero) / (2 * side)
-        second = (act(2 * side) - 2 * act(side) + zero) / h**2
-        jumps.append((first, second))
-    jumped = np.abs(np.subtract(*jumps)).max() > 0.02
-    assert act.kinks == ((0.0,) if jumped else ())
+    """One-sided first and second derivatives at every quarter from -8 to 8, to about 1e-2."""
+    h, found = 1e-3, []
+    for place in np.arange(-8.0, 8.25, 0.25):
+        middle, jumps = act(place), []
+        for side in (h, -h):
+            near, far = act(place + side), act(place + 2 * side)
+            first = (4 * near - far - 3 * middle) / (2 * side)
+            jumps.append((first, (far - 2 * near + middle) / h**2))
+        if np.abs(np.subtract(*jumps)).max() > 0.02:
+            found.append(place)
+    assert act.kinks == tuple(found)
 
 
 def test_derivatives_at_a_jump_are_those_of_the_left():
@@ -142,6 +154,10 @@ def test_derivatives_at_a_jump_are_those_of_the_left():
     assert activations.leaky_relu.derivative(0.0) == 0.01
     assert activations.elu.derivative(0.0) == 1.0
     np.testing.assert_allclose(activations.selu.derivative(0.0), 1.7580993408473766)
+    for name in ("relu6", "hard_tanh", "hard_sigmoid", "hard_silu"):
+        act = activations.get(name)
+        left = [(act(kink) - act(kink - 1e-6)) / 1e-6 for kink in act.kinks]
+        np.testing.assert_allclose(act.derivative(act.kinks), left, atol=1e-5)
 
 
 def test_shapes_and_integers():
@@ -162,8 +178,17 @@ def test_get_knows_names_in_either_style():
     assert activations.get("leaky_relu") is activations.get("LeakyReLU") is activations.leaky_relu
     assert activations.get("swish") is activations.get("SiLU") is activations.silu
     assert activations.get("identity") is activations.linear
+    assert activations.get("Hardswish") is activations.get("hard_swish") is activations.hard_silu
     assert activations.get(activations.gelu) is activations.gelu
     assert all(getattr(activations, act.name) is act for act in ALL)
+
+
+@pytest.mark.parametrize("name", ["celu", "PReLU", "log_sigmoid", "glu", "softmax"])
+def test_a_name_of_other_libraries_is_not_taken_for_a_misprint(name):
+    with pytest.raises(ValueError, match=rf"Received: activation='{name}'\.$"):
+        activations.get(name)
+    with pytest.raises(ValueError, match=r"activation='tahn'\. Did you mean 'tanh'\?$"):
+        activations.get("tahn")
 
 
 # --- Made of a callable, and with a parameter.

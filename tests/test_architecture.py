@@ -15,9 +15,9 @@ PACKAGE = ROOT / "initcore"
 
 # Bottom up: a module imports only from those before it.
 ORDER = [
-    *("_checks", "_files", "tables", "exercises"),
+    *("_checks", "_files", "_quadrature", "tables", "exercises"),
     *("activations", "_keras", "sampling", "initializers", "datasets"),
-    *("losses", "optimizers", "_chi_square", "_quadrature", "theory", "network", "blocks"),
+    *("losses", "optimizers", "_chi_square", "theory", "network", "blocks"),
     *("probes", "training", "pretraining", "experiments", "plots"),
     *("diagnosis", "widgets", "explorers"),
 ]

@@ -183,3 +183,12 @@ def test_any_value_is_shown_short_and_passes_or_is_refused(value):
             assert str(error).startswith("Argument `x")
         else:
             assert is_good(found)
+
+
+@pytest.mark.parametrize(
+    ("word", "known"),
+    [("AdamW", "adam"), ("nadam", "adam"), ("log_sigmoid", "sigmoid"), ("bfloat16", "float16")],
+)
+def test_a_name_that_is_right_elsewhere_is_not_corrected(word, known):
+    assert _checks.nearest(word, [known]) == ""
+    assert _checks.nearest(known[1:], [known]) == f" Did you mean {known!r}?"

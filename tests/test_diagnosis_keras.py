@@ -268,7 +268,8 @@ def test_channels_first_is_seen_as_channels_last():
     ("layer", "phi"),
     [
         (kl.ReLU(), "relu"),
-        (kl.ReLU(max_value=6.0), "relu"),
+        (kl.ReLU(max_value=6.0), "relu6"),
+        (kl.Activation("mish"), "mish"),
         (kl.LeakyReLU(negative_slope=0.2), "leaky_relu(0.2)"),
         (kl.LeakyReLU(negative_slope=0.01), "leaky_relu"),
         (kl.ELU(), "elu"),
@@ -396,6 +397,48 @@ def test_subclassed_models_with_several_inputs():
     assert look.inputs.shape == (12, 6)
     assert look.layers[-1].activation == "linear"
     assert all(row.deltas.rms > 0 for row in look.layers)
+
+
+def test_sums_and_activations_that_a_model_writes_out_itself():
+    """A transformer block as in Keras' own guides, with ``+`` and `keras.ops` in its call."""
+
+    class Block(kl.Layer):
+        def __init__(self):
+            super().__init__()
+            self.attention, self.norms = (
+                kl.MultiHeadAttention(2, 4),
+                [kl.LayerNormalization(name=f"norm_{k}") for k in (0, 1)],
+            )
+            self.inner, self.outer = kl.Dense(16, name="inner"), kl.Dense(8, name="outer")
+
+        def call(self, x):
+            h = self.norms[0](x)
+            x = x + self.attention(h, h)
+            return x + self.outer(keras.ops.gelu(self.inner(self.norms[1](x))))
+
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.blocks = kl.Dense(8, name="first"), [Block(), Block()]
+            self.last = kl.Dense(4, name="last")
+
+        def call(self, x):
+            x = self.first(x)
+            for block in self.blocks:
+                x = block(x)
+            return self.last(keras.ops.mean(keras.ops.relu(x), axis=1))
+
+    model, x = Model(), RNG.standard_normal((12, 5, 6))
+    model(x)
+    look = of_keras.look(model, x, Y)
+    assert look.unseen == {}
+    ends = [row for row in look.layers if row.branch]
+    assert [row.name.split("/")[-1] for row in ends] == ["attention_output", "outer"] * 2
+    assert len({row.branch for row in ends}) == 4
+    assert [row.normalised for row in ends] == [True, True, True, False]
+    found = [(row.name.split("/")[-1], row.activation) for row in look.layers]
+    assert [phi for name, phi in found if name == "inner"] == ["gelu", "gelu"]
+    assert ends[-1].stream.rms > ends[-1].outputs.rms == ends[-1].sums.rms
 
 
 def test_what_is_not_judged_is_counted():
@@ -537,6 +580,25 @@ def test_gradients_below_what_half_precision_holds_are_scaled():
     assert row.deltas.rms > 0 and row.deltas.median > 0 and row.deltas.finite == 1.0
 
 
+def test_a_model_that_writes_out_its_sums_may_be_infinite():
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [dense(6, name=f"d{k}") for k in range(3)]
+
+        def call(self, x):
+            for part in self.parts:
+                x = x + part(x)
+            return x
+
+    model = Model()
+    model(X)
+    model.parts[1].kernel.assign(np.full((6, 6), np.inf))
+    look = of_keras.look(model, X, X, optimizer="sgd")
+    assert [row.sums.finite for row in look.layers] == [1.0, 0.0, 0.0]
+    assert [row.branch for row in look.layers] == ["sum 1", None, None]
+
+
 def test_what_is_not_finite_is_a_result():
     model = sequential(*[dense(8, "relu", name=f"d{k}") for k in range(3)], dense(4))
     bias = np.zeros(8)
@@ -557,6 +619,7 @@ def test_what_is_not_finite_is_a_result():
     )
     model.get_layer("d1").bias.assign(np.zeros(8))
     model.get_layer("d0").kernel.assign(1e37 * np.ones((6, 8)))
+    assert of_keras.look(model, X, Y, optimizer="sgd").layers[0].update >= 0
     row = of_keras.look(model, X).layers[0]
     assert row.sums.rms == pytest.approx(1e37 * np.sqrt(np.square(X.sum(1)).mean()), rel=1e-4)
     assert row.distinct == 1
@@ -665,6 +728,7 @@ def test_what_does_not_fit_is_said():
         of_keras.look(one, X, Y[:5])
     with pytest.raises(ValueError, match=r"`y` must be an array of shape \(12, 4\)"):
         of_keras.look(one, X, np.zeros((12, 3)))
+    assert of_keras.look(one, X, Y[:, None]).targets.shape == (12,)
     with pytest.raises(ValueError, match="loss"):
         of_keras.look(one, X, Y, loss=["mse"])
 

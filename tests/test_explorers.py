@@ -4,14 +4,21 @@ import base64
 import json
 import math
 import re
+import sys
 from itertools import product
+from types import SimpleNamespace
 
+import anywidget
+import ipywidgets
 import numpy as np
 import pytest
 import traitlets
 from chapter import ROOT
+from IPython.core.formatters import DisplayFormatter
 
+from initcore import plots
 from initcore.explorers import EXPLORERS, Explorer, _base
+from initcore.widgets import panel
 
 MOST_BYTES = 150_000
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -100,6 +107,30 @@ def test_the_still_picture_shows_the_present_state(kind):
     assert data["text/plain"] == repr(figure) and "0x" not in repr(figure)
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
     assert about["image/png"]["alt"] == " ".join(figure.alt().split())
+
+
+def test_on_colab_it_names_its_widget_manager_as_any_anywidget_does(monkeypatch):
+    """Without, Colab shows the still picture only."""
+    url = "https://manager/"
+    manager = SimpleNamespace(_installed_url=url)
+    colab = SimpleNamespace(_widgets=manager, enable_custom_widget_manager=lambda: None)
+    monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    _, plain = anywidget.AnyWidget()._repr_mimebundle_()
+    _, about = EXPLORERS["depth"]()._repr_mimebundle_()
+    assert about[WIDGET] == plain[WIDGET] == {"colab": {"custom_widget_manager": {"url": url}}}
+    assert about["image/png"]["alt"]
+
+
+def test_ipywidgets_7_shows_the_still_picture_too(monkeypatch):
+    """It displays a widget by a method of its own, which IPython asks first."""
+    shown = []
+    own = lambda self, **_: shown.append(self)  # noqa: E731
+    monkeypatch.setattr(ipywidgets.DOMWidget, "_ipython_display_", own, raising=False)
+    for made in (EXPLORERS["depth"](), panel(lambda n: (plots.figure()[0], ""), n=[1])):
+        data, about = DisplayFormatter().format(made)
+        assert {WIDGET, "image/png", "text/plain"} <= set(data) and about["image/png"]["alt"]
+        assert data[WIDGET]["model_id"] == made.model_id
+    assert not shown
 
 
 @kinds

@@ -70,7 +70,8 @@ junk = st.one_of(
 
 def any_initializer(seed):
     """Return a strategy of initializers of all classes and all their arguments."""
-    real = st.integers(-40, 40).map(lambda n: n / 4)  # float16 holds them, and numbers nearby
+    real = st.integers(-40, 40).map(lambda n: n / 4)
+    wide = st.floats(0.2, 100.0)  # beside 0.0078, which float16's numbers near 10 are apart
     named = st.sampled_from(NAMED)
     modes = st.sampled_from(initializers.MODES)
     kinds = st.sampled_from(initializers.DISTRIBUTIONS)
@@ -79,9 +80,9 @@ def any_initializer(seed):
         st.just(Ones()),
         st.builds(Constant, real | st.lists(real, min_size=1, max_size=1)),
         st.builds(Identity, real),
-        st.builds(RandomNormal, real, sizes, seed),
-        st.builds(TruncatedNormal, real, sizes, seed),
-        st.builds(lambda low, width, s: RandomUniform(low, low + width, s), real, sizes, seed),
+        st.builds(RandomNormal, real, wide, seed),
+        st.builds(TruncatedNormal, real, wide, seed),
+        st.builds(lambda low, width, s: RandomUniform(low, low + width, s), real, wide, seed),
         st.builds(Orthogonal, real, seed),
         st.builds(VarianceScaling, sizes, modes, kinds, seed, axes, axes),
         st.builds(lambda cls, *rest: cls(*rest), named, seed, axes, axes),
@@ -96,6 +97,9 @@ def test_get_of_everything_it_takes():
     assert get(init) is init
     assert get(None) is None
     assert get("he_normal") == get("HeNormal") == get(HeNormal) == HeNormal()
+    assert get("kaiming_normal") == HeNormal() and get("kaiming_uniform") == HeUniform()
+    assert get("xavier_normal") == GlorotNormal() and get("xavier_uniform") == GlorotUniform()
+    assert initializers.kaiming_normal is HeNormal
     assert get({"class_name": "he_normal", "config": {"seed": 1}}) == init
     assert get({"class_name": "HeNormal"}) == HeNormal()
     assert get({"class_name": "HeNormal", "config": None}) == HeNormal()
@@ -112,13 +116,14 @@ def test_get_of_everything_it_takes():
     [
         (lambda: get("glorot_unifrom"), "Could not interpret", "glorot_uniform"),
         (lambda: get("HeNorml"), "Could not interpret", "he_normal"),
+        (lambda: get("kaimng_normal"), "Could not interpret", "kaiming_normal"),
         (lambda: VarianceScaling(mode="fan_uot"), "Invalid `mode` argument:", "fan_out"),
         (
             lambda: VarianceScaling(distribution="unifrom"),
             "Invalid `distribution` argument:",
             "uniform",
         ),
-        (lambda: calculate_gain("reLU"), "Argument `activation`", "relu"),
+        (lambda: calculate_gain("reul"), "Argument `activation`", "relu"),
     ],
 )
 def test_a_mistyped_name_is_told_the_nearest(make, begins, meant):
@@ -280,16 +285,21 @@ def test_a_bad_call_is_refused(cls):
         (lambda: RandomNormal(stddev=1e300)((50,)), "`dtype` must be able to hold the values"),
         (lambda: RandomNormal(1.7e308, 1.7e308)((50,), "float64"), "`dtype` must be able to hold"),
         # all would be rounded to zero
-        (lambda: VarianceScaling(1e-20)((10, 10), "float16"), "`dtype` must be able to hold"),
+        (lambda: Identity(1e-9)((10, 10), "float16"), "`dtype` must be able to hold the values"),
+        # they would be rounded to a few numbers, or to one
+        (lambda: VarianceScaling(1e-20)((10, 10), "float16"), "near 0 are at most 1.58e-11 apart"),
+        (lambda: RandomUniform(1, 1 + 1e-9)((9,)), "near 1 are at most .* not 1.19e-07"),
         (lambda: Constant([1, 2, 3])((2, 2)), r"`shape` must be one that a value of shape \(3,\)"),
         (lambda: get(np.ones((2, 3)))((3, 2)), r"^Expected `shape` to be \(2, 3\) .*=\(3, 2\)"),
+        (lambda: get(np.ones((2, 3)))((3, 2)), r"PyTorch stores \(out, in\): transpose it$"),
+        (lambda: get(np.ones((2, 3)))((3, 3)), r"Received: shape=\(3, 3\)$"),
         (lambda: compute_fans((3, 0)), r"`shape\[1\]` must be"),
         (lambda: Initializer()((2, 2)), "subclasses must implement"),
         (lambda: serialize("he_normal"), "`initializer` must be an initcore Initializer"),
         (lambda: deserialize({"class_name": "A", "module": "b.c"}), "dict with the 'A' of b.c"),
         (lambda: deserialize({"class_name": "A"}, {"A": None}), r"\['A'\]` must be a class of"),
         (lambda: get(3), "Could not interpret initializer identifier: 3"),
-        (lambda: calculate_gain(None), "`activation` must be one of"),
+        (lambda: calculate_gain(None), "`activation` must be a name"),
         (lambda: calculate_gain("tanh", 0.1), "`param` must be None for 'tanh'"),
         (lambda: calculate_gain("leaky_relu", math.nan), "`param` must be a finite number"),
     ],

@@ -278,32 +278,63 @@ def test_a_seed_generator_goes_on_from_draw_to_draw(name):
     json.dumps(serialize(init))
 
 
-def test_einsum_dense_needs_the_axes_named():
-    """Keras sets them for its own classes only. False alarms: 2 comparisons, 2e-11.
+def test_a_global_seed_reaches_no_unseeded_initializer_and_a_generator_all():
+    def kernels(seed):
+        keras.utils.set_random_seed(3)  # NumPy's global seed, too
+        init = HeNormal(seed)
+        layers = [keras.layers.Dense(4, kernel_initializer=init) for _ in range(2)]
+        for layer in layers:
+            layer.build((None, 4))
+        return [numbers(layer.kernel) for layer in layers]
 
-    The kernel is (features, heads, head size): fan_in is 32, and not 32 · 8 as of a convolution.
+    first, second = kernels(None), kernels(None)
+    assert not np.array_equal(first[0], second[0])
+    first, second = (kernels(np.random.default_rng(0)) for _ in range(2))
+    assert np.array_equal(first, second) and not np.array_equal(*first)
+
+
+@pytest.mark.parametrize("name", RANDOM_NAMES[:6])
+@pytest.mark.parametrize("kind", ["MultiHeadAttention", "GroupQueryAttention"])
+def test_the_layer_names_the_fans_of_each_attention_kernel(name, kind):
+    """Variances, from the fans of the matrix that each kernel is; and as Keras' own come out.
+
+    The width is 48; 4 heads of 20 (and 2 for keys and values) make 80 (40) outputs. 96 variances
+    of 1,920 numbers or more, beyond 7 standard errors: false alarms 2e-10.
     """
+    widths = {"query": 80, "key": 80, "value": 80, "output": 80}
+    arguments = {"num_heads": 4, "key_dim": 20}
+    if kind == "GroupQueryAttention":
+        arguments = {"head_dim": 20, "num_query_heads": 4, "num_key_value_heads": 2}
+        widths |= {"key": 40, "value": 40}
+    for classes in (initializers, keras.initializers):
+        cls = getattr(classes, name)
+        layer = getattr(keras.layers, kind)(**arguments, kernel_initializer=cls(seed=None))
+        layer.build((None, 10, 48), (None, 10, 48))
+        for part, width in widths.items():
+            kernel = numbers(getattr(layer, f"_{part}_dense").kernel)
+            fans = (width, 48) if part == "output" else (48, width)
+            wanted = getattr(initializers, name)().variance(fans)
+            assert kernel.var() == pytest.approx(wanted, rel=7 * math.sqrt(2 / kernel.size))
 
-    def std(**axes):
-        layer = keras.layers.EinsumDense(
-            "abc,cde->abde", (None, 8, 400), kernel_initializer=LecunNormal(seed=3, **axes)
-        )
+
+def test_named_axes_stay_as_in_keras():
+    for cls in (VarianceScaling, keras.initializers.VarianceScaling):
+        init = cls(seed=3, input_axes=[0, 1], output_axes=[2])
+        layer = keras.layers.EinsumDense("abc,cde->abde", (None, 8, 400), kernel_initializer=init)
         layer.build((None, 10, 32))
-        return numbers(layer.kernel).std()
-
-    error = Z / math.sqrt(2 * 32 * 8 * 400)
-    named = std(input_axes=[0], output_axes=[1, 2])
-    assert named == pytest.approx(math.sqrt(1 / 32), rel=error)
-    assert std() == pytest.approx(math.sqrt(1 / (32 * 8)), rel=error)
+        assert numbers(layer.kernel).var() == pytest.approx(1 / (32 * 8), rel=0.05)
 
 
-def test_attention_clones_the_initializer():
-    axes = {"input_axes": [0], "output_axes": [1, 2]}
-    layer = keras.layers.MultiHeadAttention(2, 8, kernel_initializer=LecunNormal(**axes))
+@pytest.mark.parametrize("seed", [None, 7])
+def test_attention_clones_the_initializer(seed):
+    """An unseeded one gives other weights to each kernel, a seeded one the same, as in Keras."""
+    layer = keras.layers.MultiHeadAttention(2, 8, kernel_initializer=LecunNormal(seed))
     layer.build((None, 10, 16), (None, 10, 16))
     query, key = np.asarray(layer.query_dense.kernel), np.asarray(layer.key_dense.kernel)
     assert query.shape == (16, 2, 8)
-    assert not np.array_equal(query, key)
+    assert np.array_equal(query, key) == (seed is not None)
+    expected = LecunNormal(7, [0], [1, 2])((16, 2, 8))
+    assert np.array_equal(query, expected) == (seed is not None)
 
 
 # ---- configurations ----------------------------------------------------------------------
@@ -366,6 +397,9 @@ import keras
 assert keras.saving.get_registered_object("initcore>HeNormal") is None
 config = keras.initializers.serialize(init)
 assert config["registered_name"] == "initcore>HeNormal", config
+layer = keras.layers.EinsumDense("ab,bcd->acd", (3, 2), kernel_initializer=init)
+layer.build((5, 4))
+assert (layer.kernel == initializers.HeNormal(4, [0], [1, 2])((4, 3, 2))).all()
 assert keras.initializers.get(config) == init
 
 keras.saving.get_custom_objects().clear()

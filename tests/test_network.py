@@ -24,9 +24,12 @@ JAX = {
     "tanh": jnp.tanh,
     "centred_sigmoid": lambda z: jax.nn.sigmoid(z) - 0.5,
     "gelu": lambda z: jax.nn.gelu(z, approximate=False),
+    "quick_gelu": lambda z: z * jax.nn.sigmoid(1.702 * z),
+    "relu_squared": lambda z: jax.nn.relu(z) ** 2,
     "softsign": jax.nn.soft_sign,
 }
-SAME = ("sigmoid", "relu", "leaky_relu", "elu", "selu", "silu", "softplus")
+SAME = ("sigmoid", "relu", "leaky_relu", "elu", "selu", "silu", "softplus", "mish", "relu6")
+SAME += ("hard_tanh", "hard_sigmoid", "hard_silu")
 JAX |= {name: getattr(jax.nn, name) for name in SAME}
 WIDTHS = (5, 7, 6, 3)
 

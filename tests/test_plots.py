@@ -83,6 +83,17 @@ def test_finish_names_everything():
     assert bare.get_legend() is None
 
 
+def test_one_number_a_point_is_drawn_as_one_seed():
+    drawn = []
+    for measured in ([3.0, 1.0, 2.0], [[3.0], [1.0], [2.0]]):
+        _, ax = plots.figure()
+        plots.measured(ax, [1, 2, 3], measured, label="tanh")
+        drawn.append(ax.lines[0].get_ydata().tolist())
+    assert drawn == [[3.0, 1.0, 2.0]] * 2
+    with pytest.raises(ValueError, match="`values` must be an array with 1 or 2 axes"):
+        plots.measured(ax, [1, 2, 3], np.ones((3, 2, 2)), label="")
+
+
 @pytest.mark.parametrize(("name", "whole"), [("layer", True), ("epoch", True), ("scale", False)])
 def test_what_is_counted_has_no_ticks_between(name, whole):
     fig, ax = plots.figure()

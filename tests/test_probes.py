@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import entropy
 
 from initcore import network, probes
+from initcore.diagnosis.look import measure
 
 # Rounded: NumPy's plain norm, the oracle, loses squares of numbers below 1e-154.
 FINITE = st.floats(-1e3, 1e3).map(lambda value: round(value, 6))
@@ -80,7 +81,9 @@ def test_sizes_are_numpys(values):
     ("activation", "inside", "outside"),
     [
         ("tanh", [0.99, -0.99, 0], [0.995, -0.995, 1]),
+        ("hard_tanh", [0.99, -0.99, 0], [0.995, -1, 1]),
         ("sigmoid", [0.01, 0.99, 0.5], [0.005, 0.995, 0]),
+        ("hard_sigmoid", [0.01, 0.99, 0.5], [0.005, 1, 0]),
         ("centred_sigmoid", [0.49, -0.49, 0], [0.495, -0.495, 0.5]),
     ],
 )
@@ -200,3 +203,18 @@ def test_statistics_print_the_spread_over_replicas_and_convert_to_arrays(run):
 def test_bad_input_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_activations_of_another_net_are_led_to_what_takes_them():
+    """Maps of shape (inputs, height, width, channels), as hooks keep them."""
+    maps = np.maximum(draw(6, 4, 4, 3), 0.0)
+    maps[..., 0] = 0.0
+    with pytest.raises(
+        TypeError, match=r"diagnosis\.look\.measure` takes .*\(inputs, \.\.\., units"
+    ):
+        probes.layer_statistics([maps, maps], None)
+    seen, flat = measure(maps, "relu"), maps.reshape(6, -1)
+    assert seen.across == pytest.approx(probes.std_across_inputs(flat))
+    assert seen.cosine == pytest.approx(probes.mean_cosine(flat))
+    assert seen.dead == pytest.approx(probes.dead_fraction(maps.reshape(-1, 3))) == 1 / 3
+    assert np.isnan(seen.saturated)

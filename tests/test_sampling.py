@@ -9,6 +9,7 @@ import math
 import sys
 
 import fit_draws
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -140,15 +141,15 @@ class Words:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_the_upper_end_of_a_uniform_never_occurs(dtype):
-    """Even for an interval with two numbers of the dtype in it."""
+    """Even for an interval as short as one may be."""
 
     class Last(Words):
         def random(self, size):
             return np.full(size, np.nextafter(1.0, 0.0))
 
-    low, high = 1.0, float(np.nextafter(dtype.type(1), dtype.type(2)))
-    drawn = sampling.uniform((9,), Last(np.full(9, 2**31 - 1)), low, high, dtype)
-    assert drawn.tolist() == [low] * 9
+    step = float(np.spacing(dtype.type(1)))
+    drawn = sampling.uniform((9,), Last(np.full(9, 2**31 - 1)), 1.0, 1.0 + 16 * step, dtype)
+    assert drawn.tolist() == [1.0 + 15 * step] * 9
 
 
 class Scripted:
@@ -181,9 +182,55 @@ def test_no_truncated_draw_lies_beyond_the_cut_whatever_the_dtype(mean, stddev, 
         assert (drawn >= mean - 2 * stddev).all()
 
 
-def test_an_interval_without_a_number_of_the_dtype_is_refused():
-    with pytest.raises(ValueError, match="able to hold a number from 1.00001 to 1.00002"):
-        sampling.to_dtype(np.array([1.000015]), np.dtype("float16"), 1.00001, 1.00002)
+@pytest.mark.false_alarm(1e-10)  # 400 spreads of 1e4 float32 draws, beyond 7 standard errors
+@given(
+    st.sampled_from(["normal", "truncated_normal", "uniform", "orthogonal"]),
+    st.sampled_from([0.0, 1.0, -300.0, 0.7]),
+    st.floats(-9, 0).map(lambda power: 10**power),
+    st.sampled_from([*DTYPES[:2], np.dtype(ml_dtypes.bfloat16)]),
+    st.integers(0, 2**32),
+)
+@settings(max_examples=400)
+def test_a_narrow_draw_keeps_its_spread_or_is_refused(law, mean, spread, dtype, seed):
+    """Against the float64 draw, rounded by NumPy: how much of its variance is rounding."""
+
+    def draw(shape, dtype):
+        first = {"uniform": (mean - spread, mean + spread), "orthogonal": (10 * spread,)}
+        arguments = first.get(law, (mean, spread))
+        return getattr(sampling, law)(shape, np.random.default_rng(seed), *arguments, dtype)
+
+    wide = draw((100, 100), DTYPES[2])
+    rounding = np.var(wide.astype(dtype).astype("float64") - wide) / wide.var()
+    try:
+        drawn = draw((100, 100), dtype).astype("float64")
+    except ValueError as error:
+        assert "`dtype` must be one whose numbers near" in str(error)
+        assert rounding > (0.002 if law == "uniform" else 0.012)
+        with pytest.raises(ValueError, match="`dtype` must be one whose numbers near"):
+            draw((100, 1), dtype)  # however few they are
+    else:
+        assert rounding < 0.022
+        error = 0.08 if dtype == "float32" else 0.02  # float32 has random numbers of its own
+        assert drawn.std() == pytest.approx(wide.std(), rel=error)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, np.dtype(ml_dtypes.bfloat16)], ids=str)
+def test_what_people_draw_in_half_precision_is_the_float64_draw_rounded(dtype):
+    """N(1, 0.02²), DCGAN's start of a normalisation's scale, is near the limit of bfloat16."""
+    for mean, stddev in ((0.0, 0.02), (0.0, 0.05), (0.0, 1e-3), (1.0, 0.02), (1.0, 0.0)):
+        wide, drawn = (
+            sampling.normal((50, 50), np.random.default_rng(4), mean, stddev, kind)
+            for kind in (DTYPES[2], dtype)
+        )
+        if dtype == "float32" and stddev:
+            assert drawn.std() == pytest.approx(wide.std(), rel=0.1)
+        else:
+            assert np.array_equal(drawn, wide.astype(dtype))
+
+
+def test_a_float64_draw_can_be_too_narrow_as_well():
+    with pytest.raises(ValueError, match="near 1 are at most 5e-18 apart"):
+        sampling.normal((9,), np.random.default_rng(0), 1.0, 1e-17, DTYPES[2])
 
 
 def test_the_shape_of_a_scalar_gives_an_array():

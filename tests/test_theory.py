@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, special, stats
 
-from initcore import _chi_square, activations, theory
+from initcore import _chi_square, activations, initializers, theory
 
 NAMES = activations.names()
 each = pytest.mark.parametrize("name", NAMES)
@@ -27,7 +27,7 @@ KINDS = {
 def scipy_mean(function, q):
     """Return E[f(√q z)] and E|f| by SciPy's tanh-sinh quadrature between many breakpoints."""
     root = math.sqrt(q)
-    near = [p / root for p in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64) if p / root < 13.0]
+    near = [p / root for p in (0.25, 0.5, 1, 2, 3, 4, 6, 8, 16, 32, 64) if p / root < 13.0]
     points = sorted({0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 13.0, *near})
     points = [-p for p in reversed(points)][:-1] + points
 
@@ -55,6 +55,20 @@ def test_moments_agree_with_scipy(name, kind):
         exact, size = scipy_mean(lambda u: pick(value(u), slope(u)), one)
         assert abs(result - exact) <= 1e-10 * size
         np.testing.assert_allclose(ours(name, float(one)), result, rtol=1e-12, atol=1e-12 * size)
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*initializers.GAINS}))
+def test_the_error_of_calculate_gain_names_the_gain(name):
+    """Which the theory computes, and SciPy's quadrature; PyTorch has none for these."""
+    with pytest.raises(ValueError, match=f"activation='{name}', whose theory.forward_gain is") as e:
+        initializers.calculate_gain(name)
+    told = float(str(e.value).rpartition(" ")[2])
+    exact, _ = scipy_mean(lambda z: activations.get(name)(z) ** 2, 1.0)
+    assert told == pytest.approx(exact**-0.5, rel=1e-3)
+    assert theory.forward_gain(name) == pytest.approx(exact**-0.5, rel=1e-9)
+    known = {"gelu": 1.534, "silu": 1.677, "elu": 1.245}
+    known |= {"relu_squared": math.sqrt(2 / 3), "mish": 1.487}
+    assert told == pytest.approx(known.get(name, told), abs=1e-3)
 
 
 @each

@@ -8,11 +8,11 @@ that no seed is used. In a second run zeros are added to the sums, for the gradi
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,11 @@ KINDS = {
 }
 CLOSED = ("RNN", "Bidirectional", "TimeDistributed")  # they call their parts inside a loop
 ATTENTION = ("MultiHeadAttention", "GroupedQueryAttention")
-GRID = np.linspace(-4.0, 4.0, 16)  # where activations are told apart; ReLU6 is ReLU there
+GRID = np.linspace(-8.0, 8.0, 32)  # where activations are told apart; none of it is 0
 NEAR = 2e-3  # more than half precision, or the tanh in an approximate GELU, changes on GRID
+PHIS = [activations.get(name) for name in activations.names()]
+SAMPLE, RECENT = 1024, 32  # numbers by which tensors are compared, and how many are
+keras: Any = None  # which `look` imports: nobody calls it without a model of Keras'
 LOSS_SCALE = 2.0**15  # in half precision: what Keras' LossScaleOptimizer begins with
 
 
@@ -44,8 +47,6 @@ def _family(op: Any, known: Any = KINDS) -> str:
 
 
 def _numpy(tensor: Any) -> np.ndarray:
-    import keras
-
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
@@ -107,7 +108,6 @@ class _Run:
 
     def forward(self) -> tuple[Any, list[_Call]]:
         """Return the outputs, and the calls."""
-        import keras
 
         def tensors(*arguments: Any) -> dict:
             self.outputs = self._outputs(*arguments)
@@ -129,8 +129,6 @@ class _Run:
 
     def backward(self, loss: Callable, zeros: list) -> tuple[float, list[np.ndarray]]:
         """Return the loss, and the gradients by the trainable weights and by the sums."""
-        import keras
-
         backend, n = keras.backend.backend(), len(self.weights)
         arrays = [*self.weights, *zeros]
         scale = LOSS_SCALE if any("float16" in str(zero.dtype) for zero in zeros) else 1.0
@@ -163,18 +161,17 @@ class _Run:
         return float(_numpy(result)) / scale, found
 
     def _listen(self, op: Any) -> None:
-        import keras
-
         call, kind, phi = op.call, self.kinds[id(op)], getattr(op, "activation", None)
 
         def tensors(tree: Any) -> list:
             return [leaf for leaf in keras.tree.flatten(tree) if keras.ops.is_tensor(leaf)]
 
         def noted(*args: Any, **kwargs: Any) -> Any:
-            before, args = dict(vars(op)), list(args)
+            args, before = list(args), {}
             if _family(op) == "BatchNormalization":
                 kwargs["training"] = True
             if _family(op) == "BaseSeparableConv":
+                before = dict(vars(op))
                 args[0] = self._depthwise(op, args[0])
             self._sums, inputs = None, tensors((args, kwargs))
             outputs = call(*args, **kwargs)
@@ -187,9 +184,11 @@ class _Run:
             if kind and callable(phi):
                 made.grid = self._on_grid(phi, 2)
             elif not kind and not _own(op) and len(inputs) == len(made.outputs) == 1:
-                z, is_alike = inputs[0], inputs[0].shape == made.outputs[0].shape
-                again = functools.partial(_again, call, z, args, kwargs)
-                made.grid = self._on_grid(again, len(z.shape)) if is_alike else ()
+                if inputs[0].shape == made.outputs[0].shape:
+                    made.grid = self._on_grid(
+                        lambda z: call(*(z if a is inputs[0] else a for a in args), **kwargs),
+                        len(inputs[0].shape),
+                    )
             return outputs
 
         vars(op)["call"] = noted
@@ -209,8 +208,6 @@ class _Run:
 
     def _depthwise(self, op: Any, x: Any) -> Any:
         """Take the first half of a separable convolution, and leave the second to its `call`."""
-        import keras
-
         settings = op.strides, op.padding, op.data_format, op.dilation_rate
         z = self._sum(keras.ops.depthwise_conv(x, op.depthwise_kernel, *settings))
         self._add(_Call(op, "depthwise convolution", [x], [z], z), " depthwise")
@@ -220,18 +217,11 @@ class _Run:
         return z
 
     def _on_grid(self, function: Callable, ndim: int) -> Any:
-        import keras
-
         try:
             z = GRID.astype("float32").reshape((1,) * (ndim - 1) + (-1,))
             return None if self.zeros else function(keras.ops.convert_to_tensor(z))
         except Exception:  # noqa: BLE001 - whatever somebody's layer raises for this shape
             return None
-
-
-def _again(call: Callable, tensor: Any, args: list, kwargs: dict, z: Any) -> Any:
-    """Call with `z` in place of a tensor."""
-    return call(*(z if a is tensor else a for a in args), **kwargs)
 
 
 def _name(grid: Any) -> str | None:
@@ -245,8 +235,7 @@ def _name(grid: Any) -> str | None:
         return None
     slopes = values / GRID
     leaky = activations.make_leaky_relu(float(np.clip(slopes[0], -1.0, 1.0)))
-    known = [*map(activations.get, activations.names()), leaky]
-    near = (phi.name for phi in known if np.abs(phi(GRID) - values).max() < NEAR)
+    near = (phi.name for phi in [*PHIS, leaky] if np.abs(phi(GRID) - values).max() < NEAR)
     return "linear" if np.ptp(slopes) < NEAR else next(near, None)
 
 
@@ -274,9 +263,9 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     Raises
     ------
     ValueError, TypeError
-        A model that is not built or is not Keras 3's, targets or a loss that do not fit, or a
-        backend without gradients.
+        Not a built model of Keras 3; targets or a loss that do not fit; no gradients.
     """
+    global keras
     import keras
 
     if not isinstance(model, keras.Layer):
@@ -298,6 +287,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
             look.loss, gradients = run.backward(function, zeros)
     end = keras.tree.flatten(end)[0]
     look.outputs = _numpy(end).astype(np.float64)
+    calls = _written_out(run, calls)
     _settle(run, calls, end)
     _add_rows(look, run, calls, gradients)
     optimizer = getattr(model, "optimizer", None) if optimizer is None else optimizer
@@ -323,8 +313,6 @@ def _loss(
 
     The function is None if labels are out of range, which is a finding.
     """
-    import keras
-
     if not keras.ops.is_tensor(outputs) or len(y) != len(outputs):
         _checks.fail("y", "the targets of one output, one for each input", y)
     shape, is_integer, losses = tuple(outputs.shape), y.dtype.kind in "iub", keras.losses
@@ -344,10 +332,11 @@ def _loss(
         look.task = "classes"
     elif name.startswith(("mean_", "huber", "log_cosh")):
         look.task = "regression"
-    if y.shape == shape[:-1] and shape[-1] == 1:
-        y = y[..., None]  # or the difference would be of every target from every output
-    if look.task and not is_sparse and y.shape != shape:
-        _checks.fail("y", f"an array of shape {shape}", y)
+    right = shape[:-1] if is_sparse else shape
+    if y.size == math.prod(right):  # of (n,) and (n, 1) the difference would be (n, n)
+        y = y.reshape(right)
+    elif look.task:
+        _checks.fail("y", f"an array of shape {right}", y)
     look.targets = y.argmax(-1) if name.startswith("categorical") else y
     if look.task != "classes" or getattr(loss, "from_logits", False):
         logits = outputs
@@ -359,8 +348,6 @@ def _loss(
 
 def _add_updates(look: Look, run: _Run, gradients: list, optimizer: Any) -> None:
     """Let a new optimizer of the same settings take a step with copies of the weights."""
-    import keras
-
     optimizer = keras.optimizers.get(optimizer)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
     look.optimizer = optimizer.name
@@ -379,7 +366,8 @@ def _add_updates(look: Look, run: _Run, gradients: list, optimizer: Any) -> None
         after = [variable.value for variable in copies]
     for variable, new in zip(run.variables, after):
         old = _numpy(variable.value).astype(np.float64).reshape(1, -1)
-        size, step = measure(old).rms, measure(_numpy(new).reshape(1, -1) - old).rms
+        with np.errstate(invalid="ignore"):  # infinity less itself
+            size, step = measure(old).rms, measure(_numpy(new).reshape(1, -1) - old).rms
         for row in look.layers:
             if row.key == run.keys[id(variable)]:
                 row.update = step / size if size else np.inf
@@ -438,6 +426,47 @@ def _units_last(array: np.ndarray, op: Any) -> np.ndarray:
     return np.moveaxis(array, axis, -1) if isinstance(axis, int) else array
 
 
+def _written_out(run: _Run, calls: list[_Call]) -> list[_Call]:
+    """Add the activations and sums of two that a model computes without an operation of Keras'.
+
+    They are known by their values: what goes into a layer, or comes out of a model within, and no
+    operation has made, is compared with tensors of that shape from before.
+    """
+    known: dict[int, Any] = {}
+    samples: dict[int, np.ndarray] = {}
+    written: list[_Call] = []
+
+    def sample(tensor: Any) -> np.ndarray:
+        if id(tensor) not in samples:
+            samples[id(tensor)] = _numpy(tensor).ravel()[:SAMPLE].astype(np.float64)
+        return samples[id(tensor)]
+
+    for call in calls:
+        is_container = id(call.op) in run.containers
+        for tensor in (*call.inputs, *(call.outputs if is_container else ())):
+            alike = [t for t in known.values() if t.shape == tensor.shape and t.ndim > 1][-RECENT:]
+            if id(tensor) in known or not alike:
+                continue
+            limit = (
+                (5.0 if "16" in str(tensor.dtype) else 1.0) * NEAR * np.abs(sample(tensor)).max()
+            )
+            with np.errstate(all="ignore"):
+                options = [((t,), phi(sample(t)), phi(GRID)) for t in alike for phi in PHIS]
+                pairs = combinations(alike, 2)
+                options += [((a, b), sample(a) + sample(b), GRID) for a, b in pairs]
+                errors = [np.abs(values - sample(tensor)).max() for _, values, _ in options]
+            best = int(np.nan_to_num(errors, nan=np.inf).argmin())
+            if errors[best] <= limit:
+                inputs, _, grid = options[best]
+                name = f"sum {sum(call.op is None for call in written) + 1}"
+                written.append(_Call(None, None, list(inputs), [tensor], name=name, grid=grid))
+            known[id(tensor)] = tensor
+        known |= {} if is_container else {id(t): t for t in call.outputs}
+        known |= {id(t): t for t in call.inputs}
+        written.append(call)
+    return written
+
+
 def _settle(run: _Run, calls: list[_Call], end: Any) -> None:
     """Note what the sums of each call become before the next weights, and the residual branches.
 
@@ -458,7 +487,11 @@ def _settle(run: _Run, calls: list[_Call], end: Any) -> None:
                 own = trails.get(id(t), unknown)
                 trails[id(t)] = (max(own[0], depth + 1), own[1] | past, *own[2:])
             continue
-        if type(call.op).__name__ == "Add" and len(came) == 2 and came[0][1] & came[1][1]:
+        if (
+            type(call.op).__name__ in ("Add", "NoneType")
+            and len(came) == 2
+            and came[0][1] & came[1][1]
+        ):
             if came[0][0] != came[1][0] and tip >= 0:
                 calls[tip].add, calls[tip].is_joint = call, True
                 calls[tip].last = call.inputs[0 if came[0][0] == depth else 1]

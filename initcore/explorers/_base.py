@@ -368,9 +368,12 @@ class Explorer(anywidget.AnyWidget):
 
         display(self)
 
+    _ipython_display_ = None  # ipywidgets 7 would show the live figure alone
+
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict, dict]:
-        data, *_ = super()._repr_mimebundle_(**options)
+        data, metadata = super()._repr_mimebundle_(**options)
         alt = " ".join(self.alt().split())
         about = {"image/png": {"alt": alt, "width": plots.PIXELS}}
         # as text: not every kernel encodes it, and the browser's does not
-        return data | {"image/png": base64.b64encode(self.to_png()).decode()}, about
+        data |= {"image/png": base64.b64encode(self.to_png()).decode()}
+        return data, metadata | about  # on Colab, `metadata` names what brings the figure to life
