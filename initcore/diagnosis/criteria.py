@@ -205,7 +205,6 @@ def _forward(chain: list[Layer]) -> Iterator[_Band]:
             noise[end] = power**2 * noise[end] + scatter / before.sums.units
             drift[end] = power * drift[end] - scatter / before.sums.units / 2
             q[end] = gain * second * _link(before, layer)
-        q[0] = max(q[0], FLOOR**2 * start)
         off = [SIGMAS * math.sqrt(one + 2 / layer.sums.units) for one in noise]
         off[0] -= drift[0]  # the mean of ln q lies below ln E[q]
         if is_exact:
@@ -213,6 +212,8 @@ def _forward(chain: list[Layer]) -> Iterator[_Band]:
             exact = _exact(first.activation, first.sums.units, len(chain))[depth] + of_first
             off = np.maximum(off, exact).tolist()
         low, middle, high = _ends(*q, *off)
+        if before.activation not in ("relu", "linear"):  # these have no scale of their own
+            low = max(low, FLOOR * first.sums.rms)
         bias = 0.0 if layer.bias is None else float(np.sqrt(np.square(layer.bias).mean()))
         yield _Band((low, middle, high + bias), first.sums.rms, tuple(q))
 
@@ -233,15 +234,15 @@ def _backward(layers: list[Layer], forward: dict[int, _Band]) -> dict[int, _Band
         if layer.deltas is None or not layer.deltas.rms > 0 or number not in forward:
             following = None
             continue
-        factor = None if following is None else _link(layer, following)
+        # The end of a branch may be small, and then hands down little.
+        is_open = following is not None and following.branch is None
+        factor = _link(layer, following) if is_open else None
         if factor is None or abs(factor - 1) > 0.05:  # a pooling spreads or gathers deltas
             start, noise = layer.deltas.rms, 0.0
             low = high = _square(start)
         else:
-            ratio, (least, _, highest) = (
-                following.fan_out / following.fan_in,
-                _around(following, layer),
-            )
+            least, _, highest = _around(following, layer)
+            ratio = following.fan_out / following.fan_in
             two = [_moments(layer.activation, q) for q in forward[number].q]
             ends = [gain * ratio * one[3] for gain, one in zip((least, highest), two)]
             if layer.normalised:
@@ -521,6 +522,8 @@ def _weights(case: _Case) -> None:
             continue
         least, best, most, highest = case.range(layer)
         gain2, room = _square(scheme.sd) * layer.fan_in, ROOM * (1 + SIGMAS * scheme.error) ** 2
+        if case.free and scheme.rule and scheme.rule.fans == "fixed":
+            least = 0.0  # 0.02 at every width
         if scheme.rule and scheme.rule.fans in WRONG:
             wrong[id(layer)] = {rule.fans for rule in scheme.fits}
         is_exact = wrong[id(layer)] - {"fan_out"}  # a rule of another layer's shape
@@ -533,6 +536,7 @@ def _weights(case: _Case) -> None:
     plain = [x for x in case.layers if id(x) in off and x.kind != "attention"]
     alone = [x for x in plain if not (x.normalised or x is case.last)]
     total = math.prod(off[id(x)] for x in alone if wrong[id(x)])
+    rows = []
     for layer in (x for x in case.layers if id(x) in off):
         scheme, (least, best, most, _) = case.schemes[id(layer)], case.range(layer)
         fans = max(wrong[id(layer)], key=lambda one: (count[one], one), default="")
@@ -548,7 +552,10 @@ def _weights(case: _Case) -> None:
         )
         name = f", that of {rule.name}" if rule and rule.fans != "fixed" else ""
         words = {"sd_is": scheme.sd, "rule": name, "phi": layer.activation or "the rule"}
-        case.add(code, "gain", layer, measured, right, tuple(band), level, **words)
+        rows.append(((code, "gain", layer, measured, right, tuple(band)), level, words))
+    for row, _, words in rows:  # the first layer of a code, at the level of its worst
+        worst = min((one for other, one, _ in rows if other[0] == row[0]), key=LEVELS.index)
+        case.add(*row, worst, **words)
 
 
 def _embeddings(case: _Case) -> None:
@@ -577,13 +584,13 @@ def _levels(case: _Case) -> None:
     """Sums and deltas that leave their bands, and change by what does harm."""
     ways = (("forward", case.forward), ("backward", case.backward))
     for (way, bands), verb in itertools.product(ways, ("vanishes", "explodes")):
-        out, changes = [], [1.0]
-        for number, band in sorted(bands.items(), reverse=way == "backward"):
+        out, changes, is_back = [], [1.0], way == "backward"
+        for number, band in sorted(bands.items(), reverse=is_back):
             layer, (low, middle, high) = case.look.layers[number], band.ends
-            is_end = way == "forward" and (layer is case.last or layer.branch is not None)
-            rms = layer.sums.rms if way == "forward" else layer.deltas.rms
+            is_end = layer is case.last or layer.branch is not None or not layer.weight.any()
+            rms = layer.deltas.rms if is_back else layer.sums.rms
             # A small end is legal, and a large one the first loss's, or the stream's.
-            if not is_end and (rms < low if verb == "vanishes" else rms > high):
+            if (is_back or not is_end) and (rms < low if verb == "vanishes" else rms > high):
                 out.append((layer, rms, middle, (low, high)))
                 changes.append(rms / band.start if band.start else 1.0)
         if out:
@@ -646,8 +653,11 @@ def _streams(case: _Case) -> None:
 def _steps(case: _Case) -> None:
     """A first step as large as the weights replaces the start by one batch's gradient."""
     for layer in case.layers:
-        step = layer.update
+        step, (least, best, _, _) = layer.update, case.range(layer)
         if step is not None and layer.kind != "embedding" and layer.weight.any():
+            if least == 0.0:  # an end, which may be small
+                size = math.sqrt(float(np.square(layer.weight).mean()) * layer.fan_in / best)
+                step *= min(size, 1.0)
             case.add("first-step", "plain", layer, step, 0.01, factor=step / 0.01)
 
 

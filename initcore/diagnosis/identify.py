@@ -41,11 +41,10 @@ PROBED = 32  # rows whose products tell whether a matrix is orthogonal
 ALIKE = 1e-3  # relative; float16 keeps products of rows to about this
 MOST = 1 << 20  # weights that moments are taken of: a sampling error of 0.1%
 WRONG = ("library", "places", "fan_out", "variance")  # whose fans a rule takes by mistake
-ORDER = ("true", "fixed", *WRONG)
 
 
 class Rule(NamedTuple):
-    """A scale: its name, its standard deviation, and whose fans it takes, one of `ORDER`."""
+    """A scale: its name, its standard deviation, and whose fans: "true", "fixed" or of `WRONG`."""
 
     name: str
     sd: float
@@ -167,7 +166,9 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
     if matrix is None or not np.isfinite(matrix).all():
         return None
     w = matrix.reshape(-1)[:: -(-matrix.size // MOST)]
-    mean, sd = float(w.mean()), float(np.sqrt(np.square(w).mean()))
+    largest = float(np.abs(w).max()) or 1.0
+    w = w / largest  # so that no square overflows or underflows
+    sd = largest * float(np.sqrt(np.square(w).mean()))
     if not matrix.any():
         return Scheme("zeros", None, 0.0)
     if np.ptp(matrix) == 0.0:
@@ -177,9 +178,11 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
         return Scheme("identity", None, sd)
     if (gain := _orthogonal(matrix)) is not None:
         return Scheme("orthogonal", Rule(f"gain {gain:.3g}", sd, "true"), sd)
-    kind, kurtosis = _law(w - mean)
+    kind, kurtosis = _law(w - w.mean())
     error = math.sqrt((kurtosis - 1.0) / (4 * len(w)))
-    if kind == "other" or abs(mean) > SIGMAS * sd / math.sqrt(len(w)):  # no rule has a mean
+    if (
+        kind == "other" or abs(w.mean()) * math.sqrt(len(w)) > SIGMAS * sd / largest
+    ):  # no rule has a mean
         return Scheme("other", None, sd, error)
     is_uniform = kind in ("uniform", "few numbers")
     fits = [
@@ -188,7 +191,8 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
         if abs(sd / rule.sd - 1.0) <= SIGMAS * error + ROUNDING
         and (is_uniform or not rule.name.startswith(("PyTorch", "U(")))
     ]
-    fits.sort(key=lambda rule: (ORDER.index(rule.fans), abs(math.log(sd / rule.sd))))
+    order = {"true": 0, "fixed": 1}  # of the wrong ones the nearest
+    fits.sort(key=lambda rule: (order.get(rule.fans, 2), abs(math.log(sd / rule.sd))))
     return Scheme(kind, fits[0] if fits else None, sd, error, tuple(fits))
 
 
