@@ -75,8 +75,13 @@ def run(source, namespace):
 def test_a_panel_answers_at_each_value_of_its_controls(chapter):
     """Each control at all of its values, the others where they start; and all at their last."""
     cells, namespace = chapter
-    (name,) = (found for code in cells.code for found in PANEL.findall(code.source))
-    panel = namespace[name]
+    names = [name for code in cells.code for name in PANEL.findall(code.source)]
+    assert names
+    for name in names:
+        answers_at_each_value(namespace[name])
+
+
+def answers_at_each_value(panel):
     values = {key: list(options.values()) for key, options in panel._options.items()}
     start, answers = dict(panel.values), [panel.text]
     moved = [start | {k: v} for k, every in values.items() for v in every if v is not start[k]]
