@@ -91,6 +91,9 @@ shuffled: $(TESTS) ## run the tests of the package RUNS=30 times, in random orde
 fuzz: $(TESTS) ## call all public functions with what is right, nearly right or absurd (ARGS="600 theory")
 	@PYTHONPATH=. OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/fuzz.py $(ARGS)
 
+calibrate: $(TESTS) ## judge diagnose by 300 healthy and 300 broken nets, PyTorch's if it is there (ARGS="--half seen")
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/calibrate.py $(ARGS)
+
 bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
 	@$(BIN)/python tests/site/browser.py
 	@$(BIN)/python benchmarks/site.py $(SITE)
