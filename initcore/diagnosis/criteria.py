@@ -408,7 +408,7 @@ def _data(case: _Case) -> None:
     level = "note" if layers and layers[0].kind == "normalisation" else ""
     size, band = float(np.square(x).mean()), CATALOGUE["input-scale"]["watch"]
     first = layers[0].inputs if layers else None
-    got = first.rms**2 if first and first.finite == 1.0 else size
+    got = _square(first.rms) if first and first.finite == 1.0 and size < 1 / TINY else size
     if max(got, size) > 2 * min(got, size):  # the model scales them itself
         if not _is_within(got, CATALOGUE["input-scale"]["fault"]):
             case.add("input-scale", "inside", layers[0], got, 1.0, tuple(band), level, of_x=size)
