@@ -501,11 +501,15 @@ def test_the_catalogue():
         page = re.sub(r"\.html.*", "", entry["link"])
         assert (ROOT / f"{page}.ipynb").exists() or (ROOT / f"{page}.md").exists(), code
         remedy = entry["remedy"]
-        lines = remedy.values() if isinstance(remedy, dict) else [remedy]
-        assert isinstance(remedy, str) or set(remedy) == {"torch", "keras", "initcore", "arrays"}
+        others = entry.get("remedies", {})
+        assert set(others) <= set(entry["says"])
         layer = layer_of(np.eye(3), sums=signal())
-        for line in lines:
-            ast.parse(line.format(layer=layer, sd=0.1, factor=10.0))
+        for one in [remedy, *others.values()]:
+            lines = one.values() if isinstance(one, dict) else [one]
+            frameworks = {"torch", "keras", "initcore", "arrays"}
+            assert isinstance(one, str) or set(one) == frameworks
+            for line in lines:
+                ast.parse(line.format(layer=layer, sd=0.1, factor=10.0, classes=3))
         explains = entry.get("explains", [])
         groups = explains.values() if isinstance(explains, dict) else [explains]
         assert all(set(group) <= set(criteria.CODES) - {code} for group in groups)

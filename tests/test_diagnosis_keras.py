@@ -18,7 +18,7 @@ from keras import layers as kl  # noqa: E402
 from keras.src.initializers.random_initializers import compute_fans  # noqa: E402
 
 from initcore import activations, blocks, network, optimizers  # noqa: E402
-from initcore.diagnosis import of_arrays, of_keras  # noqa: E402
+from initcore.diagnosis import diagnose, of_arrays, of_keras  # noqa: E402
 
 # Raised inside Keras 3.15 under NumPy 2.4: nothing of ours.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -738,3 +738,30 @@ def test_keras_is_not_imported_without_need():
         "import sys, initcore.diagnosis.of_keras as k; assert not {'keras', 'jax'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pixels_that_the_model_scales_itself():
+    rng, layers = np.random.default_rng(0), keras.layers
+    x, y = rng.integers(0, 256, (20, 12)).astype("float32"), rng.integers(0, 3, 20)
+    parts = [layers.Rescaling(1 / 128, -1), layers.Dense(32, "relu"), layers.Dense(3)]
+    model = keras.Sequential([keras.Input((12,)), *parts])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    assert not [one for one in diagnose(model, x, y, loss).findings if one.level != "note"]
+    parts[0].scale, parts[0].offset = 1 / 255**2, 0.0
+    first = diagnose(model, x, y, loss).findings[0]
+    assert (first.level, first.code, first.layer) == ("fault", "input-scale", parts[1].name)
+
+
+def test_what_goes_past_a_small_branch_is_no_explosion():
+    layers = keras.layers
+    inputs = x = keras.Input((12,))
+    x = layers.Dense(32)(x)
+    for _ in range(3):
+        branch = layers.Dense(32)(layers.Dense(64, "relu")(layers.LayerNormalization()(x)))
+        x = layers.Add()([x, layers.Rescaling(1e-6)(branch)])
+    model = keras.Model(inputs, layers.Dense(3)(x))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 12)).astype("float32"), rng.integers(0, 3, 20)
+    report = diagnose(model, x, y, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert not [one for one in report.findings if one.level != "note"]
+    assert [row.kind for row in report.looks[0].layers if row.opens] == ["normalisation"] * 3

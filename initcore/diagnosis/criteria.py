@@ -12,6 +12,7 @@ import functools
 import itertools
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ from initcore.diagnosis.look import Layer, Look
 
 LEVELS = ("fault", "watch", "note")
 CATALOGUE = json.loads(Path(__file__).with_name("findings.json").read_text("utf-8"))
+for _entry in CATALOGUE.values():  # where none is written: new weights
+    _entry.setdefault("remedy", CATALOGUE["not-finite"]["remedy"])
 CODES = tuple(CATALOGUE)  # causes before symptoms
 
 SIGMAS = 3.0  # half-width of a band of ln q; beyond it by chance is one layer of 400
@@ -40,6 +43,7 @@ CONSTANT = 100.0  # mean² over variance of a feature: its direction is common t
 BIASED = 2.0  # biases over the spread of the sums: a ReLU shifted so far is 2% on, or off
 ENOUGH = 10  # inputs a class, for frequencies to mean something
 UNBALANCED = 1 / 4  # share of ln C that the frequencies of the classes save
+SMALL = 0.1  # γ of all normalisations, where none begins a branch as nothing
 HUGE = 1e10  # no initializer draws it: memory that nothing was written to
 STREAM = 3.0  # growth of a residual stream over √branches, which normalised ones give it
 TINY, FAR = 1e-280, 300.0  # a mean square, and its logarithm, that nothing overflows with
@@ -230,12 +234,13 @@ def _backward(layers: list[Layer], forward: dict[int, _Band]) -> dict[int, _Band
     following = None
     for number, layer in reversed(list(enumerate(layers))):
         if layer.kind == "normalisation":
+            following = None if layer.opens else following
             continue
         if layer.deltas is None or not layer.deltas.rms > 0 or number not in forward:
             following = None
             continue
-        # The end of a branch may be small, and then hands down little.
-        is_open = following is not None and following.branch is None
+        # A branch may end small, and then hands down little; the rest goes past its start.
+        is_open = following is not None and not (following.branch or following.opens)
         factor = _link(layer, following) if is_open else None
         if factor is None or abs(factor - 1) > 0.05:  # a pooling spreads or gathers deltas
             start, noise = layer.deltas.rms, 0.0
@@ -320,7 +325,8 @@ class _Case:
         known = {"layer": about, "measured": measured, "expected": expects, "change": change}
         known["low"], known["high"] = band or (None, None)
         known["sd"] = math.sqrt(self.range(about)[1] / about.fan_in) if about else 0.0
-        remedy = entry["remedy"] if isinstance(entry["remedy"], str) or about else ""
+        remedy = entry.get("remedies", {}).get(says, entry["remedy"])
+        remedy = remedy if isinstance(remedy, str) or about else ""
         remedy = remedy[self.look.framework] if isinstance(remedy, dict) else remedy
         texts = [text.format(**known | words) for text in (entry["says"][says], remedy)]
         name, level = layer.name if layer else None, level or left[0]
@@ -401,7 +407,12 @@ def _data(case: _Case) -> None:
     x = np.asarray(x, np.float64).reshape(len(x), -1)
     level = "note" if layers and layers[0].kind == "normalisation" else ""
     size, band = float(np.square(x).mean()), CATALOGUE["input-scale"]["watch"]
-    if not _is_within(size, band):
+    first = layers[0].inputs if layers else None
+    got = _square(first.rms) if first and first.finite == 1.0 and size < 1 / TINY else size
+    if max(got, size) > 2 * min(got, size):  # the model scales them itself
+        if not _is_within(got, CATALOGUE["input-scale"]["fault"]):
+            case.add("input-scale", "inside", layers[0], got, 1.0, tuple(band), level, of_x=size)
+    elif not _is_within(size, band):
         says = "pixels" if x.min() >= 0 and 100 < x.max() <= 255 else "plain"
         case.add("input-scale", says, None, size, 1.0, tuple(band), level)
     used = x[:, (x != 0).any(axis=0)]
@@ -413,8 +424,15 @@ def _data(case: _Case) -> None:
             case.add("input-constant", "all" if is_one else "most", None, share, 0.0, level=level)
 
 
-def _logits(look: Look) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return logits (inputs, classes) and labels (inputs,); of one logit two classes."""
+def _entropy(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y]
+
+
+def _logits(look: Look, is_raw: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return logits (inputs, classes) and labels (inputs,); of one logit two classes.
+
+    Probabilities become logits, unless the outputs are wanted as they are.
+    """
     if look.task != "classes" or look.outputs is None or look.targets is None:
         return None
     z, y = look.outputs.reshape(-1, look.outputs.shape[-1]), np.asarray(look.targets)
@@ -426,9 +444,9 @@ def _logits(look: Look) -> tuple[np.ndarray, np.ndarray] | None:
     if not len(y):
         return None
     if z.shape[1] == 1:  # a logit, or a probability
-        is_probability = 0 <= z.min() and z.max() <= 1
+        is_probability = 0 <= z.min() and z.max() <= 1 and not is_raw
         z = np.concatenate([1 - z if is_probability else np.zeros_like(z), z], axis=1)
-    is_probability = z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3)
+    is_probability = z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3) and not is_raw
     return np.log(np.maximum(z, 1e-12)) if is_probability else z, y
 
 
@@ -452,7 +470,11 @@ def _losses(case: _Case) -> None:
         return case.add("labels", "single", None, high, None, (low, high), "fault")
     if classes > 2 and len(y) >= ENOUGH * classes and not count[0] and count[1:].all():
         case.add("labels", "shifted", None, low, 0.0, level="watch")
-    own = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y]
+    own, twice = _entropy(z, y), _entropy(*_logits(look, is_raw=True)).mean()
+    if look.loss is not None and math.isclose(look.loss, twice, rel_tol=1e-4):
+        if not math.isclose(twice, own.mean(), rel_tol=1e-3):
+            case.add("first-loss", "twice", last, look.loss, float(own.mean()), level="fault")
+            return
     loss = float(own.mean()) if look.loss is None or not math.isfinite(look.loss) else look.loss
     if loss > 2 * own.mean() and math.isclose(loss, own.sum(), rel_tol=0.01):
         return case.add("first-loss", "summed", None, loss, float(own.mean()), level="watch")
@@ -467,10 +489,11 @@ def _losses(case: _Case) -> None:
         case.add("first-loss", "logits", last, loss, guess, band, "", loss / guess, **words)
     p = count[count > 0] / len(y)
     saved = guess + float((p * np.log(p)).sum())  # ln C less the entropy of the classes
-    is_flat = last is not None and (last.bias is None or not np.ptp(last.bias))
+    is_flat = last is not None and (last.bias is None or np.ptp(last.bias) < 1)
     is_late = saved > UNBALANCED * guess and loss > guess - saved / 2
     if is_flat and is_late and len(y) >= ENOUGH * classes:
-        case.add("class-bias", "plain", last, loss, guess - saved, level="watch")
+        says, words = "plain" if last.weight.shape[2] > 1 else "one", {"classes": classes}
+        case.add("class-bias", says, last, loss, guess - saved, level="watch", **words)
 
 
 def _regression(case: _Case) -> None:
@@ -483,6 +506,10 @@ def _regression(case: _Case) -> None:
         return
     out = look.outputs.reshape(t.shape)
     error, mean = float(np.square(out - t).mean()), float(np.sqrt(np.square(t.mean(0)).mean()))
+    is_plain = re.fullmatch(r"(?i)(mse|smooth_?l1|l1|huber)_?loss", look.loss_name)
+    if is_plain and look.framework == "torch" and t.shape != look.outputs.shape:
+        shapes = {"out": look.outputs.shape, "of_y": t.shape}
+        return case.add("target-scale", "shape", None, look.loss, level="fault", **shapes)
     spread, size = math.sqrt(float(t.var(axis=0).mean())), float(np.sqrt(np.square(out).mean()))
     ratio, target = error / max(spread**2, TINY), spread**2
     if size**2 < error / 2 or spread < 1 / 100:  # the targets' size, not the outputs'
@@ -504,6 +531,9 @@ def _scales(case: _Case) -> None:
     if zero:
         level, (_, layer) = "fault" if any(is_silent) else "note", zero[np.argmax(is_silent)]
         case.add("zero-scales", level, layer, len(zero), len(norms), level=level)
+    sizes = [float(np.sqrt(np.square(layer.scale).mean())) for _, layer in norms]
+    if sizes and max(sizes) < SMALL and not (zero or case.branches):
+        case.add("zero-scales", "small", norms[0][1], sizes[0], 1.0, (SMALL, 1.0), "watch")
 
 
 WEIGHTS = ("packed-qkv", "fans", "weight-scale")
@@ -622,8 +652,8 @@ def _units(case: _Case) -> None:
     if any(one.code == "zero-scales" for one in case.found):
         return  # which is why they are zero
     for layer in case.look.layers:
-        if not _is_judged(layer) or layer is case.last:
-            continue
+        if not _is_judged(layer) or layer is case.last or not layer.weight.any():
+            continue  # zeros are legal, or equal units
         # Where inputs have become alike half of the units are off, give or take.
         by_chance = 0.5 + SIGMAS * 0.5 / math.sqrt(layer.outputs.units)
         dead, share = layer.outputs.dead, layer.outputs.saturated
@@ -655,15 +685,26 @@ def _steps(case: _Case) -> None:
     for layer in case.layers:
         step, (least, best, _, _) = layer.update, case.range(layer)
         if step is not None and layer.kind != "embedding" and layer.weight.any():
-            if least == 0.0:  # an end, which may be small
-                size = math.sqrt(float(np.square(layer.weight).mean()) * layer.fan_in / best)
-                step *= min(size, 1.0)
-            case.add("first-step", "plain", layer, step, 0.01, factor=step / 0.01)
+            # An end may be small; elsewhere 1/3 is the least of the rules: PyTorch's default.
+            usual = best if least == 0.0 else 1 / 3
+            size = math.sqrt(float(np.square(layer.weight).mean()) * layer.fan_in / usual)
+            change = step * min(size, 1.0)
+            case.add("first-step", "plain", layer, step, 0.01, change=change, factor=change / 0.01)
+
+
+def _cut(case: _Case) -> None:
+    """A gradient comes back to the first layer, unless it is frozen or something cuts the way."""
+    last, trained = case.last, [x for x in case.layers if x.trainable]
+    if last and last.activation == "relu" and last.outputs and last.outputs.dead == 1.0:
+        if last.weight.any():
+            case.add("no-gradient", "dead", last, 0.0, level="fault")
+    elif case.look.loss is not None and trained and not trained[0].gradient:
+        case.add("no-gradient", "cut", trained[0], 0.0, level="fault")
 
 
 CRITERIA = (
     *(_finite, _symmetry, _data, _scales, _weights, _embeddings, _biases, _losses),
-    *(_levels, _alike, _units, _streams, _steps),
+    *(_cut, _levels, _alike, _units, _streams, _steps),
 )
 RAISED = (*WEIGHTS, "bias-scale")
 

@@ -135,6 +135,8 @@ class Layer:
         A normalisation stands between this layer and the next one with weights.
     branch : str or None
         Name of the residual branch that this layer ends: its output is added to a stream.
+    opens : bool
+        A residual branch begins here: what came in goes past it as well.
     scale : ndarray or None
         γ of a normalisation.
     inputs, sums, outputs : Signal or None
@@ -164,6 +166,7 @@ class Layer:
     activation: str | None = None
     normalised: bool = False
     branch: str | None = None
+    opens: bool = False
     scale: np.ndarray | None = None
     inputs: Signal | None = None
     sums: Signal | None = None

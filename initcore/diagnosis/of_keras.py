@@ -65,6 +65,7 @@ class _Call:
     last: Any = None  # and the tensor that they become, before they are added to others
     add: _Call | None = None  # the addition at the end of a residual branch
     normalised: bool = False
+    opens: bool = False
     is_joint: bool = False
     is_closed: bool = False
 
@@ -494,7 +495,10 @@ def _settle(run: _Run, calls: list[_Call], end: Any) -> None:
         ):
             if came[0][0] != came[1][0] and tip >= 0:
                 calls[tip].add, calls[tip].is_joint = call, True
-                calls[tip].last = call.inputs[0 if came[0][0] == depth else 1]
+                branch = int(came[0][0] != depth)
+                calls[tip].last = call.inputs[branch]
+                for other in calls[:place]:
+                    other.opens |= any(t is call.inputs[1 - branch] for t in other.inputs)
         still, name = set().union(*(trail[3] for trail in came)), _name(call.grid)
         is_norm = call.kind == "normalisation"
         is_end = not is_norm and bool(call.kind or _own(call.op))
@@ -552,6 +556,7 @@ def _add_rows(look: Look, run: _Run, calls: list[_Call], gradients: list) -> Non
             )
             continue
         row = Layer(call.name, call.kind, activation=call.phi, normalised=call.normalised)
+        row.opens = call.opens
         look.layers.append(row)
         row.sums, row.outputs = seen(call.sums, call), seen(call.last, call, call.phi)
         if call.kind != "embedding":

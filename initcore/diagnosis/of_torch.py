@@ -228,6 +228,8 @@ class _Ear:
             last = self.calls[branch.sums[-1]] if branch.sums else None
             if last and last.layer.kind != "embedding" and branch.past & left & ~1:
                 last.layer.branch = last.layer.name.rpartition(".")[0] or last.layer.name
+                for i, call in enumerate(self.calls):
+                    call.layer.opens |= i not in skip.sums and bool(1 << call.start & left & ~1)
                 return last
         return None
 
@@ -436,9 +438,11 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     torch = sys.modules["torch"]
     if not isinstance(model, torch.nn.Module):
         _checks.fail("model", "a torch.nn.Module", model, TypeError)
-    if loss is not None and not callable(loss):
+    if loss is not None and (not callable(loss) or isinstance(loss, type)):
         _checks.fail("loss", "a callable of outputs and targets, or None", loss, TypeError)
-    groups = [] if optimizer is None else optimizer.param_groups
+    groups = [] if optimizer is None else getattr(optimizer, "param_groups", None)
+    if groups is None:
+        _checks.fail("optimizer", "an optimizer of PyTorch, or None", optimizer, TypeError)
     if {id(p) for group in groups for p in group["params"]} - {*map(id, model.parameters())}:
         _checks.fail("optimizer", "an optimizer of the model's own parameters", optimizer)
     named = [*model.named_parameters(), *model.named_buffers()]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from initcore.diagnosis import of_torch
+from initcore.diagnosis import diagnose, of_torch
 from initcore.diagnosis.look import measure
 from initcore.losses import softmax_cross_entropy
 from initcore.network import MLP
@@ -948,3 +948,140 @@ def test_windows_of_attention(vision):
     assert all(row.activation in ("linear", "gelu") for row in look.layers)
     assert sum(row.branch is not None for row in look.layers) == 24
     assert look.unseen == {"ShiftedWindowAttention.relative_position_bias_table": 12}
+
+
+# --- Faults that are not the weights', and small branches that are none.
+
+
+def mlp(*end, of=5):
+    return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, of), *end)
+
+
+def leading(model, x, y, loss=None, optimizer=None):
+    """Return the first finding that is no note, and the report."""
+    report = diagnose(model, x, y, loss, optimizer)
+    first = next((one for one in report.findings if one.level != "note"), None)
+    return (first and (first.level, first.code, first.layer)), report
+
+
+def test_a_softmax_before_the_cross_entropy_is_one_too_many():
+    x, y = classes(200, 20, 5)
+    assert leading(mlp(nn.Softmax(-1)), x, y, nn.CrossEntropyLoss())[0] == (
+        "fault", "first-loss", "2",
+    )  # fmt: skip
+    half = (torch.arange(200) % 2).float()[:, None]
+    once = mlp(nn.Sigmoid(), of=1)
+    assert leading(once, x, half, nn.BCEWithLogitsLoss())[0] == ("fault", "first-loss", "2")
+    assert leading(once, x, half, nn.BCELoss())[0] is None
+    assert leading(mlp(nn.LogSoftmax(-1)), x, y, nn.NLLLoss())[0] is None
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_targets_that_are_broadcast_against_the_outputs():
+    x, y, model = torch.randn(100, 20), torch.randn(100), mlp(of=1)
+    found, report = leading(model, x, y, nn.MSELoss())
+    assert found == ("fault", "target-scale", None) and "(100, 1)" in report.findings[0].sentence
+    scope = {"x": x, "y": y, "model": model}
+    exec(report.findings[0].remedy, scope)
+    assert leading(model, x, scope["y"], nn.MSELoss())[0] is None
+    assert leading(model, x, y, lambda out, y: F.mse_loss(out[:, 0], y))[0] is None
+    assert leading(model, x, y)[0] is None  # no loss is given that would broadcast
+
+
+def test_a_way_that_is_cut_leaves_no_gradient():
+    x, y = classes(100, 20, 5)
+    parts = {"a": nn.Linear(20, 64), "b": nn.Linear(64, 5)}
+    cut = Of(lambda s, x: s.b(F.relu(s.a(x)).detach()), **parts)
+    assert leading(cut, x, y)[0] == ("fault", "no-gradient", "a")
+    cut.a.requires_grad_(False)  # and so it is meant
+    assert leading(cut, x, y)[0] is None
+    dead = mlp(nn.ReLU(), of=1)
+    nn.init.constant_(dead[2].bias, -5.0)
+    assert leading(dead, x, torch.randn(100, 1), nn.MSELoss())[0] == ("fault", "no-gradient", "2")
+
+
+def test_a_large_first_step_is_not_the_default_weights_fault():
+    x, y = classes(100, 20, 5)
+    model = mlp()
+    adam = torch.optim.Adam(model.parameters(), lr=0.3)
+    assert leading(model, x, y, None, adam)[0] == ("fault", "first-step", "0")
+    for wrong in ({"optimizer": "adam"}, {"loss": nn.CrossEntropyLoss}):
+        with pytest.raises(TypeError, match=next(iter(wrong))):
+            diagnose(model, x, y, **wrong)
+
+
+def test_the_remedy_of_a_first_loss_that_unbalanced_classes_make():
+    x = torch.randn(600, 20)
+    for y, of, loss in (
+        ((torch.arange(600) % 50 == 0).float()[:, None], 1, nn.BCEWithLogitsLoss()),
+        ((torch.arange(600) % 50 == 0).long(), 6, None),  # four classes do not occur
+    ):
+        model = mlp(of=of)
+        found, report = leading(model, x, y, loss)
+        assert found == ("watch", "class-bias", "2")
+        exec(report.findings[0].remedy, {"model": model, "y": y, "torch": torch})
+        assert model[2].bias.isfinite().all() and leading(model, x, y, loss)[0] is None
+
+
+def test_the_remedy_of_inputs_that_are_not_finite():
+    (x, y), model = classes(100, 20, 5), mlp()
+    x[3, 4], x[5, 0] = math.nan, math.inf
+    scope = {"x": x, "y": y}
+    exec(leading(model, x, y)[1].findings[0].remedy, scope)
+    assert len(scope["x"]) == 98 and leading(model, scope["x"], scope["y"])[0] is None
+
+
+def test_inputs_are_judged_where_the_first_layer_gets_them():
+    pixels, y = torch.randint(256, (40, 20)).float(), torch.randint(5, (40,))
+    inside = Of(lambda s, x: s.net((x / 255 - 0.5) / 0.25), net=mlp())
+    assert leading(inside, pixels, y)[0] is None
+    twice = Of(lambda s, x: s.net(x / 255), net=mlp())
+    assert leading(twice, pixels / 255, y)[0] == ("fault", "input-scale", "net.0")
+
+
+@pytest.mark.parametrize("is_normalised", [True, False])
+@pytest.mark.parametrize("size", [0.0, 1e-6, 1.0])
+def test_what_goes_past_a_small_branch_is_no_explosion(size, is_normalised):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.LayerNorm(64) if is_normalised else nn.Identity()
+            self.a, self.b = nn.Linear(64, 256), nn.Linear(256, 64)
+            self.scale = nn.Parameter(torch.full((64,), size))
+
+        def forward(self, x):
+            return x + self.scale * self.b(F.gelu(self.a(self.norm(x))))
+
+    x, y = classes(64, 20, 5)
+    net = nn.Sequential(nn.Linear(20, 64), Block(), Block(), Block(), nn.Linear(64, 5))
+    assert leading(net, x, y)[0] is None
+    look = of_torch.look(net, x, y)
+    assert [row.name for row in look.layers if row.opens] == [
+        f"{n}.{'norm' if is_normalised else 'a'}" for n in (1, 2, 3)
+    ]
+
+
+def test_a_low_rank_adapter_may_begin_at_zero():
+    class Adapter(nn.Module):
+        def __init__(self, before, after):
+            super().__init__()
+            self.base = nn.Linear(before, after).requires_grad_(False)
+            self.a = nn.Parameter(torch.randn(before, 4) / before**0.5)
+            self.b = nn.Parameter(torch.zeros(4, after))
+
+        def forward(self, x):
+            return self.base(x) + x @ self.a @ self.b
+
+    x, y = classes(64, 20, 5)
+    net = nn.Sequential(Adapter(20, 64), nn.ReLU(), Adapter(64, 5))
+    assert leading(net, x, y)[0] is None
+    nn.init.zeros_(net[0].a)
+    assert leading(net, x, y)[0] == ("fault", "equal-units", "0.a")
+
+
+def test_scales_that_are_all_small():
+    x, y = classes(64, 20, 5)
+    net = nn.Sequential(nn.Linear(20, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 5))
+    assert leading(net, x, y)[0] is None
+    nn.init.normal_(net[1].weight, 0.0, 0.02)  # where 1.0 was meant as its mean
+    assert leading(net, x, y)[0] == ("watch", "zero-scales", "1")
