@@ -46,6 +46,7 @@ UNBALANCED = 1 / 4  # share of ln C that the frequencies of the classes save
 SMALL = 0.1  # γ of all normalisations, where none begins a branch as nothing
 HUGE = 1e10  # no initializer draws it: memory that nothing was written to
 STREAM = 3.0  # growth of a residual stream over √branches, which normalised ones give it
+NOTHING = 1e-100  # a band below this belongs to a signal of 0, and says nothing
 TINY, FAR = 1e-280, 300.0  # a mean square, and its logarithm, that nothing overflows with
 
 # σ_w² that the summary recommends after an activation: least, best, highest.
@@ -351,8 +352,9 @@ def expected(look: Look) -> list[Expected]:
     look : Look
     """
     case = _Case(look)
-    both = [{n: band.ends for n, band in b.items()} for b in (case.forward, case.backward)]
-    return [Expected(*(bands.get(n) for bands in both)) for n in range(len(look.layers))]
+    sides = (case.forward, case.backward)
+    bands = [{n: one.ends for n, one in side.items() if one.ends[2] > NOTHING} for side in sides]
+    return [Expected(*(side.get(n) for side in bands)) for n in range(len(look.layers))]
 
 
 # --- The criteria. Each adds what it finds; the last part decides what is cause and symptom.
@@ -408,7 +410,8 @@ def _data(case: _Case) -> None:
     level = "note" if layers and layers[0].kind == "normalisation" else ""
     size, band = float(np.square(x).mean()), CATALOGUE["input-scale"]["watch"]
     first = layers[0].inputs if layers else None
-    got = _square(first.rms) if first and first.finite == 1.0 and size < 1 / TINY else size
+    is_seen = first and first.finite == 1.0 and first.rms > 0 and size < 1 / TINY
+    got = _square(first.rms) if is_seen else size
     if max(got, size) > 2 * min(got, size):  # the model scales them itself
         if not _is_within(got, CATALOGUE["input-scale"]["fault"]):
             case.add("input-scale", "inside", layers[0], got, 1.0, tuple(band), level, of_x=size)
