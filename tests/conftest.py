@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import signal
 from collections import defaultdict
 
 import matplotlib
@@ -9,6 +10,12 @@ from hypothesis import settings
 
 settings.register_profile("course", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("course")
+
+# PyTorch's nets of tests/calibrate.py: a test without it cannot import them.
+collect_ignore = ["calibration_torch.py"]
+
+# A shell that starts tests in the background has Ctrl+C ignored, as what they start would have too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Not by the environment variable MPLBACKEND, which the kernels of the notebooks would inherit.
 matplotlib.use("Agg")
