@@ -212,8 +212,10 @@ def by_kind(results: dict[str, Any], state: str, wrong: str) -> Iterator[str]:
     """Yield a table with a row a kind."""
     columns = [f"{wrong}, {half}" for half in HALVES]
     columns += ["right code", "right layer"] if state != "healthy" else []
-    yield f"| kind | nets | {' | '.join(columns)} | leading codes |"
-    yield "|---" * (len(columns) + 3) + "|"
+    is_told = any(Verdict(*row).level for rows in results[state].values() for row in rows)
+    columns += ["leading codes"] * is_told
+    yield f"| kind | nets | {' | '.join(columns)} |"
+    yield "|---" * (len(columns) + 2) + "|"
     for name, rows in results[state].items():
         verdicts = [Verdict(*row) for row in rows]
         cells = [sum(v.is_wrong(state) for v in verdicts[first::2]) for first in range(2)]
@@ -221,7 +223,8 @@ def by_kind(results: dict[str, Any], state: str, wrong: str) -> Iterator[str]:
             layers = [v.is_layer for v in verdicts if v.is_layer is not None]
             cells += [sum(bool(v.is_code) for v in verdicts)]
             cells += [f"{sum(layers)} of {len(layers)}" if layers else "–"]
-        yield f"| {name} | {len(rows)} | {' | '.join(map(str, cells))} | {said(verdicts)} |"
+        cells += [said(verdicts)] * is_told
+        yield f"| {name} | {len(rows)} | {' | '.join(map(str, cells))} |"
 
 
 TABLES = {

@@ -122,6 +122,7 @@ def test_the_place_of_a_live_figure_is_kept(browser, site, chapter, screen):
         page.route("**/explorers/*.json", lambda route: held.append(route))
         with page.expect_request("**/explorers/*.json"):
             page.goto(f"{site}/{chapter}")
+            page.locator(".explorer").first.scroll_into_view_if_needed()
         settle(page)
         figure = page.locator(".explorer[data-esm]").first
         figure.scroll_into_view_if_needed()
