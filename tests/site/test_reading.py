@@ -301,8 +301,12 @@ def test_a_chapter_on_paper(browser, site, chapter):
             assert page.locator("h1").is_visible()
             assert faults_of_paper(page) == []
             check_pictures(page)
-            inks = page.locator("article p, article pre, article pre span").evaluate_all(
-                """parts => [...new Set(parts.map((part) => getComputedStyle(part).color))]"""
+            # In one step: a live figure may be drawn anew between finding a part and asking for its
+            # colour, and what has left the page has none.
+            inks = page.evaluate(
+                """() => [...new Set([...document.querySelectorAll(
+                    "article p, article pre, article pre span"
+                )].map((part) => getComputedStyle(part).color))]"""
             )
             assert inks
             pale = [ink for ink in inks if min(map(int, re.findall(r"\d+", ink)[:3])) > 140]
