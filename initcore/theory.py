@@ -5,9 +5,11 @@ variance ``sigma_w2 / fan_in``, biases with variance ``sigma_b2``, and a hidden 
 enough for its pre-activations to be normal. What holds at any width stands at the end: the exact
 bands of linear and ReLU networks.
 
-Arguments of one name are the same everywhere: `variance_map` and `correlation_map` describe those
-that a function does not. A number out of its range, or an unknown name, is a ``ValueError``, an
-object of another kind a ``TypeError``; a function names the errors that it raises besides.
+Arguments of one name are the same everywhere: `variance_map`, `correlation_map` and `linear_band`
+describe those that a function does not. A number out of its range or not finite, or an unknown
+name, is a ``ValueError``, an object of another kind a ``TypeError``; a function names the errors
+that it raises besides. Poole et al. (2016) is Exponential expressivity in deep neural networks
+through transient chaos, Schoenholz et al. (2017) Deep information propagation.
 """
 
 from __future__ import annotations
@@ -61,11 +63,6 @@ class LogMoments(NamedTuple):
 def mean_activation(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     """Return ``E[φ(√q z)]`` for a standard normal `z`; the shape of `q`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        A negative or non-finite `q`, an unknown activation.
-
     Examples
     --------
     >>> mean_activation("relu", [1.0, 4.0]).round(6)
@@ -107,7 +104,7 @@ def slope_moment(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 def variance_map(
     activation: Identifier, q: Numbers, sigma_w2: float = 1.0, sigma_b2: float = 0.0
 ) -> Numbers:
-    """Return the next layer's mean square, ``σ_w² E[φ(√q z)²] + σ_b²``.
+    """Return the next layer's mean square, ``σ_w² E[φ(√q z)²] + σ_b²``: Poole et al. (2016).
 
     Parameters
     ----------
@@ -122,16 +119,6 @@ def variance_map(
     -------
     float or ndarray
         The shape of `q`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A negative or non-finite number, an unknown activation.
-
-    Notes
-    -----
-    Source: Poole et al. (2016), Exponential expressivity in deep neural networks through
-    transient chaos.
 
     Examples
     --------
@@ -163,8 +150,6 @@ def variance_trajectory(
 
     Parameters
     ----------
-    activation, sigma_w2, sigma_b2
-        As in `variance_map`.
     depth : int
         Number of layers, at least 1.
     q1 : float
@@ -175,11 +160,6 @@ def variance_trajectory(
     -------
     ndarray, shape (depth,)
         Infinite from where it exceeds 1e300.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `variance_map`; `depth` below 1.
 
     Examples
     --------
@@ -209,9 +189,9 @@ def fixed_points(
 
     Raises
     ------
-    ValueError, TypeError
-        As in `variance_map`; an activation that oscillates up to infinity, such as the sine, and
-        so cannot be integrated at large `q` (`variance_map` and `chi` at a given `q` can).
+    ValueError
+        An activation that oscillates up to infinity, such as the sine, and so cannot be integrated
+        at large `q` (`variance_map` and `chi` at a given `q` can).
 
     Examples
     --------
@@ -239,17 +219,11 @@ def fixed_points(
 def fixed_point(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0) -> float:
     """Return the mean square that deep layers tend to when they start from ``q = 1``.
 
-    Returns
-    -------
-    float
-        0 where the signal dies out, infinity where it grows without bound (beyond 1e12), 1 where
-        the map leaves it as it is (ReLU at ``σ_w² = 2``).
-
-    Notes
-    -----
-    It is the next fixed point in the direction of the first step, which is where the layers go
-    if the map increases, as it does for every built-in activation. Its slope is never below -½
-    (a mean over a widening bell curve falls no faster than ``1/√q``): layers do not alternate.
+    It is 0 where the signal dies out, infinity where it grows without bound (beyond 1e12), and 1
+    where the map leaves it as it is (ReLU at ``σ_w² = 2``): the next fixed point in the direction
+    of the first step, which is where the layers go if the map increases, as it does for every
+    built-in activation. Its slope is never below -½ (a mean over a widening bell curve falls no
+    faster than ``1/√q``): layers do not alternate.
 
     Examples
     --------
@@ -271,8 +245,7 @@ def chi(
     """Return ``χ = σ_w² E[φ′(√q z)²]``, what a layer does to a small difference, and a gradient.
 
     Below 1 nearby inputs become alike and gradients vanish (order), above 1 they part and
-    gradients explode (chaos). Source: Poole et al. (2016); for gradients Schoenholz et al. (2017),
-    Deep information propagation.
+    gradients explode (chaos). Source: Poole et al. (2016); for gradients Schoenholz et al. (2017).
 
     Parameters
     ----------
@@ -296,29 +269,19 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
     """Return the ``σ_w²`` at which ``χ = 1``, the border of order and chaos.
 
     On the border ``σ_w² = 1 / E[φ′²]`` and so ``σ_b² = q - E[φ²] / E[φ′²]``: a single equation
-    for the fixed point `q`, of which the smallest solution is taken.
+    for the fixed point `q`, of which the smallest solution is taken. That fixed point may be
+    unstable, so that a network does not stay there (GELU and SiLU at small ``σ_b²``):
+    `fixed_points` tells. Source: Poole et al. (2016); Schoenholz et al. (2017).
 
     Parameters
     ----------
-    activation : str, Activation or callable
-        See `initcore.activations.get`.
     sigma_b2 : float or array_like
-        Variance of a bias.
-
-    Returns
-    -------
-    float or ndarray
-        The shape of `sigma_b2`. The fixed point may be unstable, so that a network does not stay
-        there (GELU and SiLU at small ``σ_b²``): `fixed_points` tells.
+        Variance of a bias; the result has its shape.
 
     Raises
     ------
-    ValueError, TypeError
-        As in `variance_map`; no fixed point up to 1e12 has ``χ = 1`` (softplus).
-
-    Notes
-    -----
-    Source: Poole et al. (2016); Schoenholz et al. (2017).
+    ValueError
+        No fixed point up to 1e12 has ``χ = 1`` (softplus).
 
     Examples
     --------
@@ -431,16 +394,8 @@ def correlation_trajectory(
 ) -> np.ndarray:
     """Return the correlation in layers 1 to `depth`, while `q` moves as in `variance_trajectory`.
 
-    Parameters
-    ----------
-    depth, q1
-        As in `variance_trajectory`; `q1` above 0, the same for both inputs.
-    c1 : float
-        Correlation in the first layer, from -1 to 1.
-
-    Returns
-    -------
-    ndarray, shape (depth,)
+    The result has the shape ``(depth,)``. In the first layer the correlation is `c1`, from -1 to
+    1, and the mean square is `q1`, above 0, for both inputs.
 
     Raises
     ------
@@ -534,13 +489,9 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
 def forward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     """Return ``√(q / E[φ(√q z)²])``: with this ``σ_w`` the next layer has mean square `q` again.
 
-    For ReLU it is √2 at any `q`: He et al. (2015), Delving deep into rectifiers, eq. 10. For
-    tanh it depends on `q`: 1 near 0 and 1.5925 at 1, which the customary 5/3 comes near.
-
-    Parameters
-    ----------
-    q : float or array_like
-        Mean square of the pre-activations, above 0; the result has its shape.
+    `q` is above 0, and the result has its shape. For ReLU it is √2 at any `q`: He et al. (2015),
+    Delving deep into rectifiers, eq. 10. For tanh it depends on `q`: 1 near 0 and 1.5925 at 1,
+    which the customary 5/3 comes near.
 
     Raises
     ------
@@ -559,8 +510,8 @@ def forward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 def backward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
     """Return ``1 / √E[φ′(√q z)²]``: with this ``σ_w``, ``χ`` is 1 and square layers keep gradients.
 
-    Parameters, result and errors are those of `forward_gain`. Source: for ReLU, He et al. (2015),
-    eq. 14 (√2, as forward).
+    Shapes and errors are those of `forward_gain`. For ReLU it is √2 again: He et al. (2015),
+    eq. 14.
 
     Examples
     --------
@@ -580,18 +531,6 @@ def linear_log_q(units: int, depth: int) -> LogMoments:
     With weights ``N(0, 1 / fan_in)``, each layer multiplies the mean square of one input by an
     independent ``χ²_n / n``, where ``n`` is the layer's number of units. So the mean is
     ``L (ψ(n/2) - ln(n/2))``, below 0 although ``E[q]`` is kept, and the variance ``L ψ′(n/2)``.
-
-    Parameters
-    ----------
-    units : int
-        Units in each layer, the number that is also ``fan_in`` of the next.
-    depth : int
-        Number of layers ``L``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `units` or `depth` is not an integer of at least 1.
 
     Examples
     --------
@@ -613,8 +552,10 @@ def linear_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
 
     Parameters
     ----------
-    units, depth : int
-        As in `linear_log_q`.
+    units : int
+        Units in each layer, the number that is also ``fan_in`` of the next; at least 1.
+    depth : int
+        Number of layers, at least 1.
     probability : float
         Of the band, above 0 and at most 0.999999.
 
@@ -622,11 +563,6 @@ def linear_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
     -------
     ndarray, shape (depth, 2)
         Lower and upper end, within 1e-4 of their values (2e-4 for a `probability` above 0.999).
-
-    Raises
-    ------
-    ValueError, TypeError
-        `units` or `depth` is not an integer of at least 1, `probability` is out of its range.
 
     Examples
     --------
@@ -647,8 +583,8 @@ def relu_band(units: int, depth: int, probability: float = 0.9) -> np.ndarray:
     where ``K`` is Binomial(n, ½), and multiplies the variance by ``(2/n) χ²_K``; the mean square
     over the ``n`` pre-activations of layer ``l`` adds a last factor ``χ²_n / n``.
 
-    Parameters, result and errors are those of `linear_band`. The lower end is 0 where at least that
-    share of the networks is dead (``K = 0`` in one layer).
+    Parameters and result are those of `linear_band`. The lower end is 0 where at least that share
+    of the networks is dead (``K = 0`` in one layer).
 
     Examples
     --------
