@@ -111,14 +111,9 @@ def variance_map(
     activation : str, Activation or callable
         See `initcore.activations.get`.
     q : float or array_like
-        Mean square of this layer's pre-activations.
+        Mean square of this layer's pre-activations; the result has its shape.
     sigma_w2, sigma_b2 : float
         ``fan_in`` times the variance of a weight, and the variance of a bias.
-
-    Returns
-    -------
-    float or ndarray
-        The shape of `q`.
 
     Examples
     --------
@@ -148,6 +143,8 @@ def variance_trajectory(
 ) -> np.ndarray:
     """Return ``q`` in layers 1 to `depth`, by the variance map from `q1` in layer 1.
 
+    The result has the shape ``(depth,)``, and is infinite from where `q` exceeds 1e300.
+
     Parameters
     ----------
     depth : int
@@ -155,11 +152,6 @@ def variance_trajectory(
     q1 : float
         Mean square of the first layer's pre-activations: ``sigma_w2`` times that of the inputs,
         plus ``sigma_b2``.
-
-    Returns
-    -------
-    ndarray, shape (depth,)
-        Infinite from where it exceeds 1e300.
 
     Examples
     --------
@@ -181,11 +173,8 @@ def fixed_points(
 ) -> list[FixedPoint]:
     """Return the mean squares that the variance map leaves as they are, in increasing order.
 
-    Returns
-    -------
-    list of FixedPoint
-        Those at 0 and from 1e-12 to 1e12, with ``stable`` where the map's slope is below 1.
-        Where every `q` is one (ReLU at ``σ_w² = 2``), only 0 is listed, with slope 1.
+    The list has those at 0 and from 1e-12 to 1e12, with ``stable`` where the map's slope is below
+    1. Where every `q` is one (ReLU at ``σ_w² = 2``), only 0 is listed, with slope 1.
 
     Raises
     ------
@@ -245,13 +234,8 @@ def chi(
     """Return ``χ = σ_w² E[φ′(√q z)²]``, what a layer does to a small difference, and a gradient.
 
     Below 1 nearby inputs become alike and gradients vanish (order), above 1 they part and
-    gradients explode (chaos). Source: Poole et al. (2016); for gradients Schoenholz et al. (2017).
-
-    Parameters
-    ----------
-    q : float, optional
-        Mean square of the pre-activations; by default `fixed_point`, or the limit where that is 0
-        or infinite.
+    gradients explode (chaos). `q` is by default `fixed_point`, or the limit where that is 0 or
+    infinite. Source: Poole et al. (2016); for gradients Schoenholz et al. (2017).
 
     Examples
     --------
@@ -334,14 +318,10 @@ def correlation_map(
     Parameters
     ----------
     c : float or array_like
-        Correlation (cosine) between two inputs' pre-activations, from -1 to 1.
+        Correlation (cosine) between two inputs' pre-activations, from -1 to 1. The result has its
+        shape, and is exact within 1e-8.
     q : float
         Mean square of the pre-activations for either input, above 0.
-
-    Returns
-    -------
-    float or ndarray
-        The shape of `c`, within 1e-8.
 
     Raises
     ------
@@ -423,17 +403,8 @@ def correlation_fixed_point(
 
     It is 1 where the map's slope at 1 (`chi` at the fixed point of `q`) is at most 1, else the
     one root below 1: on 0 to 1 the map is convex, so Newton's method from 0 cannot overshoot.
+    `q` is by default `fixed_point`; where that is 0 or infinite, a ``ValueError`` asks for it.
     Source: Poole et al. (2016).
-
-    Parameters
-    ----------
-    q : float, optional
-        Mean square of the pre-activations; by default `fixed_point`.
-
-    Raises
-    ------
-    ValueError
-        A fixed point of 0 or infinity, so that `q` has to be given.
 
     Examples
     --------
@@ -460,12 +431,8 @@ def depth_scales(activation: Identifier, sigma_w2: float, sigma_b2: float = 0.0)
     """Return over how many layers `q` and `c` approach their fixed points by the factor e.
 
     ``ξ_q = -1 / ln |dq′/dq|`` and ``ξ_c = -1 / ln |dc′/dc|``, at the fixed points; infinite where
-    the slope is 1 (on the critical line, for ``ξ_c``). Source: Schoenholz et al. (2017).
-
-    Raises
-    ------
-    ValueError
-        A fixed point of 0 or infinity.
+    the slope is 1 (on the critical line, for ``ξ_c``). A fixed point of 0 or infinity is a
+    ``ValueError``. Source: Schoenholz et al. (2017).
 
     Examples
     --------
@@ -491,12 +458,7 @@ def forward_gain(activation: Identifier, q: Numbers = 1.0) -> Numbers:
 
     `q` is above 0, and the result has its shape. For ReLU it is √2 at any `q`: He et al. (2015),
     Delving deep into rectifiers, eq. 10. For tanh it depends on `q`: 1 near 0 and 1.5925 at 1,
-    which the customary 5/3 comes near.
-
-    Raises
-    ------
-    ValueError
-        An activation that is 0 everywhere.
+    which the customary 5/3 comes near. An activation that is 0 everywhere is a ``ValueError``.
 
     Examples
     --------
