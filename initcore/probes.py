@@ -1,8 +1,10 @@
 """What did happen in a network, layer by layer (level 3).
 
-Each probe is a function of one layer's array, of shape ``(..., rows, units)``; it returns an array
-of shape ``(...)``, one number a replica. `layer_statistics` calls them all on a trace and returns
-an object that prints as a table. Nothing here draws, trains or predicts.
+Each probe is a function of one layer's array; it returns an array of shape ``(...)``, one number a
+replica. Activations, pre-activations and gradients by them, `a` or `values`, have the shape
+``(..., batch, units)``; weights `W` and gradients by them have ``(..., fan_in, fan_out)``. What is
+no such array of finite numbers is a ``ValueError`` or ``TypeError``. `layer_statistics` calls them
+all on a trace and returns an object that prints as a table. Nothing here draws, trains or predicts.
 
 Two spreads must not be confused. The *pooled* std runs over all inputs and units together; it
 stays large when every unit has its own constant. The std *across inputs* asks what a unit
@@ -32,6 +34,9 @@ SATURATED = {
 }
 
 
+TOLERANCE = 1e-8  # relative: singular values, and the parameters of two units, this small are none
+
+
 def _layer(name: str, value: Any) -> np.ndarray:
     """Return a layer's array; of a shorter float, in float64, whose squares do not overflow."""
     value = _checks.array(name, value)
@@ -42,15 +47,6 @@ def _layer(name: str, value: Any) -> np.ndarray:
 
 def pooled_std(a: np.ndarray) -> np.ndarray:
     """Return the standard deviation over all inputs and units together.
-
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-        Activations or pre-activations of one layer.
-
-    Returns
-    -------
-    ndarray, shape (...)
 
     Examples
     --------
@@ -64,15 +60,6 @@ def pooled_std(a: np.ndarray) -> np.ndarray:
 def std_across_inputs(a: np.ndarray) -> np.ndarray:
     """Return each unit's standard deviation over the inputs, averaged over the units.
 
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-        Activations or pre-activations of one layer.
-
-    Returns
-    -------
-    ndarray, shape (...)
-
     Examples
     --------
     >>> units_with_their_own_constant = np.array([[1.0, -1.0], [1.0, -1.0]])
@@ -83,16 +70,7 @@ def std_across_inputs(a: np.ndarray) -> np.ndarray:
 
 
 def mean_square(a: np.ndarray) -> np.ndarray:
-    """Return the mean square over inputs and units: q, if `a` are pre-activations.
-
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-
-    Returns
-    -------
-    ndarray, shape (...)
-    """
+    """Return the mean square over inputs and units: q, if `a` are pre-activations."""
     return np.square(_layer("a", a)).mean(axis=(-2, -1))
 
 
@@ -101,21 +79,7 @@ def mean_cosine(a: np.ndarray) -> np.ndarray:
 
     1 means that the layer answers every input with the same direction. Inputs whose answer is
     exactly zero have no direction and are left out; with fewer than two others left, the layer
-    tells no two inputs apart, and the result is 1.
-
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-        At least two inputs.
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    Raises
-    ------
-    ValueError
-        `a` holds fewer than two inputs.
+    tells no two inputs apart, and the result is 1. A batch of one input is a ``ValueError``.
 
     Examples
     --------
@@ -139,16 +103,8 @@ def mean_cosine(a: np.ndarray) -> np.ndarray:
 def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
     """Return the share of activations within 1% of the end of their range.
 
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-        Activations.
-    activation : {"tanh", "hard_tanh", "sigmoid", "hard_sigmoid", "centred_sigmoid"}
-        Saturated is ``|a| > 0.99``, ``a < 0.01 or a > 0.99``, and for the last ``|a| > 0.49``.
-
-    Returns
-    -------
-    ndarray, shape (...)
+    That is ``|a| > 0.99`` where `activation` is "tanh" or "hard_tanh", ``a < 0.01 or a > 0.99``
+    for "sigmoid" and "hard_sigmoid", and ``|a| > 0.49`` for "centred_sigmoid".
 
     Examples
     --------
@@ -162,14 +118,6 @@ def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
 def dead_fraction(a: np.ndarray) -> np.ndarray:
     """Return the share of units that are zero for every input of the batch.
 
-    Parameters
-    ----------
-    a : ndarray, shape (..., batch, units)
-
-    Returns
-    -------
-    ndarray, shape (...)
-
     Examples
     --------
     >>> float(dead_fraction(np.array([[0.0, 0.0], [0.0, 3.0]])))
@@ -179,20 +127,8 @@ def dead_fraction(a: np.ndarray) -> np.ndarray:
 
 
 def rms(values: np.ndarray) -> np.ndarray:
-    """Return the root mean square over inputs and units, of gradients (deltas) say.
-
-    Parameters
-    ----------
-    values : ndarray, shape (..., batch, units)
-
-    Returns
-    -------
-    ndarray, shape (...)
-    """
-    return _rms(_layer("values", values))
-
-
-def _rms(values: np.ndarray) -> np.ndarray:
+    """Return the root mean square over inputs and units, of gradients (deltas) say."""
+    values = _layer("values", values)
     largest = np.abs(values).max(axis=(-2, -1), keepdims=True)
     scaled = values / (largest + (largest == 0))  # tiny gradients: no square underflows
     total = np.square(scaled, out=scaled).sum(axis=(-2, -1), keepdims=True)
@@ -200,29 +136,12 @@ def _rms(values: np.ndarray) -> np.ndarray:
 
 
 def median_abs(values: np.ndarray) -> np.ndarray:
-    """Return the median absolute value over inputs and units: the typical unit's gradient.
-
-    Parameters
-    ----------
-    values : ndarray, shape (..., batch, units)
-
-    Returns
-    -------
-    ndarray, shape (...)
-    """
+    """Return the median absolute value over inputs and units: the typical unit's gradient."""
     return np.median(np.abs(_layer("values", values)), axis=(-2, -1))
 
 
 def gradient_norm(gradient: np.ndarray) -> np.ndarray:
     """Return the Frobenius norm ``‖∂W‖`` of one layer's weight gradient.
-
-    Parameters
-    ----------
-    gradient : ndarray, shape (..., fan_in, fan_out)
-
-    Returns
-    -------
-    ndarray, shape (...)
 
     Examples
     --------
@@ -230,50 +149,27 @@ def gradient_norm(gradient: np.ndarray) -> np.ndarray:
     5.0
     """
     gradient = _layer("gradient", gradient)
-    return _rms(gradient) * np.sqrt(gradient.shape[-2] * gradient.shape[-1])
+    return rms(gradient) * np.sqrt(gradient.shape[-2] * gradient.shape[-1])
 
 
-def numerical_rank(W: np.ndarray, tolerance: float = 1e-8) -> np.ndarray:
-    """Return how many singular values exceed `tolerance` times the largest; 0 for a zero matrix.
-
-    Parameters
-    ----------
-    W : ndarray, shape (..., fan_in, fan_out)
-    tolerance : float
-        Relative to the largest singular value.
-
-    Returns
-    -------
-    ndarray of int, shape (...)
+def numerical_rank(W: np.ndarray) -> np.ndarray:
+    """Return how many singular values exceed 1e-8 times the largest; 0 for a zero matrix.
 
     Examples
     --------
     >>> int(numerical_rank(np.ones((4, 3))))
     1
     """
-    tolerance = _checks.number("tolerance", tolerance, above=0.0, below=1.0)
     values = np.linalg.svd(_layer("W", W), compute_uv=False)
-    return ((values > tolerance * values[..., :1]) & (values > 0)).sum(axis=-1)
+    return ((values > TOLERANCE * values[..., :1]) & (values > 0)).sum(axis=-1)
 
 
 def effective_rank(W: np.ndarray) -> np.ndarray:
     """Return ``exp(−Σ p ln p)``, where ``p`` are the singular values divided by their sum.
 
     It is 1 for a matrix of rank one, n for n equal singular values, and 0 for a zero matrix.
-    Unlike the numerical rank it does not count directions that hardly matter.
-
-    Parameters
-    ----------
-    W : ndarray, shape (..., fan_in, fan_out)
-
-    Returns
-    -------
-    ndarray, shape (...)
-
-    References
-    ----------
-    O. Roy and M. Vetterli, The effective rank: a measure of effective dimensionality,
-    EUSIPCO 2007.
+    Unlike the numerical rank it does not count directions that hardly matter. Source: Roy and
+    Vetterli (2007), The effective rank: a measure of effective dimensionality.
 
     Examples
     --------
@@ -287,46 +183,30 @@ def effective_rank(W: np.ndarray) -> np.ndarray:
     return np.where(total[..., 0] > 0, np.exp(entropy), 0.0)
 
 
-def distinct_units(W: np.ndarray, b: np.ndarray | None = None, tolerance: float = 1e-8) -> Any:
+def distinct_units(W: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """Return how many units of a layer differ in their incoming parameters.
 
-    Two units count as one if their incoming weights and bias differ by at most `tolerance`
-    times the layer's largest absolute parameter.
-
-    Parameters
-    ----------
-    W : ndarray, shape (..., fan_in, fan_out)
-        Incoming weights: a unit is a column.
-    b : ndarray, shape (..., fan_out), optional
-        Biases.
-    tolerance : float
-        Relative tolerance.
-
-    Returns
-    -------
-    ndarray of int, shape (...)
+    Two units count as one if their incoming weights, the columns of `W`, and their biases in `b`,
+    of shape ``(..., fan_out)``, differ by at most 1e-8 times the largest absolute parameter.
 
     Examples
     --------
     >>> int(distinct_units(np.array([[1.0, 1.0, 2.0], [0.5, 0.5, 0.5]])))
     2
     """
-    W = _layer("W", W)
-    tolerance = _checks.number("tolerance", tolerance, at_least=0.0)
-    parameters = W
+    W = parameters = _layer("W", W)
     if b is not None:
         b = _checks.array("b", b)
         if b.shape != W.shape[:-2] + W.shape[-1:]:
             _checks.fail("b", f"an array of shape {W.shape[:-2] + W.shape[-1:]}", b)
         parameters = np.concatenate([W, b[..., None, :]], axis=-2)
     flat = parameters.reshape(-1, *parameters.shape[-2:])
-    counts = np.array([_count_columns(layer, tolerance) for layer in flat])
-    return counts.reshape(W.shape[:-2])
+    return np.array([_count_columns(layer) for layer in flat]).reshape(W.shape[:-2])
 
 
-def _count_columns(parameters: np.ndarray, tolerance: float) -> int:
+def _count_columns(parameters: np.ndarray) -> int:
     """Count columns that differ from every earlier one kept by more than the tolerance."""
-    limit = tolerance * np.abs(parameters).max()
+    limit = TOLERANCE * np.abs(parameters).max()
     # Sorted by the row that differs most, columns that may be equal stand side by side.
     row = np.ptp(parameters, axis=1).argmax()
     left = parameters.T[parameters[row].argsort()]
@@ -342,12 +222,9 @@ def _count_columns(parameters: np.ndarray, tolerance: float) -> int:
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """What `layer_statistics` measured, one number a layer (and replica).
+    """What `layer_statistics` measured, by name, of shape ``(layers,)`` or ``(layers, replicas)``.
 
-    Attributes
-    ----------
-    values : dict of str to ndarray, shape (layers,) or (layers, replicas)
-        The statistics by name.
+    ``measured["std"]`` is ``measured.values["std"]``.
     """
 
     values: dict[str, np.ndarray]
@@ -372,14 +249,12 @@ class LayerStatistics:
             1  2 [1.1, 2.9]
             2  5 [4.1, 5.9]
         """
-        columns: dict[str, Any] = {}
-        for name in names or self.values:
-            value = self[name]
+        shown = {name: self[name] for name in names or self.values}
+        layers = len(next(iter(shown.values())))
+        columns: dict[str, Any] = {"layer": np.arange(1, layers + 1)}
+        for name, value in shown.items():
             columns[name] = spread(value, spec) if value.ndim == 2 else value
-            layers = len(value)
-        columns = {"layer": np.arange(1, layers + 1), **columns}
-        formats = {name: spec for name in columns if name != "layer"}
-        return Table(columns, title=title, formats=formats)
+        return Table(columns, title=title, formats=dict.fromkeys(shown, spec))
 
     def __str__(self) -> str:
         return str(self.table())
@@ -418,7 +293,7 @@ def layer_statistics(
     Raises
     ------
     TypeError
-        `net` is no `MLP`, `trace` no `Trace`, `gradients` no `Gradients`, or `parameters` no bool.
+        An argument of another kind.
     ValueError
         A layer holds NaN or infinity; the message names the first. `initcore.diagnosis.diagnose`
         shows the others.

@@ -101,7 +101,7 @@ models |= st.sampled_from(
 
 ARGUMENTS = {
     reals: "at_zero alpha slope branch_scale test_fraction within gain mean stddev minval maxval "
-    "scale param beta_1 beta_2 learning_rate epsilon momentum tolerance q c c1 q1 sigma_w2 "
+    "scale param beta_1 beta_2 learning_rate epsilon momentum q c c1 q1 sigma_w2 "
     "sigma_b2 variance xi_q xi_c probability dropout wanted right value limit height between",
     sizes: "blocks batch_size depth width batch replicas hidden epochs units "
     "measure_every probe_every layers stream examples columns series probe_epochs",
