@@ -261,20 +261,8 @@ class Orthogonal(Initializer):
     decomposition was computed, and is not uniform (Haar) distributed: Stewart 1980;
     Mezzadri 2007. In float32, such a matrix is a product of random reflections (Stewart
     1980 again). A weight of more axes is a matrix of shape
-    ``(product of all axes but the last, last axis)``, as in Keras. Deep linear networks that
-    start orthogonal: Saxe, McClelland and Ganguli 2014.
-
-    Parameters
-    ----------
-    gain : float
-        The common singular value.
-    seed : int, numpy.random.Generator, object with ``.next()``, or None
-        See `Initializer`.
-
-    Raises
-    ------
-    ValueError
-        At the call: a shape of fewer than two axes.
+    ``(product of all axes but the last, last axis)``, as in Keras; a call with fewer than two is a
+    ``ValueError``. Deep linear networks that start orthogonal: Saxe, McClelland and Ganguli 2014.
 
     Examples
     --------
@@ -319,21 +307,16 @@ class VarianceScaling(Initializer):
         the arithmetic and the geometric mean of both.
     distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         "normal" means truncated, as in Keras (in JAX it means untruncated).
-    seed : int, numpy.random.Generator, object with ``.next()``, or None
+    seed
         See `Initializer`.
     input_axes, output_axes : sequence of int, optional
-        Which axes count as inputs and which as outputs, where the shape is not
-        ``(..., fan_in, fan_out)``; see `compute_fans`. A kernel of shape ``(features, heads,
-        head_size)`` has ``input_axes=[0], output_axes=[1, 2]``. In a Keras layer leave them out:
-        the layer sets them, which are others in the output kernel of MultiHeadAttention.
-        PyTorch stores ``(out, in, ...)``, which no shape gives away: ``input_axes=[1],
-        output_axes=[0]``, and ``input_axes=[1, 2, 3], output_axes=[0, 2, 3]`` of a convolution.
+        See `compute_fans`, where PyTorch's layout stands too. In a Keras layer leave them out: the
+        layer sets them, which are others in the output kernel of MultiHeadAttention.
 
     Raises
     ------
     ValueError, TypeError
-        A scale that is not a positive number, an unknown mode or distribution, a bad seed or
-        bad axes.
+        An argument out of its range, or of another kind.
 
     Examples
     --------
@@ -364,10 +347,7 @@ class VarianceScaling(Initializer):
 
     def variance(self, shape: Sequence[int]) -> float:
         """Return the variance that weights of this shape are drawn with: ``scale / n``."""
-        return self._variance(_checks.shape("shape", shape))
-
-    def _variance(self, shape: Shape) -> float:
-        fan_in, fan_out = _fans(shape, self.input_axes, self.output_axes)
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         count = {
             "fan_in": fan_in,
             "fan_out": fan_out,
@@ -377,7 +357,7 @@ class VarianceScaling(Initializer):
         return self.scale / count[self.mode]
 
     def _draw(self, shape: Shape, rng: Rng, dtype: np.dtype) -> Array:
-        stddev = math.sqrt(self._variance(shape))
+        stddev = math.sqrt(self.variance(shape))
         if self.distribution == "uniform":
             limit = math.sqrt(3) * stddev
             return sampling.uniform(shape, rng, -limit, limit, dtype)
@@ -472,7 +452,9 @@ def compute_fans(
     input_axes, output_axes : sequence of int, optional
         The axes whose sizes are multiplied into fan_in and into fan_out; a receptive field
         stands in both (JAX's in_axis and out_axis leave it out). None: all axes but the last,
-        and all but the last but one.
+        and all but the last but one. PyTorch stores ``(out, in, ...)``, which no shape gives away:
+        ``input_axes=[1], output_axes=[0]``, and ``input_axes=[1, 2, 3], output_axes=[0, 2, 3]`` of
+        a convolution.
 
     Raises
     ------
@@ -487,18 +469,12 @@ def compute_fans(
     (512, 512)
     """
     shape = _checks.shape("shape", shape)
-    if len(shape) < 2:
-        return _fans(shape, None, None)
-    return _fans(shape, _axes("input_axes", input_axes), _axes("output_axes", output_axes))
-
-
-def _fans(shape: Shape, input_axes: Shape | None, output_axes: Shape | None) -> tuple[int, int]:
-    """Return the fans of a shape and of axes that are checked but for their range."""
     size, rank = math.prod(shape), len(shape)
     if rank < 2:
         return size, size
 
-    def fan(name: str, axes: Shape | None, other: int) -> int:
+    def fan(name: str, axes: Axes, other: int) -> int:
+        axes = _axes(name, axes)
         if axes is None:
             return size // shape[other]
         last = {"at_least": -rank, "at_most": rank - 1}
@@ -531,15 +507,15 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     Parameters
     ----------
     activation : str
-        One of these names. For any other that `initcore.activations` knows, the error says what
-        `initcore.theory.forward_gain` computes.
+        One of these names.
     param : float, optional
         The slope of leaky_relu, 0.01 if None; the others have no parameter.
 
     Raises
     ------
     ValueError, TypeError
-        Another activation, or a `param` that does not apply.
+        A `param` that does not apply, or another activation; of those that `initcore.activations`
+        knows, the message says what `initcore.theory.forward_gain` computes.
 
     Examples
     --------
@@ -614,15 +590,12 @@ def _by_name(name: Any) -> type[Initializer]:
 def get(identifier: Any) -> Any:
     """Return the initializer that a name, dict, class, instance, callable or array stands for.
 
-    Parameters
-    ----------
-    identifier : str, dict, type, Initializer, callable, array or None
-        A name in either spelling ("he_normal", "HeNormal"), what `serialize` returned, a class
-        (called without arguments), anything with the signature ``(shape, dtype)`` (returned as
-        it is), an array (`FromArray`), or None (returned as it is, as in Keras). "kaiming_normal"
-        is `HeNormal`, "xavier_uniform" `GlorotUniform`: PyTorch's variances, by its defaults, but
-        it does not cut its normals. What its layers start from, ``kaiming_uniform_`` with
-        ``a=√5``, is ``VarianceScaling(1 / 3, "fan_in", "uniform")``.
+    It takes a name in either spelling ("he_normal", "HeNormal"), what `serialize` returned, a class
+    (called without arguments), anything with the signature ``(shape, dtype)`` (returned as it is),
+    an array (`FromArray`), or None (returned as it is, as in Keras). "kaiming_normal" is
+    `HeNormal`, "xavier_uniform" `GlorotUniform`: PyTorch's variances, by its defaults, but it does
+    not cut its normals. What its layers start from, ``kaiming_uniform_`` with ``a=√5``, is
+    ``VarianceScaling(1 / 3, "fan_in", "uniform")``.
 
     Raises
     ------
@@ -674,12 +647,7 @@ def deserialize(
 ) -> Initializer:
     """Return the initializer of a dict that `serialize`, or Keras for its own, has written.
 
-    Parameters
-    ----------
-    config : dict
-        With "class_name" and "config".
-    custom_objects : dict of str to type, optional
-        Further classes by name; they go before the package's own.
+    Further classes by name, `custom_objects`, go before the package's own.
 
     Raises
     ------
