@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
@@ -17,7 +18,6 @@ import numpy as np
 
 from initcore import _checks, activations, initializers
 
-Rng = int | np.random.Generator | Sequence[np.random.Generator] | None
 MANY = 256  # rows from which on `predict` takes the replicas one by one
 HAS_BLAS = sys.platform != "emscripten"  # in a browser, NumPy multiplies matrices in plain loops
 LONG = 64  # terms or columns from which on `einsum` is faster than those loops
@@ -201,9 +201,8 @@ class MLP:
     replicas : int or None
         R networks in one pass; all arrays then have a leading axis. None: one, without the axis.
     seed : int, numpy.random.Generator or None
-        Replica r draws from the r-th spawned child of ``numpy.random.SeedSequence(seed)`` the
-        weights, then the biases, layer by layer: it is the same whatever the number of replicas,
-        and ``replicas=None`` is replica 0. A Generator is spawned.
+        Replica r draws the weights, then the biases, layer by layer, from the r-th of the
+        `replica_generators`.
     dtype : {"float32", "float64"}
         Precision of all parameters and computations.
 
@@ -243,13 +242,9 @@ class MLP:
         seed: int | np.random.Generator | None = 0,
         dtype: Any = "float64",
     ) -> None:
-        if not isinstance(widths, (Sequence, np.ndarray)) or isinstance(widths, str):
-            _checks.fail("widths", "a sequence of at least two integers", widths, TypeError)
-        if len(widths) < 2:
+        self.widths = _checks.shape("widths", widths)
+        if len(self.widths) < 2:
             _checks.fail("widths", "a sequence of at least two integers", widths)
-        self.widths = tuple(
-            _checks.integer(f"widths[{i}]", width, at_least=1) for i, width in enumerate(widths)
-        )
         self.activation = activations.get(activation)
         self.output_activation = activations.get(output_activation)
         self.dropout = _checks.number("dropout", dropout, at_least=0.0, below=1.0)
@@ -267,15 +262,10 @@ class MLP:
 
     def _draw(self, name: str, spec: Any, shapes: list, rngs: list) -> list[np.ndarray]:
         """Return the weights (or biases) of all replicas, an array a layer."""
-        makers = _per_layer(name, spec, len(shapes), self.replicas)
-        drawn = [
-            [
-                self._draw_one(f"{name}[{i}]", *pair, rng)
-                for i, pair in enumerate(zip(makers, shapes))
-            ]
-            for rng in rngs
-        ]
-        return [self._stacked(list(layer)) for layer in zip(*drawn)]
+        names = [f"{name}[{layer}]" for layer in range(len(shapes))]
+        layers = list(zip(names, _per_layer(name, spec, len(shapes), self.replicas), shapes))
+        drawn = [[self._draw_one(*layer, rng) for layer in layers] for rng in rngs]
+        return [self._stacked(arrays) for arrays in zip(*drawn)]
 
     def _draw_one(
         self, name: str, maker: Callable, shape: tuple[int, ...], rng: np.random.Generator
@@ -292,7 +282,7 @@ class MLP:
             _checks.fail(name, f"an initializer that returns {shape}", drawn)
         return drawn.copy()  # an initializer may hand out an array that it keeps
 
-    def _stacked(self, arrays: list[np.ndarray]) -> np.ndarray:
+    def _stacked(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """Return the replicas' arrays as one, or the only one without the axis of replicas."""
         return arrays[0] if self.replicas is None else np.stack(arrays)
 
@@ -326,20 +316,19 @@ class MLP:
             parts.append(f"replicas={self.replicas}")
         return f"{type(self).__name__}({', '.join(parts)}, dtype={self.dtype.name!r})"
 
-    def forward(self, x: np.ndarray, *, rng: Rng = None) -> Trace:
+    def forward(self, x: np.ndarray, *, rng: int | np.random.Generator | None = None) -> Trace:
         """Return all that the network computes from a batch.
 
-        ``z_l = a_{l-1} W_l + b_l``, ``a_l = φ(z_l)``; with `rng`, hidden activations are then
-        multiplied by a mask of 0 (probability `dropout`) and 1 / (1 - dropout), so that their
-        mean stays (inverted dropout; Srivastava et al. 2014).
+        With `rng`, hidden activations are multiplied by a mask of 0 (probability `dropout`) and
+        1 / (1 - dropout), so that their mean stays (inverted dropout; Srivastava et al. 2014).
 
         Parameters
         ----------
         x : array_like, shape (batch, n_0) or (replicas, batch, n_0)
             One batch for all replicas, or one for each.
-        rng : int, numpy.random.Generator, sequence of Generator, or None
+        rng : int, numpy.random.Generator or None
             None: no dropout. A Generator (or the one of an integer) is spawned, one child a
-            replica; a sequence gives each replica its own, used as it is.
+            replica.
 
         Returns
         -------
@@ -358,13 +347,15 @@ class MLP:
         >>> [z.shape for z in trace.pre_activations], trace.output.shape
         ([(1, 5), (1, 2)], (1, 2))
         """
-        return self._forward(self.check_batch("x", x), self._dropout_generators(rng))
+        x, rngs = self.check_batch("x", x), None
+        if rng is not None:
+            rngs = _checks.generator("rng", rng).spawn(self.replicas or 1)
+        return self._forward(x, rngs)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the output alone, without dropout, keeping no trace in memory.
+        """Return the output alone, ``([replicas,] batch, n_L)``, without dropout.
 
-        Parameters and errors are those of `forward`; the output is
-        ``([replicas,] batch, n_L)``.
+        Arguments and errors are those of `forward`, but no trace is kept in memory.
 
         Examples
         --------
@@ -421,18 +412,9 @@ class MLP:
         """Return the loss of a batch and its derivatives: forward, the loss, backward.
 
         Nothing is checked, so that a training loop can go on while one replica overflows:
-        `training.fit` checks its arguments once, and calls this at each step.
-
-        Parameters
-        ----------
-        x : ndarray, shape ([replicas,] batch, n_0)
-            A batch, as `check_batch` returns it.
-        y : ndarray
-            Its labels or targets.
-        loss : callable
-            ``loss(output, y)`` returns the loss and its gradient, as in `losses.LOSSES`.
-        rngs : list of Generator, optional
-            One a replica, for dropout.
+        `training.fit` checks its arguments once, and calls this at each step. The batch `x` is what
+        `check_batch` returned, and `y` has its labels or targets; ``loss(output, y)`` returns the
+        loss and its gradient, as in `losses.LOSSES`; `rngs` are for dropout, one a replica.
 
         Examples
         --------
@@ -512,8 +494,7 @@ class MLP:
     def check_batch(self, name: str, x: Any) -> np.ndarray:
         """Return a batch that this network takes, in its dtype.
 
-        Raises the errors of `forward` about the argument of this name, and about parameters that
-        no longer fit.
+        Errors are those of `forward`, about the argument of this name.
         """
         self._check_parameters()
         x = _checks.array(name, x, dtype=self.dtype)
@@ -527,8 +508,7 @@ class MLP:
 
     def _parameter_shapes(self) -> dict[str, list[tuple[int, ...]]]:
         """Return the shapes, without replicas, of the arrays in each list of parameters."""
-        layers = list(zip(self.widths[:-1], self.widths[1:], strict=True))
-        return {"weights": layers, "biases": [(n,) for n in self.widths[1:]]}
+        return {"weights": list(pairwise(self.widths)), "biases": [(n,) for n in self.widths[1:]]}
 
     def _check_parameters(self) -> None:
         """Raise if an array in `weights` or `biases` was replaced by one that does not fit."""
@@ -542,16 +522,6 @@ class MLP:
                 if not fits or array.shape != shape:
                     allowed = f"an array of shape {shape} and dtype {self.dtype}"
                     _checks.fail(f"{name}[{layer}]", allowed, array)
-
-    def _dropout_generators(self, rng: Rng) -> list[np.random.Generator] | None:
-        if rng is None:
-            return None
-        count = self.replicas or 1
-        if not isinstance(rng, (list, tuple)):
-            return _checks.generator("rng", rng).spawn(count)
-        if len(rng) != count or not all(isinstance(one, np.random.Generator) for one in rng):
-            _checks.fail("rng", f"a Generator, or {count} of them (one a replica)", rng)
-        return list(rng)
 
 
 def _per_layer(name: str, spec: Any, n_layers: int, replicas: int | None) -> list:

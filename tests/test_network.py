@@ -314,13 +314,13 @@ def test_replicas_give_the_numbers_of_nets_run_one_by_one(shared, dropout):
     alone = make(dropout=dropout)
     x = draw((6, 5) if shared else (5, 6, 5))
     rngs = [np.random.default_rng(r) for r in range(5)]
-    trace = together.forward(x, rng=rngs)
+    trace = together._forward(x, rngs)
     gradient = draw((5, 6, 3), seed=2)
     gradients = together.backward(trace, gradient)
     for r in range(5):
         alone.weights = [w[r] for w in together.weights]
         alone.biases = [b[r] for b in together.biases]
-        one = alone.forward(x if shared else x[r], rng=[np.random.default_rng(r)])
+        one = alone._forward(x if shared else x[r], [np.random.default_rng(r)])
         back = alone.backward(one, gradient[r])
         for ours, theirs in zip(
             [*trace.pre_activations, *trace.activations]
@@ -457,13 +457,13 @@ def test_masks_of_a_replica_do_not_depend_on_how_many_there_are():
         np.testing.assert_array_equal(few[layer], many[layer][:2])
         np.testing.assert_array_equal(few[layer][0], one[layer])
     rngs = [np.random.default_rng(r) for r in range(2)]
-    given_one = make(dropout=0.5, replicas=2).forward(x, rng=rngs).masks
-    moved = make(dropout=0.5, replicas=2).forward(x, rng=rngs).masks
+    given_one = make(dropout=0.5, replicas=2)._forward(x, rngs).masks
+    moved = make(dropout=0.5, replicas=2)._forward(x, rngs).masks
     assert not np.array_equal(given_one[0], moved[0])  # a sequence is used as it is
     masks = [*many[:2], *given_one[:2], *moved[:2]]
     assert len({m.tobytes() for mask in masks for m in mask}) == 2 * (5 + 2 + 2)
     untouched = [np.random.default_rng(0)]
-    make().forward(x, rng=untouched)  # a net without dropout draws nothing
+    make()._forward(x, untouched)  # a net without dropout draws nothing
     assert untouched[0].random() == np.random.default_rng(0).random()
 
 
