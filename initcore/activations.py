@@ -55,10 +55,7 @@ class Activation:
     def __call__(self, z: Any) -> np.ndarray:
         """Return ``φ(z)``: the shape and float dtype of `z`; integers become float64.
 
-        Raises
-        ------
-        TypeError, ValueError
-            `z` is not an array of real numbers, or is empty.
+        What is not an array of real numbers is a ``TypeError``, an empty one a ``ValueError``.
         """
         return _evaluate(self.function, z)
 
@@ -194,17 +191,8 @@ def _gelu_slope(z: np.ndarray) -> np.ndarray:
     return _normal_cdf(z) + np.clip(z, -40.0, 40.0) * _normal_density(z)
 
 
-def _selu_constants() -> tuple[float, float]:
-    # λ and α solve E[φ(z)] = 0 and E[φ(z)²] = 1 for z ~ N(0, 1). With a = E[1 - eᶻ; z < 0] and
-    # b = E[(1 - eᶻ)²; z < 0] they are α = E[z; z > 0] / a and λ² (½ + α² b) = 1.
-    lower = [0.5 * math.exp(0.5 * k * k) * math.erfc(k / math.sqrt(2.0)) for k in (0, 1, 2)]
-    alpha = 1.0 / (math.sqrt(2.0 * math.pi) * (lower[0] - lower[1]))
-    second = lower[0] - 2.0 * lower[1] + lower[2]
-    return 1.0 / math.sqrt(0.5 + alpha**2 * second), alpha
-
-
-SELU_SCALE, SELU_ALPHA = _selu_constants()
-"""λ = 1.0507… and α = 1.6733… of Klambauer et al. (2017), eq. 14."""
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+"""λ and α of Klambauer et al. (2017), eq. 14: with them E[φ(z)] = 0 and E[φ(z)²] = 1."""
 
 
 # --- The activations.
@@ -213,16 +201,8 @@ SELU_SCALE, SELU_ALPHA = _selu_constants()
 def make_leaky_relu(slope: float = 0.01) -> Activation:
     """Return ``max(z, 0) + slope · min(z, 0)``: He et al. (2015), eq. 1.
 
-    Parameters
-    ----------
-    slope : float
-        From -1 (the absolute value) over 0 (ReLU) to 1 (linear). The default is that of PyTorch
-        and JAX; `keras.activations.leaky_relu` has 0.2.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `slope` is not a number from -1 to 1.
+    The `slope` goes from -1 (the absolute value) over 0 (ReLU) to 1 (linear); another one is a
+    ``ValueError``. The default is that of PyTorch and JAX; `keras.activations.leaky_relu` has 0.2.
 
     Examples
     --------
@@ -296,12 +276,9 @@ def names() -> tuple[str, ...]:
 def get(identifier: str | Activation | Function) -> Activation:
     """Return an activation by name, as it is, or made of a callable.
 
-    Parameters
-    ----------
-    identifier : str, Activation or callable
-        A name, with or without capitals and underscores (``"leaky_relu"`` or ``"LeakyReLU"``;
-        ``"swish"`` is ``"silu"``), or a function of an array, see `from_callable`. GLU, SwiGLU
-        and softmax have no name here: they are not elementwise.
+    A name may be written with or without capitals and underscores (``"leaky_relu"`` or
+    ``"LeakyReLU"``; ``"swish"`` is ``"silu"``); of a function of an array, see `from_callable`.
+    GLU, SwiGLU and softmax have no name here: they are not elementwise.
 
     Raises
     ------
@@ -377,14 +354,11 @@ def from_callable(
 def from_expression(text: str) -> Activation:
     """Return an activation by its name, or made of a formula of ``z`` that is typed as a text.
 
-    Parameters
-    ----------
-    text : str
-        A name that `get` knows, or a formula of at most 200 characters: numbers, ``+ - * / **``,
-        brackets, ``max`` and ``min`` of two numbers, ``where(z > 0, a, b)`` with ``<``, ``<=``,
-        ``>`` or ``>=``, and functions of one number: `names`, and ``abs``, ``arctan``, ``cos``,
-        ``erf``, ``exp``, ``expm1``, ``log``, ``log1p``, ``sin`` and ``sqrt``. No part of it is
-        run as Python, so that it may come from anybody.
+    The text is a name that `get` knows, or a formula of at most 200 characters: numbers,
+    ``+ - * / **``, brackets, ``max`` and ``min`` of two numbers, ``where(z > 0, a, b)`` with ``<``,
+    ``<=``, ``>`` or ``>=``, and functions of one number: `names`, and ``abs``, ``arctan``, ``cos``,
+    ``erf``, ``exp``, ``expm1``, ``log``, ``log1p``, ``sin`` and ``sqrt``. No part of it is run as
+    Python, so that it may come from anybody.
 
     Raises
     ------
