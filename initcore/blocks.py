@@ -6,7 +6,7 @@ is new are the scales γ of the normalised layers, which are trained with the we
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,11 @@ class BlockGradients(Gradients):
     def parameters(self) -> list[np.ndarray]:
         """Return the gradients of all parameters, in the order of the network's."""
         return [*self.weights, *self.biases, *self.scales]
+
+
+def _moments(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean = sums.mean(axis=-2, keepdims=True)
+    return mean, np.square(sums - mean).mean(axis=-2, keepdims=True)
 
 
 class _BlockMLP(MLP):
@@ -92,10 +97,6 @@ class _BlockMLP(MLP):
         scales = [(self.widths[layer + 1],) for layer in self._slot]
         return {**super()._parameter_shapes(), "scales": scales}
 
-    def _moments(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        mean = sums.mean(axis=-2, keepdims=True)
-        return mean, np.square(sums - mean).mean(axis=-2, keepdims=True)
-
     def _standardise(self, sums: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> tuple:
         deviation = np.sqrt(variance + self.dtype.type(self.epsilon))
         deviation = np.where(deviation > 0, deviation, self.dtype.type(1))  # a constant unit, ε = 0
@@ -117,46 +118,43 @@ class _BlockMLP(MLP):
             a = stream + self.dtype.type(self.branch_scale) * a
         return a, a if layer == 0 or layer in self.ends else stream
 
-    def _predict(self, x: np.ndarray) -> np.ndarray:
+    def _layers(self, x: np.ndarray, moments: Callable) -> Iterator[tuple]:
+        """Yield of each layer what a trace keeps, normalised by ``moments(slot, sums)``."""
         stream = x
-        for layer in range(self.n_layers):
-            z = product(x, self.weights[layer])
-            if layer in self._slot:
-                slot = self._slot[layer]
-                z, _ = self._standardise(z, *(self.averages[slot] or self._moments(z)))
-                z *= self.scales[slot][..., None, :]
-            z += self.biases[layer][..., None, :]
-            x, stream = self._onto_stream(layer, self._phi(layer)(z), stream)
-        return x
-
-    def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> BlockTrace:
-        layers, stream = [], x
-        if rngs is not None:
-            self._batches += 1
         for layer in range(self.n_layers):
             z, normal, deviation = product(x, self.weights[layer]), None, None
             if layer in self._slot:
-                slot, moments = self._slot[layer], self._moments(z)
-                normal, deviation = self._standardise(z, *moments)
+                slot = self._slot[layer]
+                normal, deviation = self._standardise(z, *moments(slot, z))
                 z = normal * self.scales[slot][..., None, :]
-                if rngs is not None:
-                    self._move_averages(slot, *moments)
             z += self.biases[layer][..., None, :]
             a, stream = self._onto_stream(layer, self._phi(layer)(z), stream)
-            layers.append((x, z, a, None, normal, deviation))  # in the order of the trace's fields
+            yield x, z, a, None, normal, deviation  # in the order of the trace's fields
             x = a
-        return BlockTrace(*map(list, zip(*layers)))
+
+    def _predict(self, x: np.ndarray) -> np.ndarray:
+        for _, _, a, *_ in self._layers(x, lambda slot, z: self.averages[slot] or _moments(z)):
+            x = a
+        return x
+
+    def _forward(self, x: np.ndarray, rngs: list[np.random.Generator] | None) -> BlockTrace:
+        def moments(slot: int, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            found = _moments(sums)
+            if rngs is not None:
+                self._move_averages(slot, *found)
+            return found
+
+        if rngs is not None:
+            self._batches += 1
+        return BlockTrace(*map(list, zip(*self._layers(x, moments))))
 
     def _past_normalisation(self, layer: int, trace: BlockTrace, delta: np.ndarray) -> np.ndarray:
         """Return the derivatives by the sums u of a normalised layer, given those by z."""
-        normal, by_sums = (
-            trace.normalised[layer],
-            delta * self.scales[self._slot[layer]][..., None, :],
-        )
+        normal = trace.normalised[layer]
+        by_sums = delta * self.scales[self._slot[layer]][..., None, :]
         along = (by_sums * normal).mean(axis=-2, keepdims=True)
         by_sums = by_sums - by_sums.mean(axis=-2, keepdims=True) - normal * along
-        by_sums /= trace.deviations[layer]
-        return by_sums
+        return by_sums / trace.deviations[layer]
 
     def _backward(
         self, trace: BlockTrace, output_gradient: np.ndarray, by_inputs: bool = True
@@ -188,12 +186,15 @@ class BatchNormMLP(_BlockMLP):
 
     ``u = x W``, ``û = (u - mean_batch u) / √(var_batch u + ε)``, ``z = γ û + b``, ``a = φ(z)``
     unit by unit (Ioffe and Szegedy 2015, algorithm 1; their β is the bias b). The output layer
-    is a plain one.
+    is a plain one. `forward` normalises by the batch, and `backward` differentiates that. `predict`
+    normalises by the averages. A forward pass with `rng`, which is what `training.fit` does, moves
+    them; before the first one `predict` uses the batch it is given.
+
+    The parameters of `MLP` but `dropout` are the same here, and so are its errors and, of one
+    seed, the weights.
 
     Parameters
     ----------
-    widths, activation, weights, biases, output_activation, replicas, seed, dtype
-        As for `MLP`. The weights are those an `MLP` of the same seed has.
     scales : str, Initializer, callable(shape, dtype), array, or a list of these
         Initializers of the γ of the hidden layers, ``(fan_out,)`` each.
     epsilon : float
@@ -206,12 +207,6 @@ class BatchNormMLP(_BlockMLP):
     averages : list of (mean, variance) or None
         Moving averages over the batches of training, ``([replicas,] 1, fan_out)`` each.
 
-    Notes
-    -----
-    `forward` normalises by the batch, and `backward` differentiates that. `predict` normalises
-    by the averages. A forward pass with `rng`, which is what `training.fit` does, moves them;
-    before the first one `predict` uses the batch it is given. Errors are those of `MLP`.
-
     Examples
     --------
     >>> net = BatchNormMLP((3, 4, 2), "tanh", seed=1)
@@ -223,8 +218,7 @@ class BatchNormMLP(_BlockMLP):
     """
 
     def __init__(self, widths: Sequence[int], activation: Any = "tanh", **options: Any) -> None:
-        is_list = isinstance(widths, (Sequence, np.ndarray))  # if not, MLP says so
-        hidden = range(len(widths) - 2 if is_list else 0)
+        hidden = range(len(_checks.shape("widths", widths)) - 2)
         super().__init__(widths, activation, normalised=hidden, **options)
 
 
@@ -234,8 +228,9 @@ class ResidualMLP(_BlockMLP):
     ``h_0 = x W + b``; ``h_k = h_{k-1} + α B_k(h_{k-1})`` for the blocks k = 1 … K, with the
     branch ``B(h) = φ(h W + b) W' + b'``; and a last layer on ``h_K``: the residual nets of He et
     al. (2016), eq. 1, with dense layers and nothing after the addition. With ``normalise=True``
-    the last layer of each branch is batch-normalised: ``B(h) = γ û + b'``. Errors are those of
-    `MLP`.
+    the last layer of each branch is batch-normalised, ``B(h) = γ û + b'``. The parameters that
+    are not listed, and the errors, are those of `BatchNormMLP`; a list of initializers names
+    2 K + 2, for the first layer, two a block, and the last.
 
     Parameters
     ----------
@@ -249,10 +244,6 @@ class ResidualMLP(_BlockMLP):
         α, a fixed number.
     normalise : bool
         Whether the last layer of each branch is batch-normalised.
-    scales, epsilon
-        As for `BatchNormMLP`, of those layers.
-    weights, biases, output_activation, replicas, seed, dtype
-        As for `MLP`; a list names 2 K + 2 initializers: the first layer, two a block, the last.
 
     Attributes
     ----------
