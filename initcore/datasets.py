@@ -21,15 +21,7 @@ _DIGITS = "af104d81e7cd419be5f343d23c6ca2e4e4ff847b06636260802df8e903c6183f"
 
 
 class Dataset(NamedTuple):
-    """Inputs and labels that belong together.
-
-    Attributes
-    ----------
-    x : ndarray, shape (batch, features)
-        One example a row.
-    y : ndarray of int, shape (batch,)
-        Class labels from 0.
-    """
+    """Inputs `x`, ``(batch, features)``, and their class labels `y` from 0, ``(batch,)``."""
 
     x: np.ndarray
     y: np.ndarray
@@ -43,23 +35,12 @@ class Split(NamedTuple):
 
 
 def load_digits() -> Dataset:
-    """Return 1,797 handwritten digits of 8×8 pixels.
+    """Return 1,797 handwritten digits of 8×8 pixels; a damaged file is a ``ValueError``.
 
-    Returns
-    -------
-    Dataset
-        `x` is ``(1797, 64)``, float64, pixels from 0 (paper) to 16 (ink) row by row; `y` is
-        ``(1797,)`` with the digits 0–9.
-
-    Raises
-    ------
-    ValueError
-        The file is damaged.
-
-    Notes
-    -----
-    Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine
-    Learning Repository, 1998, https://doi.org/10.24432/C50P49 (the test part), CC BY 4.0.
+    `x` is ``(1797, 64)``, float64, pixels from 0 (paper) to 16 (ink) row by row; `y` is
+    ``(1797,)`` with the digits 0–9. Source: E. Alpaydin and C. Kaynak, Optical Recognition of
+    Handwritten Digits, UCI Machine Learning Repository, 1998, https://doi.org/10.24432/C50P49 (the
+    test part), CC BY 4.0.
 
     Examples
     --------

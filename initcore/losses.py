@@ -61,18 +61,7 @@ def squared_error(outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray,
     outputs : array_like, shape ([replicas,] batch, units)
         a, the output of a network.
     targets : array_like, shape (batch, units) or (replicas, batch, units)
-        t.
-
-    Returns
-    -------
-    loss : float, or ndarray of shape (replicas,)
-    gradient : ndarray, shape of `outputs`
-        Of each replica's loss.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Shapes that do not fit, values that are not finite or so large that the loss is not.
+        t. The result and the errors are as in `softmax_cross_entropy`.
 
     Examples
     --------
@@ -94,7 +83,7 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> float(accuracy([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]], [0, 1, 1])).__round__(4)
+    >>> round(float(accuracy([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]], [0, 1, 1])), 4)
     0.6667
     """
     return _accuracy(*_logits_and_labels(logits, labels))

@@ -1,8 +1,9 @@
 """What a training step does with a gradient: SGD with momentum, and Adam (level 1).
 
 An optimizer holds settings only, until `start` is given the parameters; `step` then changes them
-in place. Every operation is elementwise, so that replicas in one array never touch each other, and
-so that all gradients can be one long array: a few operations in all, not a few for each layer.
+in place. A setting out of its range is a ``ValueError``, one that is no number a ``TypeError``.
+Every operation is elementwise, so that replicas in one array never touch each other, and so that
+all gradients can be one long array: a few operations in all, not a few for each layer.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class SGD(_Optimizer):
     """Stochastic gradient descent with momentum.
 
     ``v ← momentum · v - learning_rate · gradient`` and ``p ← p + v`` (Sutskever et al. 2013,
-    eqs. 1 and 2). It holds settings only, until `start`.
+    eqs. 1 and 2).
 
     Parameters
     ----------
@@ -83,11 +84,6 @@ class SGD(_Optimizer):
         Above 0.
     momentum : float
         In [0, 1); 0 is plain gradient descent.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A setting outside its range.
 
     Examples
     --------
@@ -117,8 +113,7 @@ class Adam(_Optimizer):
 
     ``m ← beta_1 m + (1 - beta_1) g``, ``v ← beta_2 v + (1 - beta_2) g²`` and
     ``p ← p - learning_rate · m̂ / (√v̂ + epsilon)``, where ``m̂ = m / (1 - beta_1ᵗ)`` and
-    ``v̂ = v / (1 - beta_2ᵗ)`` at step t (Kingma and Ba 2015, algorithm 1). It holds settings only,
-    until `start`.
+    ``v̂ = v / (1 - beta_2ᵗ)`` at step t (Kingma and Ba 2015, algorithm 1).
 
     Parameters
     ----------
@@ -128,11 +123,6 @@ class Adam(_Optimizer):
         In [0, 1).
     epsilon : float
         At least 1e-30, so that it is not 0 in float32. (Keras adds its 1e-7 to √v instead.)
-
-    Raises
-    ------
-    ValueError, TypeError
-        A setting outside its range.
 
     Examples
     --------
@@ -170,10 +160,7 @@ class Adam(_Optimizer):
 def get(optimizer: Any) -> Any:
     """Return an optimizer of a run's own: by its name, or a copy of one, which keeps no state.
 
-    Parameters
-    ----------
-    optimizer : SGD, Adam, "sgd" or "adam"
-        Or any object with their `start` and `step`.
+    It is an `SGD` or `Adam`, "sgd" or "adam", or any object with their `start` and `step`.
 
     Raises
     ------
