@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 FLOAT_DTYPES = ("float16", "float32", "float64")
-_FLOATS = tuple(np.dtype(name) for name in FLOAT_DTYPES)
 # What other libraries call activations, optimizers and dtypes: near to a name, but no misprint.
 ELSEWHERE = frozenset(
     "celu crelu prelu rrelu glu geglu reglu swiglu softmax softmin logsoftmax gelunew gelutanh "
@@ -153,7 +152,7 @@ def float_dtype(name: str, dtype: Any) -> np.dtype:
         result = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError):  # the last one of ","
         result = None
-    if dtype is not None and result is not None and result in _FLOATS:
+    if dtype is not None and result in FLOAT_DTYPES:
         return result
     allowed = "one of " + ", ".join(repr(option) for option in FLOAT_DTYPES)
     hint = nearest(dtype, FLOAT_DTYPES) if result is None and isinstance(dtype, str) else ""
