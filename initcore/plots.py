@@ -4,6 +4,10 @@ Measured values are markers (the median over seeds) with a band (5–95%); theor
 series has a colour of the Okabe–Ito palette and a marker and dash of its own, so that no figure
 depends on colour alone. Figures are opaque and legible on a light and on a dark page. They are made
 without pyplot, so there is no global state and nothing is shown twice.
+
+Arguments of one name are the same everywhere: `measured` and `finish` describe them. Values that
+are not finite, of another shape, or an unknown name are a ``ValueError``, an object of another kind
+is a ``TypeError``; a function names the errors that it raises besides.
 """
 
 from __future__ import annotations
@@ -65,21 +69,9 @@ styled = matplotlib.rc_context(STYLE)
 
 @styled
 def figure(columns: int = 1, *, height: float = 3.2, **options: Any) -> tuple[Figure, Any]:
-    """Return a figure of the course's width with one row of axes.
+    """Return a figure of the course's width with one row of axes, and these: one, or an array.
 
-    Parameters
-    ----------
-    columns : int
-        How many axes.
-    height : float
-        In inches.
-    **options
-        For ``Figure.subplots``, such as ``sharey=True``.
-
-    Returns
-    -------
-    Figure
-    Axes, or ndarray of Axes, shape (columns,)
+    The height is in inches; all other options are those of ``Figure.subplots``.
 
     Examples
     --------
@@ -112,11 +104,6 @@ def measured(
         Chooses colour, marker and dash.
     line : bool
         Join the markers by a thin line, where no theory line guides the eye.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `x` and `values` do not have the same number of points, or are not finite.
     """
     values, points = _checks.array("values", values, ndim=(1, 2)), np.size(x)
     if len(values) != points:
@@ -129,19 +116,9 @@ def measured(
 def banded(
     ax: Axes, x: Any, quantiles: Any, *, label: str, series: int = 0, line: bool = False
 ) -> None:
-    """Draw measured values of which only the quantiles are known, as `measured` draws them.
+    """Draw measured values as `measured` does, of which only the quantiles are known.
 
-    Parameters
-    ----------
-    quantiles : array_like, shape (3, points)
-        5%, 50% and 95% over seeds.
-    ax, x, label, series, line
-        As in `measured`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `quantiles` are not three numbers a point, or not finite.
+    These are 5%, 50% and 95% over the seeds, an array of shape ``(3, points)``.
     """
     x = _checks.array("x", x, ndim=1)
     quantiles = _checks.array("quantiles", quantiles, ndim=2)
@@ -156,14 +133,7 @@ def banded(
 
 @styled
 def theory(ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0) -> None:
-    """Draw a prediction as a line.
-
-    Parameters
-    ----------
-    values : array_like, shape (points,)
-    ax, x, label, series
-        As in `measured`: the series is the measured one that the prediction belongs to.
-    """
+    """Draw a prediction of shape ``(points,)`` as a line, in the colour of the series it is of."""
     x = _checks.array("x", x, ndim=1)
     values = _checks.array("values", values, ndim=1)
     if len(x) != len(values):
@@ -226,15 +196,13 @@ def chart(
         Lines; one with the label of a series has its colour, and no line of its own in the legend.
     ax : Axes, optional
         Where to draw; otherwise on a new figure.
-    x, line
-        As in `measured`; training curves are joined.
-    title, xlabel, ylabel, log, legend
-        As in `finish`.
+    xlabel, ylabel : str
+        The `x` and `y` of `finish`.
 
     Raises
     ------
-    ValueError, TypeError
-        No series, or what `measured` and `finish` refuse.
+    ValueError
+        There is no series.
 
     Examples
     --------
@@ -272,21 +240,17 @@ def layer_histograms(
     ----------
     rows : mapping of str to sequence of array_like, shape (..., batch, units)
         The values of each layer, by the label of the row; replicas, inputs and units are pooled.
-    title : str
-        The finding.
     quantity : str
         What the values are, for the axis label.
     log : bool
-        Show log10 of the absolute values, for scales that differ by powers of ten. Zeros have no
-        logarithm: they are left out, and the panel says which share they are.
+        Show log10 of the absolute values. Zeros have none: a panel says which share they are.
     limit : float, optional
-        The axis runs from ``-limit`` to ``limit`` and what lies outside is left out; without it
-        the axis holds all that is shown.
+        The axis runs from ``-limit`` to ``limit`` instead of holding all that is shown.
 
     Raises
     ------
-    ValueError, TypeError
-        No row, rows with no layer or of different lengths, or values that are not finite.
+    ValueError
+        There is no row, or there are rows with no layer or of different lengths.
 
     Examples
     --------
@@ -347,8 +311,6 @@ def images(
     ----------
     rows : array_like, shape (rows, pictures, side · side)
         Each picture's pixels row by row.
-    title : str
-        The finding.
     labels : sequence of str, optional
         What each row is, written to its left.
     quantity : str
@@ -359,9 +321,9 @@ def images(
 
     Raises
     ------
-    ValueError, TypeError
-        Rows of different shapes, pictures that are not square, values that are not finite (or
-        negative, where the sign is not shown), or not one label a row.
+    ValueError
+        Pictures are not square, values are negative where the sign is not shown, or there is not
+        one label a row.
 
     Examples
     --------
@@ -416,18 +378,8 @@ def to_png(fig: Figure) -> bytes:
 def show(fig: Figure, alt: str) -> None:
     """Show a figure in a notebook, with a text that is stored beside it and as its alternative.
 
-    Outside a notebook the text is printed.
-
-    Parameters
-    ----------
-    fig : Figure
-    alt : str
-        What is to be seen, in a sentence or two of at least 40 characters.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `fig` or `alt` is something else.
+    The text says what is to be seen, in a sentence or two; one of less than 40 characters is a
+    ``ValueError``. Outside a notebook it is printed.
     """
     if not isinstance(fig, Figure):
         _checks.fail("fig", "a Matplotlib Figure", fig, TypeError)
