@@ -28,7 +28,7 @@ class Stack:
     ----------
     method : {"autoencoder", "rbm"}
     weights, biases : list of ndarray, ([replicas,] n_{l-1}, n_l) and ([replicas,] n_l)
-        Those of the encoders when pretraining ended; in an RBM the biases of the hidden units.
+        Those of the layer when pretraining ended.
     decoder_weights, decoder_biases : list of ndarray
         What leads back to the layer below, ``([replicas,] n_l, n_{l-1})`` and ``([replicas,]
         n_{l-1})``; in an RBM the transposed weights, and the biases of the visible units.
@@ -62,7 +62,7 @@ def pretrain(
     measure_every: int = 1,
     probe: Callable[[MLP], Any] | None = None,
 ) -> Stack:
-    """Train a network's first layers in place, one after the other, without labels.
+    """Train a network's first layers in place, one after the other, without labels; return them.
 
     Layer l starts from the weights it has and learns from ``a_{l-1}``, the activations of the
     layers below, which stay as they are (Hinton and Salakhutdinov 2006 with RBMs; Bengio et al.
@@ -85,10 +85,6 @@ def pretrain(
         As in `fit`, for each layer; an RBM's hidden units are sampled from the seed, too.
     probe : callable, optional
         ``probe(net)`` is called before the first layer is trained and after each.
-
-    Returns
-    -------
-    Stack
 
     Raises
     ------
@@ -125,7 +121,7 @@ def pretrain(
         _checks.fail("probe", "a function of the network", probe, TypeError)
     streams = _streams(seed, layers)
     how = {"epochs": epochs, "batch_size": batch_size, "measure_every": measure_every}
-    stack = Stack(method, [], [], [], [], [])
+    trained = []
     if probe is not None:
         probe(net)
     for layer in range(layers):
@@ -134,36 +130,22 @@ def pretrain(
         if diverged:
             allowed = f"one with which layer {layer + 1} does not diverge"
             _checks.fail("optimizer", allowed, optimizer)
-        stack.weights.append(W.copy())
-        stack.biases.append(b.copy())
-        stack.decoder_weights.append(V)
-        stack.decoder_biases.append(d)
-        stack.errors.append(errors)
+        trained.append((W.copy(), b.copy(), V, d, errors))
         x = net.activation(product(x, W) + b[..., None, :])
         if layer + 1 < layers:
             x = _in_unit_interval(f"activations of layer {layer + 1}", x)
         if probe is not None:
             probe(net)
-    return stack
+    return Stack(method, *map(list, zip(*trained)))
 
 
 def unroll(net: MLP, stack: Stack) -> None:
     """Set the layers of a deep autoencoder's second half to the decoders of a stack, in place.
 
     The last layer undoes the first, the last but one the second, and so on (Hinton and
-    Salakhutdinov 2006, figure 1). From then on the two halves are trained apart.
-
-    Parameters
-    ----------
-    net : MLP
-        Of widths that read the same backwards, with twice the layers of the stack.
-    stack : Stack
-        Of its first half.
-
-    Raises
-    ------
-    ValueError
-        The stack does not fit the network.
+    Salakhutdinov 2006, figure 1). From then on the two halves are trained apart. The widths of the
+    network read the same backwards, and it has twice the layers of the stack; otherwise this is a
+    ``ValueError``.
 
     Examples
     --------
@@ -195,15 +177,10 @@ def energy(v: np.ndarray, h: np.ndarray, W: np.ndarray, b: np.ndarray, c: np.nda
     Parameters
     ----------
     v, h : array_like, shape (..., n_visible) and (..., n_hidden)
-        Visible and hidden units.
+        The states; the energy has their shape without the last axis.
     W : array_like, shape (n_visible, n_hidden)
     b, c : array_like, shape (n_hidden,) and (n_visible,)
         Biases of the hidden units (the layer's b) and of the visible ones.
-
-    Returns
-    -------
-    ndarray
-        Of the shape that `v` and `h` have without their last axis.
 
     Raises
     ------
@@ -247,10 +224,10 @@ def contrastive_divergence(
 
     Returns
     -------
-    gradients : list of ndarray
+    list of ndarray
         Minus the steps of W, b and c.
-    reconstruction : ndarray, shape of `v`
-        r.
+    ndarray, shape of `v`
+        The reconstruction.
 
     Raises
     ------

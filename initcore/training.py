@@ -63,13 +63,10 @@ class History:
                 end = tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])
                 shown.append(f"{name.replace('_', ' ')} {end}")
         text = f"after epoch {self.epochs[-1]}: {', '.join(shown)}"
-        ends = np.atleast_1d(self.diverged)
-        when = ends[ends >= 0]
-        if when.size:
-            first, last = when.min(), when.max()
-            epochs = f"{first} to {last}" if first < last else first
-            text += f"\n{when.size} of {ends.size} diverged (in epoch {epochs}); "
-            text += "their numbers are those before that"
+        if count := np.sum(self.diverged >= 0):
+            text += (
+                f"\n{count} of {self.diverged.size} diverged; their numbers are those before that"
+            )
         return text
 
 
@@ -96,8 +93,8 @@ def fit(
     parameters, is NaN or beyond 1e12 in size. It is put back to the end of the epoch before, and
     stays there; the others go on as if it were not there.
 
-    A run of more than two seconds shows a bar where tqdm is installed, in a terminal or a notebook;
-    none under pytest and nbval, nor with ``INITCORE_PROGRESS=0`` in the environment.
+    A run of over two seconds shows a bar in a terminal or a notebook, if tqdm is installed: not
+    under pytest and nbval, nor with ``INITCORE_PROGRESS=0`` in the environment.
 
     Parameters
     ----------
@@ -111,10 +108,8 @@ def fit(
         What is minimised.
     optimizer : SGD, Adam, "sgd" or "adam"
         Or any object with their `start` and `step`. It is copied: the one given keeps no state.
-    epochs : int
-        Passes over the data, at least 1.
-    batch_size : int
-        Examples a step, from 1 to all.
+    epochs, batch_size : int
+        Passes over the data, and examples a step.
     seed : int, numpy.random.Generator or None
         Of the order of the examples and of dropout (where the network has it).
     validation : (x, y), optional
@@ -125,10 +120,6 @@ def fit(
     probe : callable, optional
         Called as ``probe(net)`` before training and after every epoch; it must not change the
         network.
-
-    Returns
-    -------
-    History
 
     Raises
     ------
@@ -189,19 +180,8 @@ def batches(
 ) -> Iterator[tuple]:
     """Yield what picks each mini-batch of one epoch out of an array, shuffled for each replica.
 
-    Parameters
-    ----------
-    rngs : sequence of Generator
-        One a replica, each of which shuffles once.
-    examples, batch_size : int
-        The last mini-batch may be smaller.
-    replicas : int or None
-        None: the array has no axis of replicas.
-
-    Yields
-    ------
-    tuple
-        An index of the axes ``([replicas,] examples)``.
+    It is an index of the axes ``([replicas,] examples)``; `replicas` is None where there is no such
+    axis. Each of the generators, one a replica, shuffles once. The last mini-batch may be smaller.
 
     Examples
     --------
