@@ -109,7 +109,6 @@ ARGUMENTS = {
     st.booleans(): "normalise standardize whole falls line signed parameters stable legend",
     texts: "name title label xlabel ylabel alt quantity claim statement spec labels",
     st.sampled_from(["x", "y", "xy", ""]): "log",
-    st.sampled_from(["test", "validation"]): "part",
     st.sampled_from(["fan_in", "fan_avg"]): "mode",
     st.sampled_from(["uniform", "truncated_normal"]): "distribution",
     st.sampled_from(["true", "imprecise", "wrong"]): "verdict",
