@@ -151,7 +151,6 @@ def finish(ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str =
 
     Parameters
     ----------
-    ax : Axes
     title : str
         The finding, in a few words.
     x, y : str

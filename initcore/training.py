@@ -64,9 +64,8 @@ class History:
                 shown.append(f"{name.replace('_', ' ')} {end}")
         text = f"after epoch {self.epochs[-1]}: {', '.join(shown)}"
         if count := np.sum(self.diverged >= 0):
-            text += (
-                f"\n{count} of {self.diverged.size} diverged; their numbers are those before that"
-            )
+            text += f"\n{count} of {self.diverged.size} diverged; "
+            text += "their numbers are those before that"
         return text
 
 
@@ -118,8 +117,7 @@ def fit(
         Loss and accuracy are measured before training, after every so many epochs, and after the
         last; after every epoch, that is about a quarter of the running time.
     probe : callable, optional
-        Called as ``probe(net)`` before training and after every epoch; it must not change the
-        network.
+        Called as ``probe(net)`` before training and after every epoch; it must not change `net`.
 
     Raises
     ------
