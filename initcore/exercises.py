@@ -33,9 +33,9 @@ def check(
     Parameters
     ----------
     answer : object
-        The learner's answer.
+        The learner's.
     right : float, or tuple of float
-        What is right. A tuple asks for as many numbers, in its order.
+        A tuple asks for as many numbers, in its order.
     within : float
         How far from it an answer may be.
     whole : bool
@@ -102,12 +102,11 @@ def check_with(
     experiment : callable
         Takes the answer as a float, or as an int if `whole`, and returns one number, which rises
         with the answer. Its name is printed: ``spread_of_layer_5`` is the "spread of layer 5".
-    wanted : tuple of float
-        From where to where the measured number is right.
+    wanted, between : tuple of float
+        From where to where the measured number is right, and the experiment can run. An answer
+        outside is too small or too large.
     falls : bool
         Whether the measured number falls where the answer rises. What is said is of the answer.
-    between : tuple of float
-        From where to where the experiment can run. An answer outside is too small or too large.
     spec : str
         How to print the measured number.
 

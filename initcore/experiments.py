@@ -38,34 +38,22 @@ def train_on_digits(
 ) -> DigitsRun:
     """Train classifiers of the handwritten digits from one kind of initialization.
 
+    ``history.validation_accuracy`` of what is returned is that on the test digits.
+
     Parameters
     ----------
-    activation, weights, biases, dropout
-        As for `MLP`.
     hidden : sequence of int
         Widths of the hidden layers.
     optimizer : SGD or Adam, optional
         SGD with learning rate 0.02 and momentum 0.9 by default.
-    epochs : int
-        Passes over the training digits.
     replicas : int
         Independent nets: they differ in weights and in the order of the digits, not in the split.
-    seed : int
-        Of weights and order.
     dtype : {"float32", "float64"}
-        Precision. ``"float32"`` is faster, and good for verdicts only, not for printed digits.
+        ``"float32"`` is faster, and good for verdicts only, not for printed digits.
+    activation, weights, biases, dropout, epochs, seed
+        As for `MLP` and for `fit`, which say what errors they raise.
     **options
         ``batch_size`` and all others of `fit_on_digits`.
-
-    Returns
-    -------
-    DigitsRun
-        ``history.validation_accuracy`` is that on the test digits.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `MLP` and `fit` raise them.
     """
     how = {"biases": biases, "dropout": dropout, "replicas": replicas, "dtype": dtype}
     net = network.MLP((64, *hidden, 10), activation, weights=weights, seed=seed, **how)
@@ -74,60 +62,22 @@ def train_on_digits(
 
 
 def fit_on_digits(net: network.MLP, *, batch_size: int = 32, **options: Any) -> DigitsRun:
-    """Train a network on the digits that was made before: of another kind, or with set weights.
+    """Train a network that was made before in place: one of another kind, or with set weights.
 
-    Parameters
-    ----------
-    net : MLP
-        With 64 inputs and 10 outputs; changed in place.
-    batch_size : int
-        Examples a step.
-    **options
-        ``optimizer``, ``epochs``, ``seed`` and all others of `fit`.
-
-    Returns
-    -------
-    DigitsRun
-        Trained on 1,438 digits, and judged on the 359 others.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `fit` raises them.
+    It has 64 inputs and 10 outputs, and learns from 1,438 digits; the 359 others are those of
+    validation. The other options, and the errors, are those of `fit`.
     """
     train, test = split_digits()
-    history = training.fit(
-        net, train.x, train.y, batch_size=batch_size, validation=(test.x, test.y), **options
-    )
+    history = training.fit(net, *train, batch_size=batch_size, validation=test, **options)
     return DigitsRun(net, history, train, test)
 
 
-def split_digits(part: str = "test", *, standardize: bool = True) -> datasets.Split:
-    """Return the digits to train on and those to judge by, the same split in every chapter.
+def split_digits(*, standardize: bool = True) -> datasets.Split:
+    """Return the 1,438 digits to train on and the 359 others, the same split in every chapter.
 
-    Parameters
-    ----------
-    part : {"test", "validation"}
-        ``"test"``: 1,438 and 359 digits. ``"validation"``: those 1,438 split again, into 1,150
-        and 288; the test digits are in neither part.
-    standardize : bool
-        Whether both are standardised by the part to train on.
-
-    Returns
-    -------
-    Split
-
-    Examples
-    --------
-    >>> [len(digits.y) for digits in split_digits("validation")]
-    [1150, 288]
+    Both are standardised by the first, or neither, as by `datasets.split`.
     """
-    _checks.choice("part", part, ("test", "validation"))
-    digits = datasets.load_digits()
-    if part == "test":
-        return datasets.split(digits, seed=0, standardize=standardize)
-    rest = datasets.split(digits, seed=0, standardize=False).train
-    return datasets.split(rest, seed=1, standardize=standardize)
+    return datasets.split(datasets.load_digits(), seed=0, standardize=standardize)
 
 
 def propagate(
@@ -142,12 +92,12 @@ def propagate(
 
     Case by case the weights are ``gain / √n`` times the same standard normals (common random
     numbers), so that a difference between cases is due to the case. Only one layer is in memory
-    at a time, which lets the nets be deep and wide.
+    at a time, which lets the nets be deep and wide. Biases are zero.
 
     Parameters
     ----------
     cases : mapping of str to (activation, gain)
-        ``gain² = n Var(w)``; biases are zero.
+        ``gain² = n Var(w)``.
     depth, width : int
         Layers, and units in each and in the input (n).
     replicas : int

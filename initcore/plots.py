@@ -4,6 +4,10 @@ Measured values are markers (the median over seeds) with a band (5–95%); theor
 series has a colour of the Okabe–Ito palette and a marker and dash of its own, so that no figure
 depends on colour alone. Figures are opaque and legible on a light and on a dark page. They are made
 without pyplot, so there is no global state and nothing is shown twice.
+
+Arguments of one name are the same everywhere: `measured` and `finish` describe them. Values that
+are not finite, of another shape, or an unknown name are a ``ValueError``, an object of another kind
+is a ``TypeError``; a function names the errors that it raises besides.
 """
 
 from __future__ import annotations
@@ -65,21 +69,9 @@ styled = matplotlib.rc_context(STYLE)
 
 @styled
 def figure(columns: int = 1, *, height: float = 3.2, **options: Any) -> tuple[Figure, Any]:
-    """Return a figure of the course's width with one row of axes.
+    """Return a figure of the course's width with one row of axes, and these: one, or an array.
 
-    Parameters
-    ----------
-    columns : int
-        Number of axes side by side.
-    height : float
-        In inches.
-    **options
-        For ``Figure.subplots``, such as ``sharey=True``.
-
-    Returns
-    -------
-    Figure
-    Axes, or ndarray of Axes, shape (columns,)
+    The height is in inches; all other options are those of ``Figure.subplots``.
 
     Examples
     --------
@@ -109,43 +101,24 @@ def measured(
     label : str
         For the legend.
     series : int
-        Chooses colour and marker.
+        Chooses colour, marker and dash.
     line : bool
         Join the markers by a thin line, where no theory line guides the eye.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `x` and `values` do not have the same number of points, or are not finite.
     """
-    values = _checks.array("values", values, ndim=(1, 2))
-    if len(values) != np.size(x):
-        _checks.fail(
-            "values", f"an array of shape ({np.size(x)},) or ({np.size(x)}, replicas)", values
-        )
-    values = values.reshape(len(values), -1)
-    banded(ax, x, tables.quantiles(values), label=label, series=series, line=line)
+    values, points = _checks.array("values", values, ndim=(1, 2)), np.size(x)
+    if len(values) != points:
+        _checks.fail("values", f"an array of shape ({points},) or ({points}, replicas)", values)
+    quantiles = tables.quantiles(values.reshape(points, -1))
+    banded(ax, x, quantiles, label=label, series=series, line=line)
 
 
 @styled
 def banded(
     ax: Axes, x: Any, quantiles: Any, *, label: str, series: int = 0, line: bool = False
 ) -> None:
-    """Draw measured values of which only the quantiles are known, as `measured` draws them.
+    """Draw measured values as `measured` does, of which only the quantiles are known.
 
-    Parameters
-    ----------
-    ax : Axes
-    x : array_like, shape (points,)
-    quantiles : array_like, shape (3, points)
-        5%, 50% and 95% over seeds.
-    label, series, line
-        As in `measured`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `quantiles` are not three numbers a point, or not finite.
+    These are 5%, 50% and 95% over the seeds, an array of shape ``(3, points)``.
     """
     x = _checks.array("x", x, ndim=1)
     quantiles = _checks.array("quantiles", quantiles, ndim=2)
@@ -160,19 +133,7 @@ def banded(
 
 @styled
 def theory(ax: Axes, x: Any, values: Any, *, label: str | None = None, series: int = 0) -> None:
-    """Draw a prediction as a line.
-
-    Parameters
-    ----------
-    ax : Axes
-    x : array_like, shape (points,)
-    values : array_like, shape (points,)
-        The prediction.
-    label : str, optional
-        For the legend.
-    series : int
-        Chooses colour and dash: that of the measured series it belongs to.
-    """
+    """Draw a prediction of shape ``(points,)`` as a line, in the colour of the series it is of."""
     x = _checks.array("x", x, ndim=1)
     values = _checks.array("values", values, ndim=1)
     if len(x) != len(values):
@@ -190,11 +151,10 @@ def finish(ax: Axes, *, title: str, x: str, y: str, log: str = "", legend: str =
 
     Parameters
     ----------
-    ax : Axes
     title : str
         The finding, in a few words.
     x, y : str
-        Axis labels with units or scale.
+        Labels of the axes, with units or scale.
     log : {"", "x", "y", "xy"}
         Which axes are logarithmic.
     legend : {"best", "right", "none"}
@@ -229,27 +189,19 @@ def chart(
 
     Parameters
     ----------
-    x : array_like, shape (points,)
-        Layer, epoch, width, scale ...
     series : mapping of str to array_like, shape (points,) or (points, replicas)
-        What was measured, by its label: markers for the median, a band from 5% to 95%.
+        What was measured, by its label.
     theory : mapping of str to array_like, shape (points,)
         Lines; one with the label of a series has its colour, and no line of its own in the legend.
-    title : str
-        The finding.
-    xlabel, ylabel : str
-        Axis labels with units or scale.
-    log, legend : str
-        As in `finish`.
-    line : bool
-        Join the markers, as for training curves.
     ax : Axes, optional
         Where to draw; otherwise on a new figure.
+    xlabel, ylabel : str
+        The `x` and `y` of `finish`.
 
     Raises
     ------
-    ValueError, TypeError
-        No series, values that are not finite, or not as many as `x` has points.
+    ValueError
+        There is no series.
 
     Examples
     --------
@@ -263,8 +215,7 @@ def chart(
         _, ax = figure()
     labels = list(series)
     for number, (label, values) in enumerate(series.items()):
-        values = np.asarray(values, dtype=float)
-        measured(ax, x, values, label=label, series=number, line=line)
+        measured(ax, x, np.asarray(values, float), label=label, series=number, line=line)
     for number, (label, values) in enumerate((theory or {}).items(), start=len(labels)):
         known = label in labels
         number = labels.index(label) if known else number
@@ -288,22 +239,17 @@ def layer_histograms(
     ----------
     rows : mapping of str to sequence of array_like, shape (..., batch, units)
         The values of each layer, by the label of the row; replicas, inputs and units are pooled.
-    title : str
-        The finding.
     quantity : str
         What the values are, for the axis label.
     log : bool
-        Show log10 of the absolute values, for scales that differ by powers of ten. Zeros have no
-        logarithm: they are left out, and the panel says which share they are.
+        Show log10 of the absolute values. Zeros have none: a panel says which share they are.
     limit : float, optional
-        The axis runs from ``-limit`` to ``limit`` and what lies outside is left out; without it
-        the axis holds all values. Not together with `log`.
+        The axis runs from ``-limit`` to ``limit`` instead of holding all that is shown.
 
     Raises
     ------
-    ValueError, TypeError
-        No row, rows with no layer or of different lengths, values that are not finite, or a
-        `limit` of logarithms.
+    ValueError
+        There is no row, or there are rows with no layer or of different lengths.
 
     Examples
     --------
@@ -312,8 +258,6 @@ def layer_histograms(
     ['layer 1', 'layer 2']
     """
     _checks.mapping("rows", rows, "row")
-    if log and limit is not None:
-        _checks.fail("limit", "None, as `log` is True", limit)
     values = {
         label: [
             _checks.array(f"rows[{label!r}][{i}]", layer).ravel() for i, layer in enumerate(row)
@@ -331,8 +275,8 @@ def layer_histograms(
     if not everything.size:
         _checks.fail("rows", "values other than 0, as `log` is True", lengths)
     ends = (everything.min(), everything.max()) if limit is None else (-limit, limit)
-    columns = next(iter(lengths.values()))
-    fig, axes = _grid(title, 0.9 + 1.1 * len(values), len(values), columns, sharex=True)
+    n_layers = max(lengths.values())
+    fig, axes = _grid(title, 0.9 + 1.1 * len(values), len(values), n_layers, sharex=True)
     for number, (label, row) in enumerate(values.items()):
         axes[number, 0].set_ylabel(label)
         for depth, (ax, layer) in enumerate(zip(axes[number], row), start=1):
@@ -353,7 +297,7 @@ def layer_histograms(
 
 @styled
 def images(
-    rows: Sequence[Any],
+    rows: Any,
     *,
     title: str,
     labels: Sequence[str] | None = None,
@@ -364,10 +308,8 @@ def images(
 
     Parameters
     ----------
-    rows : sequence of array_like, shape (pictures, side · side)
-        One array a row of pictures, all of one shape; each picture's pixels row by row.
-    title : str
-        The finding.
+    rows : array_like, shape (rows, pictures, side · side)
+        Each picture's pixels row by row.
     labels : sequence of str, optional
         What each row is, written to its left.
     quantity : str
@@ -378,9 +320,9 @@ def images(
 
     Raises
     ------
-    ValueError, TypeError
-        No row, rows of different shapes, pictures that are not square, values that are not finite
-        (or negative, where the sign is not shown), or not one label a row.
+    ValueError
+        Pictures are not square, values are negative where the sign is not shown, or there is not
+        one label a row.
 
     Examples
     --------
@@ -388,22 +330,18 @@ def images(
     >>> fig.axes[0].images[0].get_array().shape
     (3, 3)
     """
-    if isinstance(rows, (str, bytes)) or not len(rows):
-        _checks.fail("rows", "a sequence of at least one row of pictures", rows)
-    values = [_checks.array(f"rows[{i}]", row, ndim=2) for i, row in enumerate(rows)]
-    side = math.isqrt(values[0].shape[1])
-    for i, row in enumerate(values):
-        if row.shape != values[0].shape or side * side != row.shape[1]:
-            _checks.fail(f"rows[{i}]", "an array of square pictures, as many in each row", row)
-        if not signed and row.min() < 0:
-            _checks.fail(f"rows[{i}]", "at least 0, as `signed` is False", row)
-    if labels is not None and len(labels) != len(values):
-        _checks.fail("labels", f"a sequence of {len(values)} texts, one a row", labels)
-    count = len(values[0])
-    end = max(float(np.abs(row).max()) for row in values) or 1.0
+    values = _checks.array("rows", rows, ndim=3)
+    n_rows, n_pictures, n_pixels = values.shape
+    side = math.isqrt(n_pixels)
+    if side * side != n_pixels:
+        _checks.fail("rows", "an array of square pictures", values)
+    if not signed and values.min() < 0:
+        _checks.fail("rows", "at least 0, as `signed` is False", values)
+    if labels is not None and len(labels) != n_rows:
+        _checks.fail("labels", f"a sequence of {n_rows} texts, one a row", labels)
+    end = float(np.abs(values).max()) or 1.0
     scale = {"cmap": "PuOr", "vmin": -end} if signed else {"cmap": "Greys", "vmin": 0.0}
-    height = 0.5 + 0.85 * WIDTH / count * len(values)
-    fig, axes = _grid(title, height, len(values), count)
+    fig, axes = _grid(title, 0.5 + 0.85 * WIDTH / n_pictures * n_rows, n_rows, n_pictures)
     for number, (line, row) in enumerate(zip(axes, values)):
         for ax, picture in zip(line, row):
             shown = ax.imshow(picture.reshape(side, side), vmax=end, **scale)
@@ -412,7 +350,7 @@ def images(
             ax.spines[:].set_visible(False)
         if labels is not None:
             line[0].set_ylabel(labels[number], rotation=0, ha="right", va="center")
-    fig.colorbar(shown, ax=axes, label=quantity, shrink=min(1.0, 2.0 / len(values)), pad=0.02)
+    fig.colorbar(shown, ax=axes, label=quantity, shrink=min(1.0, 2.0 / n_rows), pad=0.02)
     return fig
 
 
@@ -439,18 +377,8 @@ def to_png(fig: Figure) -> bytes:
 def show(fig: Figure, alt: str) -> None:
     """Show a figure in a notebook, with a text that is stored beside it and as its alternative.
 
-    Outside a notebook the text is printed.
-
-    Parameters
-    ----------
-    fig : Figure
-    alt : str
-        What is to be seen, in a sentence or two of at least 40 characters.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `fig` or `alt` is something else.
+    The text says what is to be seen, in a sentence or two; one of less than 40 characters is a
+    ``ValueError``. Outside a notebook it is printed.
     """
     if not isinstance(fig, Figure):
         _checks.fail("fig", "a Matplotlib Figure", fig, TypeError)

@@ -1,10 +1,8 @@
 """Greedy layer-wise pretraining, by autoencoders and by restricted Boltzmann machines (level 5).
 
-`pretrain` gives the first layers of a network better weights than their random ones. It takes
-them one at a time, from the bottom: a layer learns to describe what comes out of the layer below,
-then it is frozen and its activations are the data of the next. No label is used anywhere. `unroll`
-then builds the second half of a deep autoencoder. Both change a network in place; the fine-tuning
-of all layers together is left to `training.fit`. All replicas of a network are pretrained at once.
+A layer learns to describe what comes out of the layer below, then it is frozen and its activations
+are the data of the next. No label is used anywhere. The fine-tuning of all layers together is left
+to `training.fit`. All replicas of a network are pretrained at once.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ class Stack:
     ----------
     method : {"autoencoder", "rbm"}
     weights, biases : list of ndarray, ([replicas,] n_{l-1}, n_l) and ([replicas,] n_l)
-        Those of the encoders when pretraining ended; in an RBM the biases of the hidden units.
+        Those of the layer when pretraining ended.
     decoder_weights, decoder_biases : list of ndarray
         What leads back to the layer below, ``([replicas,] n_l, n_{l-1})`` and ``([replicas,]
         n_{l-1})``; in an RBM the transposed weights, and the biases of the visible units.
@@ -64,12 +62,11 @@ def pretrain(
     measure_every: int = 1,
     probe: Callable[[MLP], Any] | None = None,
 ) -> Stack:
-    """Train a network's first layers in place, one after the other, without labels.
+    """Train a network's first layers in place, one after the other, without labels; return them.
 
     Layer l starts from the weights it has and learns from ``a_{l-1}``, the activations of the
     layers below, which stay as they are (Hinton and Salakhutdinov 2006 with RBMs; Bengio et al.
-    2007 with RBMs and with autoencoders). A layer that takes long shows a bar, as a run of
-    `training.fit` does.
+    2007 with RBMs and with autoencoders). A layer that takes long shows a bar, as `fit` does.
 
     - ``"autoencoder"``: minimises ``mean Σ_i (r_i - a_{l-1,i})²`` of the reconstruction
       ``r = sigmoid(φ(a_{l-1} W + b) V + d)``. V starts as Wᵀ and is then free (untied); d starts
@@ -78,28 +75,16 @@ def pretrain(
 
     Parameters
     ----------
-    net : MLP
-        Changed in place, the first `layers` layers only.
     x : array_like, shape (examples, n_0) or (replicas, examples, n_0)
         Inputs from 0 to 1, for example pixels; a value between is taken as a probability.
     method : {"autoencoder", "rbm"}
         ``"rbm"`` needs a sigmoid network, ``"autoencoder"`` one whose activations lie in [0, 1].
-    optimizer : SGD, Adam, "sgd" or "adam"
-        Started anew for each layer.
-    epochs, batch_size : int
-        Passes over the data, for each layer, and examples a step.
     layers : int, optional
         How many; all hidden layers by default.
-    seed : int, numpy.random.Generator or None
-        Of the order of the examples and of the hidden units that an RBM samples.
-    measure_every : int
-        The errors are measured before training, after every so many passes, and after the last.
+    net, optimizer, epochs, batch_size, seed, measure_every
+        As in `fit`, for each layer; an RBM's hidden units are sampled from the seed, too.
     probe : callable, optional
         ``probe(net)`` is called before the first layer is trained and after each.
-
-    Returns
-    -------
-    Stack
 
     Raises
     ------
@@ -136,7 +121,7 @@ def pretrain(
         _checks.fail("probe", "a function of the network", probe, TypeError)
     streams = _streams(seed, layers)
     how = {"epochs": epochs, "batch_size": batch_size, "measure_every": measure_every}
-    stack = Stack(method, [], [], [], [], [])
+    trained = []
     if probe is not None:
         probe(net)
     for layer in range(layers):
@@ -145,36 +130,22 @@ def pretrain(
         if diverged:
             allowed = f"one with which layer {layer + 1} does not diverge"
             _checks.fail("optimizer", allowed, optimizer)
-        stack.weights.append(W.copy())
-        stack.biases.append(b.copy())
-        stack.decoder_weights.append(V)
-        stack.decoder_biases.append(d)
-        stack.errors.append(errors)
+        trained.append((W.copy(), b.copy(), V, d, errors))
         x = net.activation(product(x, W) + b[..., None, :])
         if layer + 1 < layers:
             x = _in_unit_interval(f"activations of layer {layer + 1}", x)
         if probe is not None:
             probe(net)
-    return stack
+    return Stack(method, *map(list, zip(*trained)))
 
 
 def unroll(net: MLP, stack: Stack) -> None:
     """Set the layers of a deep autoencoder's second half to the decoders of a stack, in place.
 
     The last layer undoes the first, the last but one the second, and so on (Hinton and
-    Salakhutdinov 2006, figure 1). From then on the two halves are trained apart.
-
-    Parameters
-    ----------
-    net : MLP
-        Of widths that read the same backwards, with twice the layers of the stack.
-    stack : Stack
-        Of its first half.
-
-    Raises
-    ------
-    ValueError
-        The stack does not fit the network.
+    Salakhutdinov 2006, figure 1). From then on the two halves are trained apart. The widths of the
+    network read the same backwards, and it has twice the layers of the stack; otherwise this is a
+    ``ValueError``.
 
     Examples
     --------
@@ -205,18 +176,11 @@ def energy(v: np.ndarray, h: np.ndarray, W: np.ndarray, b: np.ndarray, c: np.nda
 
     Parameters
     ----------
-    v : array_like, shape (..., n_visible)
-    h : array_like, shape (..., n_hidden)
+    v, h : array_like, shape (..., n_visible) and (..., n_hidden)
+        The states; the energy has their shape without the last axis.
     W : array_like, shape (n_visible, n_hidden)
-    b : array_like, shape (n_hidden,)
-        Biases of the hidden units, the layer's b.
-    c : array_like, shape (n_visible,)
-        Biases of the visible units.
-
-    Returns
-    -------
-    ndarray
-        Of the shape that `v` and `h` have without their last axis.
+    b, c : array_like, shape (n_hidden,) and (n_visible,)
+        Biases of the hidden units (the layer's b) and of the visible ones.
 
     Raises
     ------
@@ -253,18 +217,17 @@ def contrastive_divergence(
     ----------
     v : ndarray, shape ([replicas,] batch, n_visible)
         Data from 0 to 1.
-    W : ndarray, shape ([replicas,] n_visible, n_hidden)
-    b : ndarray, shape ([replicas,] n_hidden)
-    c : ndarray, shape ([replicas,] n_visible)
+    W, b, c : ndarray
+        As in `energy`, in front an axis of replicas where `v` has one.
     uniform : ndarray, shape ([replicas,] batch, n_hidden)
         Uniform random numbers in [0, 1).
 
     Returns
     -------
-    gradients : list of ndarray
+    list of ndarray
         Minus the steps of W, b and c.
-    reconstruction : ndarray, shape of `v`
-        r.
+    ndarray, shape of `v`
+        The reconstruction.
 
     Raises
     ------
@@ -297,20 +260,12 @@ def contrastive_divergence(
 
 
 def _autoencoder(net, W, b, x, optimizer, **how):
-    widths = (W.shape[-2], W.shape[-1], W.shape[-2])
-    layer = MLP(
-        widths,
-        net.activation,
-        weights="zeros",
-        output_activation="sigmoid",
-        replicas=net.replicas,
-        dtype=net.dtype,
-    )
+    kind = {"output_activation": "sigmoid", "replicas": net.replicas, "dtype": net.dtype}
+    layer = MLP((*W.shape[-2:], W.shape[-2]), net.activation, weights="zeros", **kind)
     layer.weights[:] = W, W.swapaxes(-1, -2).copy()
     layer.biases[0] = b
     history = fit(layer, x, x, loss="squared_error", optimizer=optimizer, **how)
-    diverged = bool(np.any(history.diverged >= 0))
-    return layer.weights[1], layer.biases[1], history.loss, diverged
+    return layer.weights[1], layer.biases[1], history.loss, np.any(history.diverged >= 0)
 
 
 def _rbm(net, W, b, x, optimizer, *, epochs, batch_size, measure_every, seed):
@@ -329,7 +284,7 @@ def _rbm(net, W, b, x, optimizer, *, epochs, batch_size, measure_every, seed):
     errors = [error()]
     optimizer.start([W, b, c])
     steps = epochs * len(range(0, x.shape[-2], batch_size))
-    with contextlib.closing(_progress_bar(None, steps)) as bar:
+    with contextlib.closing(_progress_bar(steps)) as bar:
         for epoch in range(1, epochs + 1):
             for index in batches(orders, x.shape[-2], batch_size, net.replicas):
                 v = x[index]

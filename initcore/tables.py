@@ -13,14 +13,7 @@ from initcore import _checks
 
 
 def fmt(value: Any, spec: str = ".4g") -> str:
-    """Return one value as text, rounded; never ``-0``.
-
-    Parameters
-    ----------
-    value : float, int, bool or str
-        Strings, bools and integers are shown as they are.
-    spec : str
-        A format specification for floats.
+    """Return a value as text: a float rounded by `spec` and never ``-0``, a bool as yes or no.
 
     Examples
     --------
@@ -48,18 +41,6 @@ def quantiles(values: Any) -> np.ndarray:
 def spread(values: Any, spec: str = ".3g") -> np.ndarray:
     """Return ``median [5%, 95%]`` over the last axis (the seeds) as an array of strings.
 
-    Parameters
-    ----------
-    values : array_like
-        Numbers.
-    spec : str
-        Format of each of the three numbers.
-
-    Returns
-    -------
-    ndarray of str
-        The shape of `values` without its last axis.
-
     Examples
     --------
     >>> print(spread([1.0, 2.0, 3.0, 4.0, 5.0]))
@@ -76,9 +57,8 @@ class Table:
 
     Parameters
     ----------
-    columns : mapping of str to array_like
-        Columns of one length, one-dimensional; a scalar is repeated. A column of shape
-        ``(rows, replicas)`` is printed as ``median [5%, 95%]`` over the replicas.
+    columns : mapping of str to array_like, shape (rows,) or (rows, replicas)
+        A column with replicas is printed as their `spread`; a scalar is repeated.
     title : str, optional
         A line above the table.
     formats : str, or mapping of str to str, optional
@@ -128,7 +108,7 @@ class Table:
             formats = dict.fromkeys(self._columns, formats)
         self._formats = dict(formats or {})
         for name in self._formats:
-            _checks.choice("formats", name, list(self._columns))
+            _checks.choice("formats", name, self.columns)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -178,12 +158,10 @@ def decide(claim: str, verdict: str, statement: str, checks: Mapping[str, Any]) 
 
     Parameters
     ----------
-    claim : str
-        The claim's id in ``claims.yml``.
+    claim, statement : str
+        The claim's id in ``claims.yml``, and the claim as it is usually told.
     verdict : {"true", "imprecise", "wrong"}
         What the checks show.
-    statement : str
-        The claim as it is usually told.
     checks : mapping of str to (value, relation, bound), (value, relation, bound, spec) or bool
         What was measured, and what it has to be: `relation` is one of ``< <= > >= == in``, the
         bound of ``in`` a pair (low, high), and `spec` the format of the value, ``".2g"``

@@ -1,8 +1,7 @@
 """`fit`, which trains every replica of a network at once (level 4).
 
-A replica that diverges is stopped, put back to where it was, and reported; the others go on, and
-no NaN travels on. The module trains and records; what to record of the layers is the caller's
-`probe`, and drawing is left to `initcore.plots`.
+The module trains and records; what to record of the layers is the caller's `probe`, and drawing is
+left to `initcore.plots`.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ class History:
         None without validation data.
     diverged : ndarray of int, shape (replicas,), or int
         The epoch in which a replica diverged, 0 if it had before training, -1 if it never did.
-    probes, probe_epochs : list
-        What `probe` returned, and the epochs after which it was called.
+    probes : list
+        What `probe` returned before training and after each epoch.
     """
 
     epochs: np.ndarray
@@ -54,7 +53,6 @@ class History:
     validation_accuracy: np.ndarray | None
     diverged: np.ndarray
     probes: list
-    probe_epochs: list[int]
 
     def __repr__(self) -> str:
         """Say where training ended, and how many replicas diverged, in a line or two."""
@@ -65,12 +63,8 @@ class History:
                 end = tables.fmt(curve[-1]) if curve.ndim == 1 else tables.spread(curve[-1])
                 shown.append(f"{name.replace('_', ' ')} {end}")
         text = f"after epoch {self.epochs[-1]}: {', '.join(shown)}"
-        ends = np.atleast_1d(self.diverged)
-        when = ends[ends >= 0]
-        if when.size:
-            first, last = when.min(), when.max()
-            epochs = f"{first} to {last}" if first < last else first
-            text += f"\n{when.size} of {ends.size} diverged (in epoch {epochs}); "
+        if count := np.sum(self.diverged >= 0):
+            text += f"\n{count} of {self.diverged.size} diverged; "
             text += "their numbers are those before that"
         return text
 
@@ -88,8 +82,6 @@ def fit(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     measure_every: int = 1,
     probe: Callable[[MLP], Any] | None = None,
-    probe_every: int = 1,
-    progress: bool | None = None,
 ) -> History:
     """Train a network in place on shuffled mini-batches, and return what happened.
 
@@ -99,6 +91,9 @@ def fit(
     A replica *diverges* when its loss on a mini-batch, or after an epoch its loss or one of its
     parameters, is NaN or beyond 1e12 in size. It is put back to the end of the epoch before, and
     stays there; the others go on as if it were not there.
+
+    A run of over two seconds shows a bar in a terminal or a notebook, if tqdm is installed: not
+    under pytest and nbval, nor with ``INITCORE_PROGRESS=0`` in the environment.
 
     Parameters
     ----------
@@ -112,10 +107,8 @@ def fit(
         What is minimised.
     optimizer : SGD, Adam, "sgd" or "adam"
         Or any object with their `start` and `step`. It is copied: the one given keeps no state.
-    epochs : int
-        Passes over the data, at least 1.
-    batch_size : int
-        Examples a step, from 1 to all.
+    epochs, batch_size : int
+        Passes over the data, and examples a step.
     seed : int, numpy.random.Generator or None
         Of the order of the examples and of dropout (where the network has it).
     validation : (x, y), optional
@@ -124,16 +117,7 @@ def fit(
         Loss and accuracy are measured before training, after every so many epochs, and after the
         last; after every epoch, that is about a quarter of the running time.
     probe : callable, optional
-        Called as ``probe(net)`` before training and after every `probe_every` epochs; it must
-        not change the network.
-    progress : bool, optional
-        True or False: a bar or none. None: a bar if the run takes longer than two seconds, tqdm
-        is installed, and standard error is a terminal or this is a notebook; never under pytest
-        or nbval. The environment variable ``INITCORE_PROGRESS=0`` turns every bar off.
-
-    Returns
-    -------
-    History
+        Called as ``probe(net)`` before training and after every epoch; it must not change `net`.
 
     Raises
     ------
@@ -141,8 +125,6 @@ def fit(
         An unknown loss or optimizer, data that do not fit the network or are not finite, labels
         out of range, a batch larger than the data, fewer than one epoch, or a network whose loss
         is not finite to begin with.
-    ImportError
-        ``progress=True`` without tqdm.
 
     Examples
     --------
@@ -156,20 +138,17 @@ def fit(
         _checks.fail("net", "an initcore.network.MLP", net, TypeError)
     _checks.choice("loss", loss, tuple(LOSSES))
     optimizer = optimizers.get(optimizer)
-    epochs = _checks.integer("epochs", epochs, at_least=1)
     parts = {"": _check_data(net, loss, "", x, y)}
     examples = parts[""][0].shape[-2]
-    batch_size = _checks.integer("batch_size", batch_size, at_least=1, at_most=examples)
     if validation is not None:
         if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             _checks.fail("validation", "a pair (x, y)", validation, TypeError)
         parts["validation_"] = _check_data(net, loss, "validation ", *validation)
+    epochs = _checks.integer("epochs", epochs, at_least=1)
+    batch_size = _checks.integer("batch_size", batch_size, at_least=1, at_most=examples)
+    measure_every = _checks.integer("measure_every", measure_every, at_least=1)
     if probe is not None and not callable(probe):
         _checks.fail("probe", "a function of the network", probe, TypeError)
-    probe_every = _checks.integer("probe_every", probe_every, at_least=1)
-    measure_every = _checks.integer("measure_every", measure_every, at_least=1)
-    if progress is not None:
-        progress = _checks.flag("progress", progress)
 
     run = _Run(net, loss, optimizer, parts, batch_size, seed)
     measured = [*range(0, epochs, measure_every), epochs]
@@ -177,10 +156,9 @@ def fit(
     if not all(np.isfinite(values).all() for values in rows[0].values()):
         _checks.fail("net", "a network whose loss is finite before training", net)
     diverged = np.where(run.is_sound(rows[0]), -1, 0)
-    probe_epochs = [] if probe is None else list(range(0, epochs + 1, probe_every))
     probes = [] if probe is None else [probe(net)]
     steps = epochs * len(range(0, examples, batch_size))
-    with contextlib.closing(_progress_bar(progress, steps)) as bar:
+    with contextlib.closing(_progress_bar(steps)) as bar:
         for epoch in range(1, epochs + 1):
             row, sound = rows[-1], diverged < 0
             if sound.any():
@@ -188,16 +166,11 @@ def fit(
                 diverged = np.where(sound | (diverged >= 0), diverged, epoch)
             if epoch in measured:
                 rows.append({name: np.where(sound, row[name], rows[-1][name]) for name in row})
-            if epoch in probe_epochs:
+            if probe is not None:
                 probes.append(probe(net))
     curves = {n: np.array([row[n] for row in rows]) if n in rows[0] else None for n in CURVES}
-    return History(
-        np.array(measured),
-        **curves,
-        diverged=diverged[()],  # a number where there are no replicas
-        probes=probes,
-        probe_epochs=probe_epochs,
-    )
+    ends = diverged[()]  # a number where there are no replicas
+    return History(np.array(measured), **curves, diverged=ends, probes=probes)
 
 
 def batches(
@@ -205,19 +178,8 @@ def batches(
 ) -> Iterator[tuple]:
     """Yield what picks each mini-batch of one epoch out of an array, shuffled for each replica.
 
-    Parameters
-    ----------
-    rngs : sequence of Generator
-        One a replica, each of which shuffles once.
-    examples, batch_size : int
-        The last mini-batch may be smaller.
-    replicas : int or None
-        None: the array has no axis of replicas.
-
-    Yields
-    ------
-    tuple
-        An index of the axes ``([replicas,] examples)``.
+    It is an index of the axes ``([replicas,] examples)``; `replicas` is None where there is no such
+    axis. Each of the generators, one a replica, shuffles once. The last mini-batch may be smaller.
 
     Examples
     --------
@@ -317,28 +279,24 @@ class _Run:
         return numbers, sound
 
 
-def _progress_bar(asked: bool | None, steps: int) -> Any:
+def _progress_bar(steps: int) -> Any:
     """Return a tqdm bar over the steps of a run, or what does nothing in its place (see `fit`)."""
     no_bar = types.SimpleNamespace(update=lambda: None, close=lambda: None)
-    if not _wants_bar(asked):
+    if not _is_watched():
         return no_bar
     try:
         from tqdm.auto import tqdm  # chooses between terminal and notebook
     except ImportError:
-        if asked:
-            raise ImportError("progress=True needs tqdm: pip install tqdm") from None
         return no_bar
     if sys.platform == "emscripten":
         tqdm.monitor_interval = 0  # its monitor is a thread, and a browser's Python has none
-    delay = 0 if asked else PROGRESS_AFTER
-    return tqdm(total=steps, delay=delay, desc="training", unit="step", leave=False)
+    return tqdm(total=steps, delay=PROGRESS_AFTER, desc="training", unit="step", leave=False)
 
 
-def _wants_bar(asked: bool | None) -> bool:
-    if os.environ.get("INITCORE_PROGRESS") == "0":  # `make notebooks`: outputs are stored
+def _is_watched() -> bool:
+    """Return whether somebody sees a bar, and no output is stored or compared."""
+    if os.environ.get("INITCORE_PROGRESS") == "0":  # `make notebooks`
         return False
-    if asked is not None:
-        return asked
     # Pytest sets these, and the kernels that nbval starts inherit them.
     if {"PYTEST_CURRENT_TEST", "PYTEST_VERSION"} & set(os.environ):
         return False

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
+from IPython.display import display
 from matplotlib.figure import Figure
 
 from initcore import _checks, plots
@@ -37,12 +38,8 @@ def panel(function: Callable, **controls: Any) -> Panel:
         The defaults of its parameters are where the controls start.
     **controls : list, dict, tuple or int
         What a parameter can be. A list of numbers becomes a slider, any other list or a dict
-        ``{label: object}`` a choice. A tuple of texts becomes a box to type in, which proposes
-        them. An integer is the first seed of a button *New draw*, which counts it up.
-
-    Returns
-    -------
-    Panel
+        ``{label: object}`` a choice, a tuple of texts a box to type in, which proposes them. An
+        integer is the first seed of a button *New draw*, which counts it up.
 
     Raises
     ------
@@ -79,7 +76,7 @@ class Panel(ipywidgets.VBox):
             _checks.fail("function", "a function", function, TypeError)
         _checks.mapping("controls", controls, "parameter and its values")
         self._function, self._later = function, None
-        self._options: dict[str, dict[str, Any]] = {}
+        self._options: dict[str, dict[str, Any]] = {}  # values by their labels, of all but seeds
         self._boxes: dict[str, ipywidgets.Widget] = {}
         self.values: dict[str, Any] = {}
         for name, choice in controls.items():
@@ -90,28 +87,27 @@ class Panel(ipywidgets.VBox):
         super().__init__([*self._boxes.values(), self._status, self._shown])
 
     def _button(self, name: str, seed: int) -> ipywidgets.Button:
-        """Return the button that counts a seed up."""
         self.values[name] = _checks.integer(name, seed, at_least=0)
         button = ipywidgets.Button(description="New draw", tooltip=f"count {name} up")
         button.on_click(lambda _: self._changed(name, self.values[name] + 1))
         return button
 
     def _box(self, name: str, choice: Any) -> ipywidgets.Widget:
-        """Return the slider or the list of one parameter, at the function's own default."""
-        is_named = isinstance(choice, Mapping)
-        options = dict(choice) if is_named else {_plain(value): value for value in choice}
+        """Return the slider, the list or the box of one parameter, at the function's default."""
+        options, kind, more = choice, ipywidgets.Dropdown, {}
+        if not isinstance(choice, Mapping):
+            options = {f"{one:g}" if _is_number(one) else str(one): one for one in choice}
+            if all(map(_is_number, options.values())):
+                kind = ipywidgets.SelectionSlider
         if not options:
             _checks.fail(name, "at least one value", choice)
-        self._options[name] = options = _Typed(options) if isinstance(choice, tuple) else options
+        if isinstance(choice, tuple):  # told when Enter is pressed or the box is left
+            kind, more, options = ipywidgets.Combobox, {"continuous_update": False}, _Typed(options)
+        self._options[name] = options
         parameter = inspect.signature(self._function).parameters.get(name)
         has_start = parameter is not None and parameter.default is not parameter.empty
         label = self._label(name, parameter.default) if has_start else next(iter(options))
         self.values[name] = options[label]
-        is_slider = not is_named and all(map(_is_number, options.values()))
-        kind = ipywidgets.SelectionSlider if is_slider else ipywidgets.Dropdown
-        more = {}
-        if isinstance(options, _Typed):  # told when Enter is pressed or the box is left
-            kind, more = ipywidgets.Combobox, {"continuous_update": False}
         box = kind(
             options=list(options),
             value=label,
@@ -153,7 +149,6 @@ class Panel(ipywidgets.VBox):
         self._later = loop.call_later(QUICK, self._answer_or_say_why_not)
 
     def _answer_or_say_why_not(self) -> None:
-        """Run the function for a control, where nobody is there to catch what it raises."""
         try:
             self._answer()
         except Exception:  # noqa: BLE001  (shown to the reader, who may have changed the function)
@@ -163,7 +158,6 @@ class Panel(ipywidgets.VBox):
             self._status.value = ""
 
     def _answer(self) -> None:
-        """Run the function with the present values, and show what it returns."""
         start = time.perf_counter()
         answer = self._function(**self.values)
         figure, text = answer if isinstance(answer, tuple) else (None, answer)
@@ -185,10 +179,7 @@ class Panel(ipywidgets.VBox):
     def set(self, **values: Any) -> str:
         """Move controls, run the function, and return its text; what it raises is raised here.
 
-        Raises
-        ------
-        ValueError
-            There is no such control, or it cannot take that value.
+        A control that there is not, or that cannot take the value, is a ``ValueError``.
         """
         wanted = {}
         for name, value in values.items():
@@ -205,8 +196,6 @@ class Panel(ipywidgets.VBox):
 
     def show(self) -> None:
         """Show the panel in a notebook; where there is no kernel, its still picture or its text."""
-        from IPython.display import display
-
         display(self)
 
     def _labels(self) -> dict[str, str]:
@@ -241,7 +230,3 @@ class _Typed(dict):
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if _is_number(value) else str(value)

@@ -104,13 +104,11 @@ ARGUMENTS = {
     "scale param beta_1 beta_2 learning_rate epsilon momentum q c c1 q1 sigma_w2 "
     "sigma_b2 variance xi_q xi_c probability dropout wanted right value limit height between",
     sizes: "blocks batch_size depth width batch replicas hidden epochs units "
-    "measure_every probe_every layers stream examples columns series probe_epochs",
+    "measure_every layers stream examples columns series",
     st.just(0) | st.none() | st.integers(0, 9): "seed",
-    st.booleans(): "normalise standardize whole falls line signed parameters stable progress "
-    "legend",
+    st.booleans(): "normalise standardize whole falls line signed parameters stable legend",
     texts: "name title label xlabel ylabel alt quantity claim statement spec labels",
     st.sampled_from(["x", "y", "xy", ""]): "log",
-    st.sampled_from(["test", "validation"]): "part",
     st.sampled_from(["fan_in", "fan_avg"]): "mode",
     st.sampled_from(["uniform", "truncated_normal"]): "distribution",
     st.sampled_from(["true", "imprecise", "wrong"]): "verdict",

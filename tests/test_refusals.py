@@ -34,7 +34,7 @@ ONE, TWO = np.ones(3), np.ones((2, 3))
         (lambda: initializers.deserialize({"config": {}}), ValueError, "config={'config': {}}"),
         (lambda: initializers.deserialize(3), TypeError, "config=3"),
         (lambda: NET.backward(TRACE, TWO), ValueError, r"output_gradient=.*\(2, 3\)"),
-        (lambda: plots.images([TWO, [[ONE]]], title="x"), ValueError, r"rows\[1\]=.*\(1, 1, 3\)"),
+        (lambda: plots.images([TWO], title="x"), ValueError, r"rows=.*\(1, 2, 3\)"),
         (lambda: pretraining.energy(TWO, TWO, ONE, ONE, ONE), ValueError, r"W=.*\(3,\)"),
         (lambda: probes.dead_fraction(ONE), ValueError, r"a=.*\(3,\)"),
         (lambda: LARGE((99,), "float64"), ValueError, "dtype=.float64"),

@@ -16,6 +16,7 @@ from website.tools import students
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted(ROOT.glob("chapters/*.ipynb"))
 SMALL = "03_small_random_weights.ipynb"
+QUIZZES = {"10_clinic": 15}  # of sixteen patients: two come together
 
 
 def copy(folder, chapters):
@@ -56,9 +57,12 @@ def test_a_chapter_is_whole_but_for_its_solutions(made, path):
         assert re.search(r"^my_\w+ = .*# your answer$", asked, re.MULTILINE)
     assert everything.count("<summary>Hint</summary>") == len(solutions)
     options = re.findall(
-        r"<summary>([^<]*)</summary>\s*((?:Right|No)\..*?)\s*</details>", text, re.S
+        r"<summary>([^<]*)</summary>\s*((?:Right|No)[.:].*?)\s*</details>", text, re.S
     )
-    assert sum(feedback.startswith("Right") for _, feedback in options) >= 3
+    assert sum(feedback.startswith("Right.") for _, feedback in options) >= 3
+    assert sum(feedback.startswith("Right:") for _, feedback in options) == QUIZZES.get(
+        path.stem, 0
+    )
     for option, feedback in options:
         marked = f"\n   - **{option}** ✓ {feedback}\n"
         assert (marked if feedback.startswith("Right") else f"\n   - {option}\n") in key

@@ -298,7 +298,7 @@ def test_the_history_is_what_the_network_says_without_dropout(replicas, dropout)
     for name, expected in zip(names, zip(*history.probes, strict=True), strict=True):
         np.testing.assert_allclose(getattr(history, name), expected, rtol=1e-12)
     assert history.loss.shape == ((5,) if replicas is None else (5, replicas))
-    assert history.probe_epochs == history.epochs.tolist() == [0, 1, 2, 3, 4]
+    assert history.epochs.tolist() == [0, 1, 2, 3, 4]
     assert np.shape(history.diverged) == history.loss.shape[1:] and np.all(history.diverged == -1)
     assert repr(history).startswith("after epoch 4: loss ") and "diverged" not in repr(history)
     assert ("[" in repr(history)) == (replicas is not None)
@@ -308,20 +308,23 @@ def test_the_history_is_what_the_network_says_without_dropout(replicas, dropout)
     assert np.all((without.loss[1] != history.loss[1]) == (dropout > 0))  # it acts in training
 
 
-def test_numbers_and_probes_are_taken_as_often_as_asked():
+def test_numbers_are_taken_as_often_as_asked_and_the_probe_after_each_epoch():
     """The rows are those of a run that measures after each epoch, and training is the same."""
     nets, (_, x, y) = [small()[0] for _ in range(2)], small()
     steps = {"optimizer": SGD(0.1), "batch_size": 2, "epochs": 7, "validation": (x, y)}
     each = fit(nets[0], x, y, **steps)
-    probed = {"probe": lambda net: float(net.predict(x[:1])[0, 0]), "probe_every": 2}
-    third = fit(nets[1], x, y, measure_every=3, **probed, **steps)
+
+    def probe(net):
+        return float(net.predict(x[:1])[0, 0])
+
+    third = fit(nets[1], x, y, measure_every=3, probe=probe, **steps)
     rows = [0, 3, 6, 7]
     assert third.epochs.tolist() == rows
     for curve in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
         np.testing.assert_array_equal(getattr(third, curve), getattr(each, curve)[rows])
     assert_equal(*(net.parameters() for net in nets))
-    assert third.probe_epochs == [0, 2, 4, 6] and len(set(third.probes)) == 4
-    assert each.probes == [] == each.probe_epochs
+    assert each.probes == [] and len(set(third.probes)) == len(third.probes) == 8
+    assert third.probes[-1] == probe(nets[0])
 
 
 def test_runs_differ_by_their_seed_alone_and_the_optimizer_keeps_no_state():
@@ -359,9 +362,7 @@ def test_a_divergence_is_stopped_where_it_is_stated():
     np.testing.assert_allclose(history.loss[:, 0], expected, rtol=1e-12)
     assert net.weights[0][:, 0, 0].tolist() == [(-3.0) ** 12, 0.0, 9 * (-3.0) ** 10]
     assert not history.loss[:, 1].any()
-    assert repr(history).splitlines()[1] == (
-        "2 of 3 diverged (in epoch 11 to 13); their numbers are those before that"
-    )
+    assert repr(history).splitlines()[1] == ("2 of 3 diverged; their numbers are those before that")
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -408,9 +409,9 @@ def test_a_run_that_has_diverged_before_it_starts():
     np.testing.assert_allclose(history.loss[:, 0], 1e14)
     np.testing.assert_allclose(history.loss[:, 2], [1, 0.25, 0.0625, 0.015625])
     assert net.weights[0][0, 0, 0] == 1e7
-    _, history = doubling([1e7, 1e8], epochs=50, probe=lambda net: 1, probe_every=10)
+    _, history = doubling([1e7, 1e8], epochs=50, probe=lambda net: 1)
     assert history.loss.shape == (51, 2) and (history.loss == history.loss[0]).all()
-    assert len(history.probes) == 6  # where all have diverged, the rest is skipped and recorded
+    assert len(history.probes) == 51  # where all have diverged, the rest is skipped and recorded
 
 
 def test_an_interrupted_run_leaves_no_diverged_parameters():
@@ -495,7 +496,6 @@ X, Y = draw((22, 4)), classes(22)
         ({"validation": (X, Y[:3])}, ValueError, "`validation y`"),
         ({"measure_every": 0}, ValueError, "`measure_every`"),
         ({"probe": 3}, TypeError, "`probe` must be a function of the network"),
-        ({"progress": 1}, TypeError, "`progress` must be True or False"),
         ({"x": X * 1e200, "y": X[:, :3], "loss": "squared_error"}, ValueError, "`net` .* finite"),
     ],
 )
@@ -523,33 +523,38 @@ def tqdm(monkeypatch):
     return fake
 
 
+@pytest.fixture
+def watched(monkeypatch):
+    """Let a bar be shown under pytest."""
+    monkeypatch.setattr(training, "_is_watched", lambda: True)
+
+
+@pytest.mark.usefixtures("watched")
 def test_a_bar_counts_every_step_and_is_closed_when_training_is_broken_off(tqdm):
     net, x, y = small()
-    fit(net, x, y, **settings(), progress=True)  # 4 epochs of 5 steps
+    fit(net, x, y, **settings())  # 4 epochs of 5 steps
     bar = tqdm.return_value
     assert tqdm.call_args.kwargs["total"] == bar.update.call_count == 20
+    assert tqdm.call_args.kwargs["delay"] == training.PROGRESS_AFTER
     values = iter([1])
     with pytest.raises(StopIteration):
-        fit(net, x, y, **settings(), probe=lambda n: next(values), progress=True)
+        fit(net, x, y, **settings(), probe=lambda n: next(values))
     assert bar.update.call_count == 25 and bar.close.call_count == 2
 
 
 @pytest.mark.parametrize(
-    ("progress", "terminal", "notebook", "environment", "delays"),
+    ("terminal", "notebook", "environment", "bars"),
     [
-        (None, False, False, {}, []),
-        (None, True, False, {}, [training.PROGRESS_AFTER]),
-        (None, False, True, {}, [training.PROGRESS_AFTER]),
-        (True, False, False, {}, [0]),
-        (False, True, True, {}, []),
-        (None, True, True, {"PYTEST_CURRENT_TEST": "x"}, []),  # as in the kernels of nbval
-        (None, True, True, {"PYTEST_VERSION": "8"}, []),
-        (True, True, True, {"INITCORE_PROGRESS": "0"}, []),  # where outputs are stored
+        (False, False, {}, 0),
+        (True, False, {}, 1),
+        (False, True, {}, 1),
+        (True, True, {"INITCORE_PROGRESS": "1"}, 1),
+        (True, True, {"PYTEST_CURRENT_TEST": "x"}, 0),  # as in the kernels of nbval
+        (True, True, {"PYTEST_VERSION": "8"}, 0),
+        (True, True, {"INITCORE_PROGRESS": "0"}, 0),  # where outputs are stored
     ],
 )
-def test_a_bar_where_somebody_watches(
-    tqdm, monkeypatch, progress, terminal, notebook, environment, delays
-):
+def test_a_bar_where_somebody_watches(tqdm, monkeypatch, terminal, notebook, environment, bars):
     for name in ("PYTEST_CURRENT_TEST", "PYTEST_VERSION"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -559,35 +564,34 @@ def test_a_bar_where_somebody_watches(
     ipython = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     net, x, y = small()
-    fit(net, x, y, **settings(), progress=progress)
-    assert [call.kwargs["delay"] for call in tqdm.call_args_list] == delays
+    fit(net, x, y, **settings())
+    assert tqdm.call_count == bars
 
 
+@pytest.mark.usefixtures("watched")
 def test_a_bar_in_a_browser_starts_no_thread(tqdm, monkeypatch):
     monkeypatch.setattr(sys, "platform", "emscripten")
     net, x, y = small()
-    fit(net, x, y, **settings())  # under pytest: none
-    assert not tqdm.called
-    fit(net, x, y, **settings(), progress=True)
+    fit(net, x, y, **settings())
     assert tqdm.called and tqdm.monitor_interval == 0
 
 
+@pytest.mark.usefixtures("watched")
 def test_tqdm_is_optional(tqdm, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)  # makes its import an ImportError
-    monkeypatch.setattr(training, "_wants_bar", lambda asked: True)
+    net, x, y = small()
+    assert fit(net, x, y, **settings()).epochs[-1] == 4 and not tqdm.called
+
+
+def test_the_real_bar_is_on_stderr_and_gone_afterwards(capsys, monkeypatch):
     net, x, y = small()
     fit(net, x, y, **settings())
-    before = state(net)
-    with pytest.raises(ImportError, match="progress=True needs tqdm"):
-        fit(net, x, y, **settings(), progress=True)
-    assert_equal(net.parameters(), before)
-
-
-def test_the_real_bar_is_on_stderr_and_gone_afterwards(capsys):
-    net, x, y = small()
-    fit(net, x, y, **settings(), progress=True)
+    assert capsys.readouterr().err == ""  # under pytest
+    monkeypatch.setattr(training, "_is_watched", lambda: True)
+    fit(net, x, y, **settings())
+    assert capsys.readouterr().err == ""  # as long as it is short
+    monkeypatch.setattr(training, "PROGRESS_AFTER", 0)
+    fit(net, x, y, **settings())
     captured = capsys.readouterr()
     assert captured.out == "" and "training" in captured.err
     assert captured.err.endswith("\r")
-    fit(net, x, y, **settings())
-    assert capsys.readouterr().err == ""

@@ -1,10 +1,10 @@
 """Make the students' copy of the course and the teachers' answer key (``make students``).
 
 ``_build/students.zip`` holds what is needed to read and run the chapters. Their cells with the tag
-``solution`` are left out; they go to ``_build/answer_key.md``, with the exercises, and with the
-questions under ``## Check yourself``. Nothing is written, and one line says why, when an exercise
-has no solution, when a question has no right option or several, or when an answer (`my_k = 3` in a
-solution) is still in a file of the zip.
+``solution`` are left out; they go to ``_build/answer_key.md``, with the exercises, and with all
+questions, those in the text and those under ``## Check yourself``. Nothing is written, and one line
+says why, when an exercise has no solution, when a question has no right option or several, or when
+an answer (`my_k = 3` in a solution) is still in a file of the zip.
 
 ``python -m website.tools.students FOLDER`` writes another copy: all that the site is built from,
 without solutions. `make zip STUDENTS=1` builds the students' site there.
@@ -88,25 +88,36 @@ def question_texts(notebook: NotebookNode) -> list[str]:
     return re.split(r"^\d+\. +", section(notebook, "Check yourself"), flags=re.MULTILINE)[1:]
 
 
+def marked(question: str, name: str) -> str:
+    """Return a question with its options, the right one marked."""
+    parts, rights = [question.partition("<details")[0].strip()], 0
+    for option, feedback in FOLDED.findall(question):
+        right = feedback.strip().startswith(("Right.", "Right:"))
+        rights += right
+        parts.append(f"- **{option}** ✓ {feedback.strip()}" if right else f"- {option}")
+    if rights != 1:
+        raise ValueError(f"{name} has {rights} options that are `Right.`, not 1")
+    return "\n\n   ".join(parts)
+
+
 def questions(notebook: NotebookNode) -> list[str]:
     """Return the items of ``## Check yourself`` with their options, the right one marked."""
-    found = []
-    for number, item in enumerate(question_texts(notebook), start=1):
-        parts, rights = [f"{number}. {item.partition('<details')[0].strip()}"], 0
-        for option, feedback in FOLDED.findall(item):
-            right = feedback.strip().startswith("Right.")
-            rights += right
-            parts.append(f"- **{option}** ✓ {feedback.strip()}" if right else f"- {option}")
-        if rights != 1:
-            raise ValueError(f"question {number} has {rights} options that are `Right.`, not 1")
-        found.append("\n\n   ".join(parts))
-    return found
+    items = enumerate(question_texts(notebook), start=1)
+    return [marked(f"{number}. {item}", f"question {number}") for number, item in items]
+
+
+def quizzes(notebook: NotebookNode) -> list[str]:
+    """Return the questions in the text, each under a heading: one option is ``Right:``."""
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    parts = re.split(r"^##+ +", "\n\n".join(cells), flags=re.MULTILINE)
+    asked = [part for part in parts if "\nRight: " in part]
+    return [marked(f"### {part}", part.partition("\n")[0]) for part in asked]
 
 
 def answers(name: str, notebook: NotebookNode) -> str:
     """Return a chapter's part of the answer key."""
     title = notebook.cells[0].source.partition("\n")[0]
-    parts = [f"#{title}", f"`{name}`", "### Exercises"]
+    parts = [f"#{title}", f"`{name}`", *quizzes(notebook), "### Exercises"]
     texts = re.split(r"^### +.+$", section(notebook, "Exercises"), flags=re.MULTILINE)[1:]
     for (exercise, cells), text in zip(exercises(notebook).items(), texts, strict=True):
         solutions = [FOLDED.sub(r"\2", cell.source).strip() for cell in cells if is_solution(cell)]
