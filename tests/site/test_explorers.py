@@ -33,8 +33,8 @@ def open_figure(page, site, kind, **state):
     query = "&".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in state.items())
     page.goto(f"{site}/embed/{kind.NAME}.html?{query}")
     page.wait_for_selector(LIVE)
-    page.locator(".ie-numbers summary").click()
-    page.wait_for_selector(".ie-numbers td")
+    page.locator("details.ie-numbers summary").click()
+    page.wait_for_selector("details.ie-numbers td")
 
 
 # --- the table and the picture ----------------------------------------------------------------
@@ -74,7 +74,7 @@ def number_in(text):
 def assert_table(page, figure):
     """Compare the table on the page with the one that Python reads, to three digits."""
     read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
-    head, *rows = page.locator(".ie-numbers tr").evaluate_all(read)
+    head, *rows = page.locator("details.ie-numbers tr").evaluate_all(read)
     reading = figure.reading()
     assert head == list(reading.columns), figure
     expected = np.array([reading[name] for name in head], dtype=float).T
