@@ -55,7 +55,7 @@ function update(ui, read, one) {
   ui.guess.disabled = read("locked") && !ui.lock.disabled;
   const layers = one.forward.mid.map((_, i) => i + 1);
   const banded = ({ low, mid, high }) =>
-    mid.map((value, i) => number(value) + (low[i] < high[i] ? ` (${number(low[i], 2)}–${number(high[i], 2)})` : ""));
+    mid.map((value, i) => number(value, 2) + (low[i] < high[i] ? ` (${number(low[i], 2)}–${number(high[i], 2)})` : ""));
   const cells = Object.entries(one.table).map(([head, texts]) => [head, texts ?? banded(one[head])]);
   ui.write([["layer", layers], ...cells]);
   ui.verdict.lastChild.replaceChildren(...one.verdict.map((text) => element("p", {}, text)));

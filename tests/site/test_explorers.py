@@ -197,7 +197,7 @@ def assert_clinic(page, figure):
     for name, cells in case["table"].items():
         if cells is None:
             shown = [number_in(cell.partition(" ")[0]) for cell in columns[name]]
-            np.testing.assert_allclose(shown, case[name]["mid"])
+            np.testing.assert_allclose(shown, case[name]["mid"], rtol=0.06)  # two digits
         else:
             assert list(columns[name]) == cells
 
