@@ -34,6 +34,7 @@ AGAIN = {
     "compromise": [("taper", 16, 32), ("zigzag", 64, 256)],
     "depth": [(2, 2.0), (8, 8.0)],
     "gains": [("relu", "lecun"), ("gelu", "both")],
+    "clinic": [("A", "relu", 3), ("B", "tanh", 6), ("C", "tanh", 6)],
     "residual": [("1", False, 4), ("1/sqrt(L)", True, 8), ("1/L", False, 16)],
 }
 

@@ -7,6 +7,7 @@ figure. Needs anywidget and Matplotlib (``pip install "initcore[widgets,plots]"`
 
 from initcore.explorers._base import Explorer
 from initcore.explorers.assumptions import Assumptions
+from initcore.explorers.clinic import Clinic
 from initcore.explorers.compromise import Compromise
 from initcore.explorers.depth import Depth
 from initcore.explorers.gains import Gains
@@ -16,7 +17,8 @@ from initcore.explorers.residual import Residual
 from initcore.explorers.scale import Scale
 from initcore.explorers.zeros import Zeros
 
-_ALL = (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual)
+_OF_CHAPTERS = (Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual, Clinic)
+_ALL = (Opening, *_OF_CHAPTERS)
 __all__ = sorted(cls.__name__ for cls in (Explorer, *_ALL))
 #: By the name of its files and of its page on the site, in the order of the chapters.
 EXPLORERS = {cls.NAME: cls for cls in _ALL}

@@ -33,8 +33,8 @@ def open_figure(page, site, kind, **state):
     query = "&".join(f"{name}={json.dumps(value).strip(chr(34))}" for name, value in state.items())
     page.goto(f"{site}/embed/{kind.NAME}.html?{query}")
     page.wait_for_selector(LIVE)
-    page.locator(".ie-numbers summary").click()
-    page.wait_for_selector(".ie-numbers td")
+    page.locator("details.ie-numbers summary").click()
+    page.wait_for_selector("details.ie-numbers td")
 
 
 # --- the table and the picture ----------------------------------------------------------------
@@ -74,7 +74,7 @@ def number_in(text):
 def assert_table(page, figure):
     """Compare the table on the page with the one that Python reads, to three digits."""
     read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
-    head, *rows = page.locator(".ie-numbers tr").evaluate_all(read)
+    head, *rows = page.locator("details.ie-numbers tr").evaluate_all(read)
     reading = figure.reading()
     assert head == list(reading.columns), figure
     expected = np.array([reading[name] for name in head], dtype=float).T
@@ -187,7 +187,23 @@ def assert_depth(page, figure):
     np.testing.assert_allclose(here, attributes(page, mine, "x", "y"), atol=0.01)
 
 
+def assert_clinic(page, figure):
+    """The table that is always there: the cells that `diagnose` prints, and both ways by number."""
+    read = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
+    head, *rows = page.locator("div.ie-numbers tr").evaluate_all(read)
+    columns = dict(zip(head, zip(*rows)))
+    case = figure.case()
+    assert head == ["layer", *case["table"]]
+    for name, cells in case["table"].items():
+        if cells is None:
+            shown = [number_in(cell.partition(" ")[0]) for cell in columns[name]]
+            np.testing.assert_allclose(shown, case[name]["mid"], rtol=0.06)  # two digits
+        else:
+            assert list(columns[name]) == cells
+
+
 OWN = {
+    "clinic": assert_clinic,
     "opening": assert_opening,
     "pretraining": assert_pretraining,
     "zeros": assert_zeros,
@@ -268,6 +284,30 @@ def test_a_place_in_the_map_can_be_tapped(site, page):
     open_figure(page, site, kind)
     page.locator(".ie-depth-cells [data-depth='4'][data-gain='5.6']").click()
     assert_shows(page, kind(depth=4, gain=5.6))
+
+
+def test_a_guess_is_locked_in_and_the_verdict_is_unfolded(site, page):
+    kind = EXPLORERS["clinic"]
+    known = kind.described_controls()["guess"]
+    open_figure(page, site, kind, patient="H")
+    guess, lock, says = (page.locator(one) for one in ("[name=guess]", "[name=locked]", ".ie-says"))
+    assert lock.is_disabled() and says.text_content().endswith("What is wrong?")
+    for chosen, told in (("small", "No. With hidden"), ("one", "Right. With weights of one layer")):
+        guess.select_option(known["texts"][known["values"].index(chosen)])
+        lock.check()
+        assert guess.is_disabled() and says.text_content().startswith(told)
+        expect(page.locator(".ie-hidden[role=status]")).to_have_text(says.text_content())
+        lock.uncheck()
+    verdict = page.locator("details", has=page.get_by_text("The verdict of diagnose"))
+    verdict.locator("summary").press("Enter")
+    assert verdict.locator("p").all_text_contents() == kind(patient="H").case()["verdict"]
+    lock.check()
+    page.evaluate("Math.random = () => 0")
+    page.get_by_role("button", name="Draw a patient").click()
+    assert_shows(page, kind(patient="A", activation="relu", depth=3))
+    assert guess.input_value() == "0" and lock.is_disabled() and not lock.is_checked()
+    assert says.text_content().startswith("Patient A, ReLU, 4 layers")
+    assert verdict.get_attribute("open") is None
 
 
 def test_the_digits_move_by_themselves_until_they_are_paused(site, browser):
