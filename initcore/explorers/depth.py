@@ -98,7 +98,7 @@ class Depth(Explorer):
         ratio = np.sqrt(found["q"][-1] / found["q"][0])
         return {
             "accuracy": {end: twentieth(value) for end, value in accuracy},
-            "ratio": band(ratio) | {"theory": rounded((gain / 2) ** ((depth - 1) / 2))},
+            "ratio": band(ratio, theory=(gain / 2) ** ((depth - 1) / 2)),
         }
 
     def verdict(self) -> str:
@@ -136,11 +136,5 @@ class Depth(Explorer):
 
 
 def twentieth(value: float) -> float:
-    """Return an accuracy to the nearest 0.05: finer digits of chaotic training say nothing.
-
-    Examples
-    --------
-    >>> twentieth(0.8633)
-    0.85
-    """
+    """Return an accuracy to the nearest 0.05: finer digits of chaotic training say nothing."""
     return round(round(20 * float(value)) / 20, 2)

@@ -66,7 +66,7 @@ class Gains(Explorer):
         gain, sigma_b = scales(activation, start)
         rows = LAYERS - 1
         found = zip(signals(activation, gain, sigma_b), predicted(activation, gain, sigma_b))
-        z, delta = (band(m[rows]) | {"theory": rounded(t[rows])} for m, t in found)
+        z, delta = (band(measured[rows], theory=line[rows]) for measured, line in found)
         return {"gain": rounded(gain, 4), "sigma_b": rounded(sigma_b), "z": z, "delta": delta}
 
 

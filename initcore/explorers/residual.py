@@ -67,12 +67,6 @@ def residual_stream(
     W has variance 2/n (He) and W' variance 1/n, so that a branch hands on the mean square of its
     input. The result has shape ``(blocks + 1, replicas)`` and is relative to the input, which is
     standard normal, one a net; with `normalise` a branch sees the stream over its root mean square.
-
-    Examples
-    --------
-    >>> q = residual_stream(1.0, blocks=2, normalise=False, width=50, replicas=200, seed=0)
-    >>> q.mean(axis=1).round().tolist()
-    [1.0, 2.0, 4.0]
     """
     rng = np.random.default_rng(seed)
     h = rng.standard_normal((replicas, 1, width))
