@@ -31,11 +31,9 @@ const shape = (tag, attributes = {}, ...children) =>
 
 /** A number as people write it: 0.0707, 1.2e-5, 3,200 → "0.0707", "1.2e−5", "3200". */
 function number(value, digits = 3) {
-  if (value === null || value === undefined) return "–";
-  if (typeof value !== "number") return String(value);
-  if (value === 0) return "0";
+  if (typeof value !== "number") return String(value ?? "–");
   const size = Math.abs(value);
-  const far = size < 1e-3 || size >= 1e5;
+  const far = value !== 0 && (size < 1e-3 || size >= 1e5);
   const text = far ? value.toExponential(digits - 1) : Number(value.toPrecision(digits)).toString();
   return text.replace("e+", "e").replaceAll("-", "−");
 }
@@ -64,11 +62,15 @@ function pair(key, { theory, label, colour, dash }) {
 /** Text with the values of controls in it: "gradient {depth}". */
 const fill = (text, read) => text.replace(/\{(\w+)\}/g, (_, name) => read(name));
 
-/** What stands at a path in the data, "case/{mode}/mid"; a list has a path or a value a row. */
-function lookUp(where, data, read) {
-  if (Array.isArray(where)) return where.map((one) => lookUp(one, data, read));
+/**
+ * What stands at a path in the data, "case/{mode}/mid", or at that of its band's `end`; a list has a
+ * path or a value a row.
+ */
+function lookUp(where, data, read, end = "mid") {
+  if (Array.isArray(where)) return where.map((one) => lookUp(one, data, read, end));
   if (typeof where !== "string") return where;
-  return fill(where, read).split("/").reduce((part, name) => part?.[name], data);
+  const path = fill(where, read).replace(/mid$/, end).split("/");
+  return path.reduce((part, name) => part?.[name], data);
 }
 
 /** The columns of the table that the data have, by their heads: as long as the shortest one. */
@@ -77,10 +79,6 @@ function tabulate(columns, get) {
   const rows = Math.min(...found.map(([, values]) => values.length));
   return new Map(found.map(([head, values]) => [head, values.slice(0, rows)]));
 }
-
-/** The path of the low or high end of a band, by that of its middle. */
-const endOf = (where, end) =>
-  Array.isArray(where) ? where.map((one) => endOf(one, end)) : where.replace(/mid$/, end);
 
 /** The place of values on an axis from `start` to `end`, in pixels. */
 function scale({ domain: [low, high], log }, start, end) {
@@ -153,8 +151,8 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
   function valuesOf(key, { table, get }, isLine) {
     const values = table.get(key);
     if (!values || isLine) return { y: values };
-    const [low, high] = ["low", "high"].map((end) => get(endOf(ui.columns.get(key), end)));
-    return { y: values, low: low.slice(0, values.length), high: high.slice(0, values.length) };
+    const end = (name) => get(ui.columns.get(key), name).slice(0, values.length);
+    return { y: values, low: end("low"), high: end("high") };
   }
 
   function domainOfY() {
@@ -237,23 +235,21 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
 function makeControl(model, { key, label, kind, values, texts }) {
   const id = `ie-${(count += 1)}`;
   const place = () => values.indexOf(model.get(key));
-  const control = (tag, attributes, chosen, ...children) => {
+  const control = (tag, attributes, ...children) => {
     const input = element(tag, { id, name: key, ...attributes }, ...children);
     input.addEventListener("input", () => {
-      model.set(key, values[chosen(input)]);
+      model.set(key, values[Number(kind === "check" ? input.checked : input.value)]);
       model.save_changes();
     });
     return input;
   };
-  const box = (...parts) => element("div", { class: "ie-control" }, ...parts);
+  const box = (...parts) => element("div", { class: `ie-control ie-${kind}` }, ...parts);
   const named = element("label", { for: id }, label);
-  const byValue = (input) => Number(input.value);
   if (kind === "range") {
     const output = element("output", { for: id });
     // one width for all texts: no value moves the slider to another line
     output.style.minWidth = `${Math.max(...texts.map((text) => text.length))}ch`;
-    const attributes = { type: "range", min: 0, max: values.length - 1, step: 1 };
-    const input = control("input", attributes, byValue);
+    const input = control("input", { type: "range", min: 0, max: values.length - 1 });
     const show = () => {
       input.value = place();
       output.textContent = texts[place()];
@@ -262,19 +258,17 @@ function makeControl(model, { key, label, kind, values, texts }) {
     return [box(named, " ", output, input), show];
   }
   if (kind === "check") {
-    const input = control("input", { type: "checkbox" }, ({ checked }) => Number(checked));
+    const input = control("input", { type: "checkbox" });
     named.prepend(input, " ");
-    const group = box(named);
-    group.classList.add("ie-check");
-    return [group, () => (input.checked = model.get(key))];
+    return [box(named), () => (input.checked = model.get(key))];
   }
   if (kind === "list") {
     const options = texts.map((text, i) => element("option", { value: i }, text));
-    const input = control("select", {}, byValue, ...options);
+    const input = control("select", {}, ...options);
     return [box(named, " ", input), () => (input.value = place())];
   }
-  const one = { type: "radio", name: id, "data-key": key };
-  const radios = texts.map((_, i) => control("input", { ...one, id: `${id}-${i}`, value: i }, byValue));
+  const radio = { type: "radio", name: id, "data-key": key };
+  const radios = texts.map((_, i) => control("input", { ...radio, id: `${id}-${i}`, value: i }));
   const labels = radios.map((input, i) => element("label", {}, input, " ", texts[i]));
   const group = element("fieldset", { class: "ie-control" }, element("legend", {}, label), ...labels);
   return [group, () => (radios[place()].checked = true)];
@@ -286,15 +280,14 @@ function makeTable(title) {
   const about = { class: "ie-scroll", tabindex: "0", role: "group", "aria-label": title };
   const summary = element("summary", {}, title);
   const details = element("details", { class: "ie-numbers" }, summary, element("div", about, table));
-  const row = (cells) => element("tr", {}, ...cells);
-  const cell = (values, place, line) =>
-    place ? element("td", {}, values[line]) : element("th", { scope: "row" }, values[line]);
+  const head = (scope) => (text) => element("th", { scope }, text);
   const write = (columns) => {
     if (!details.open) return;
-    const heads = columns.map(([head]) => element("th", { scope: "col" }, head));
-    const texts = columns.map(([, values]) => values.map((value) => number(value)));
-    const rows = texts[0].map((_, line) => row(texts.map((values, i) => cell(values, i, line))));
-    table.replaceChildren(element("thead", {}, row(heads)), element("tbody", {}, ...rows));
+    const [first, ...others] = columns.map(([, values]) => values.map((value) => number(value)));
+    const cells = (line) => others.map((texts) => element("td", {}, texts[line]));
+    const rows = first.map((text, line) => element("tr", {}, head("row")(text), ...cells(line)));
+    const heads = element("tr", {}, ...columns.map(([name]) => name).map(head("col")));
+    table.replaceChildren(element("thead", {}, heads), element("tbody", {}, ...rows));
   };
   return [details, write];
 }
@@ -326,18 +319,16 @@ function makeFollower(model, root) {
   const paper = matchMedia("print");
   let box = null; // what holds the text: in JupyterLab it comes after the figure
   let [start, now, chosen] = ["", "", []];
-  const find = () => {
-    box = root.closest(".cell_output, .jp-OutputArea")?.querySelector("pre");
-    start = box?.textContent ?? "";
-    const named = (name) => (head) => RegExp(`^${head.replace(/\{\w+\}/, ".+")}$`).test(name);
-    const names = start.split("\n")[0].trim().split(/ {2,}/);
-    chosen = names.map((name) => (heads.includes(name) ? name : heads.find(named(name))));
-    if (chosen.includes(undefined)) box = null;
-  };
-  const show = () => box && (box.textContent = paper.matches && model.share ? start : now);
+  const named = (name) => (head) => RegExp(`^${head.replace(/\{\w+\}/, ".+")}$`).test(name);
+  const show = () => now && (box.textContent = paper.matches && model.share ? start : now);
   const follow = (table) => {
-    if (!box?.isConnected) find();
-    if (!box) return;
+    if (!box?.isConnected) {
+      box = root.closest(".cell_output, .jp-OutputArea")?.querySelector("pre");
+      [start, now] = [box?.textContent ?? "", ""];
+      const names = start.split("\n")[0].trim().split(/ {2,}/);
+      chosen = names.map((name) => (heads.includes(name) ? name : heads.find(named(name))));
+    }
+    if (!box || chosen.includes(undefined)) return;
     const columns = chosen.filter((head) => table.has(head)).map((head) => {
       const texts = table.get(head).map((value) => printed(value, read("formats")[head]));
       const cells = [fill(head, read), ...texts];
@@ -419,7 +410,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     /** What a chart draws: the numbers where the controls are as `read` says. */
     function stateOf(read) {
       const one = data.cases[model.get("measured").map(read).join(" ")];
-      const get = (where) => lookUp(where, { ...data, case: one }, read);
+      const get = (where, end) => lookUp(where, { ...data, case: one }, read, end);
       const but = (name, value) => stateOf((key) => (key === name ? value : read(key)));
       return { read, one, get, but, table: tabulate(columns, get) };
     }
