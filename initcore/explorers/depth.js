@@ -40,13 +40,13 @@ function makeMap(ui) {
     for (const name of ["depth", "gain"]) ui.model.set(name, Number(target.dataset[name]));
     ui.model.save_changes();
   });
-  const line = (kind, d) => shape("path", { class: `ie-depth-${kind}`, d });
-  const through = (kind, values) => {
+  const line = (dash, d) => shape("path", { class: "ie-line", "stroke-dasharray": dash, d });
+  const through = (dash, values) => {
     const all = along.map((depth, i) => [x(depth), y(values[i])]);
     const inside = all.filter(([, at]) => at >= 0 && at <= high);
-    return line(kind, `M${inside.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`);
+    return line(dash, `M${inside.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`);
   };
-  const lines = [through("bound", lower), through("bound", upper), through("kept", along.map(() => 2))];
+  const lines = [through("7 3", lower), through("7 3", upper), through("none", along.map(() => 2))];
   const title = "Test accuracy in %, by depth and gain²";
   const about = { role: "img", "aria-label": `${title}. The sliders choose a place.` };
   const svg = shape(
@@ -58,8 +58,8 @@ function makeMap(ui) {
     shape("g", { class: "ie-axes" }, ...axes),
     ui.mine,
   );
-  const key = (kind, name) => legend(line(kind, "M1 6H25"), name);
-  const keys = [key("kept", "RMS kept"), key("bound", "RMS ×100, ÷100")];
+  const key = (dash, name) => legend(line(dash, "M1 6H25"), name);
+  const keys = [key("none", "RMS kept"), key("7 3", "RMS ×100, ÷100")];
   const named = element("span", { class: "ie-chart-title" }, title);
   const caption = element("figcaption", {}, named, element("span", { class: "ie-depth-lines" }, ...keys));
   ui.figure.append(element("figure", { class: "ie-chart ie-depth" }, caption, svg));
