@@ -80,11 +80,11 @@ function tabulate(columns, get) {
   return new Map(found.map(([head, values]) => [head, values.slice(0, rows)]));
 }
 
-/** The place of values on an axis from `start` to `end`, in pixels. */
+/** The place of values on an axis from `start` to `end`, in pixels; what is off it is at its edge. */
 function scale({ domain: [low, high], log }, start, end) {
   const of = log ? Math.log10 : (value) => value;
   const factor = (end - start) / (of(high) - of(low));
-  return (value) => start + (of(value) - of(low)) * factor;
+  return (value) => start + (of(Math.min(Math.max(value, low), high)) - of(low)) * factor;
 }
 
 /** The powers of ten to write at an axis: about `most` of them. */
@@ -119,7 +119,7 @@ const MARKS = [
  * is even, the values stand at equal distances, whatever they are.
  * y: { label, domain, ticks, log }. Without a domain it has the decades that hold its columns (or those
  * that `holds` names), in all cases of the control `over`; at least those from 10^least[0] to
- * 10^least[1], and nothing below `floor`. What is off the y axis stands at its edge.
+ * 10^least[1], and nothing below `floor`.
  */
 function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height = 250, level }) {
   const name = element("span", { class: "ie-chart-title" }, title);
@@ -147,20 +147,19 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
   let shown = null; // the state
   const edge = { top: 8, right: 14, bottom: 40, left: 58 };
 
-  /** The values of a column in a state, and of a measured one its band. */
-  function valuesOf(key, { table, get }, isLine) {
-    const values = table.get(key);
-    if (!values || isLine) return { y: values };
-    const end = (name) => get(ui.columns.get(key), name).slice(0, values.length);
+  /** The values of a column in a state, if it has any, and the ends of its band. */
+  function valuesOf(key, { table, get }) {
+    const values = table.get(key) ?? [];
+    const end = (name) => get(ui.columns.get(key), name)?.slice(0, values.length);
     return { y: values, low: end("low"), high: end("high") };
   }
 
   function domainOfY() {
     const { over, least = [], floor = 0 } = y;
     const states = over ? ui.values(over).map((value) => shown.but(over, value)) : [shown];
-    const columns = y.holds?.map((key) => ({ key })) ?? parts.filter(({ key }) => ui.columns.has(key));
-    const all = columns.flatMap(({ key, isLine }) => states.map((one) => valuesOf(key, one, isLine)));
-    const [low, high] = decades(all.flatMap((one) => Object.values(one).flat()), ...least);
+    const keys = y.holds ?? series.map(({ key }) => key);
+    const all = keys.flatMap((key) => states.map((one) => Object.values(valuesOf(key, one)).flat()));
+    const [low, high] = decades(all.flat(), ...least);
     return [Math.max(low, floor), high];
   }
 
@@ -201,23 +200,21 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
     const turned = `translate(12 ${(edge.top + bottom) / 2}) rotate(-90)`;
     write(y.label, { transform: turned, "text-anchor": "middle" });
 
-    const at = (value) => places.y(Math.min(Math.max(value, lowest), highest)).toFixed(1);
-    let any = false;
-    for (const { key, flat, at: own, isLine, mark, band, path } of parts) {
-      const across = { x: domain, y: [flat, flat] };
-      const column = () => ({ x: xs, ...valuesOf(key, shown, isLine) });
-      const values = own?.(shown.read, shown.one) ?? (flat === undefined ? column() : across);
-      const there = Object.keys(values.y ?? []).filter((i) => Number.isFinite(values.y[i]));
-      const placeX = (i) => places.x(values.x[i]).toFixed(1);
-      const join = (list, ys) => list.map((i) => `${placeX(i)} ${at(ys[i])}`).join("L");
-      any ||= there.length > 0;
-      if (isLine) path.setAttribute("d", there.length ? `M${join(there, values.y)}` : "");
-      else path.setAttribute("d", there.map((i) => mark(+placeX(i), +at(values.y[i]))).join(""));
-      const banded = values.low && there.length;
-      const outline = () => `M${join(there, values.low)}L${join(there.toReversed(), values.high)}Z`;
-      band.setAttribute("d", banded ? outline() : "");
+    name.textContent = none;
+    for (const { key, flat, at, isLine, mark, band, path } of parts) {
+      const across = flat === undefined ? undefined : { x: domain, y: [flat, flat] };
+      const values = at?.(shown.read, shown.one) ?? across ?? { x: xs, ...valuesOf(key, shown) };
+      const there = Object.keys(values.y).filter((i) => Number.isFinite(values.y[i]));
+      const points = (ys) =>
+        there.map((i) => [places.x(values.x[i]).toFixed(1), places.y(ys[i]).toFixed(1)]);
+      const join = (all) => (all.length ? `M${all.map((point) => point.join(" ")).join("L")}` : "");
+      const middle = points(values.y);
+      const marks = () => middle.map((point) => mark(...point.map(Number))).join("");
+      const ends = isLine || !values.low ? [] : [values.low, values.high].map(points);
+      path.setAttribute("d", isLine ? join(middle) : marks());
+      band.setAttribute("d", join(ends.flatMap((end, i) => (i ? end.toReversed() : end))));
+      if (there.length) name.textContent = title;
     }
-    name.textContent = any ? title : none;
     svg.setAttribute("aria-label", name.textContent);
   }
 

@@ -49,9 +49,8 @@ function drawDots(ui) {
   });
 }
 
-/** Let the next digit travel through the layers, if somebody looks. */
+/** Let the next digit travel through the layers. */
 function travel(ui) {
-  if (!ui.inView) return;
   ui.left -= 1;
   if (ui.left <= 0) return play(ui, false);
   ui.byItself = true;
@@ -67,9 +66,7 @@ function play(ui, playing) {
   ui.button.textContent = playing ? "Pause the digits" : "Play the digits";
   ui.left = 10 * ROUNDS;
   clearInterval(ui.timer);
-  if (!playing) return;
-  ui.timer = setInterval(() => travel(ui), DEPTH * STEP + HOLD);
-  travel(ui);
+  if (playing) ui.timer = setInterval(() => travel(ui), DEPTH * STEP + HOLD);
 }
 
 function build(ui) {
@@ -90,21 +87,14 @@ function build(ui) {
   });
 
   ui.button = element("button", { type: "button" });
-  ui.button.addEventListener("click", () => play(ui, !ui.playing));
+  ui.button.addEventListener("click", () => {
+    play(ui, !ui.playing);
+    if (ui.playing) travel(ui);
+  });
   ui.panel.classList.add("ie-opening-panel");
   ui.panel.append(element("div", { class: "ie-control ie-buttons" }, ui.button));
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
-  play(ui, !still.matches);
-  const stop = () => still.matches && play(ui, false);
-  still.addEventListener("change", stop);
-  const look = ([entry]) => (ui.inView = entry.isIntersecting);
-  const view = new IntersectionObserver(look, { threshold: 0.6 });
-  view.observe(ui.svg);
-  ui.onRemove(() => {
-    clearInterval(ui.timer);
-    still.removeEventListener("change", stop);
-    view.disconnect();
-  });
+  play(ui, !matchMedia("(prefers-reduced-motion: reduce)").matches);
+  ui.onRemove(() => clearInterval(ui.timer));
 }
 
 /** What the numbers mean, in a sentence. */
