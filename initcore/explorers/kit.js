@@ -4,15 +4,12 @@
 // explorer's own, which ends with `export default explorer({ build, update, note })`:
 //
 //   build(ui)  makes the picture once: ui.data holds Python's numbers, ui.figure is the element to
-//              fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f) calls f with a width when
-//              it changes, ui.onRemove(f) calls f when the figure goes
-//   update(ui, read, one, table)  draws the present state, but for the charts, which draw
-//              themselves, and returns a sentence about it: read("name") is the value of a control,
-//              `one` the numbers of its case, `table` the columns, to which it may add
-//
-// The class in Python describes the columns of the table, and the series of a chart are columns.
-// What the notebook printed of them below the figure follows the figure, too. `note` says how to
-// read the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
+//              fill, ui.chart(…) makes a chart of columns of the table, ui.widthOf(box, f) calls f
+//              with a width when it changes, ui.onRemove(f) calls f when the figure goes
+//   update(ui, read, one, table)  draws the present state, but for the charts, and returns a sentence
+//              about it: read("name") is the value of a control, `one` the numbers of its case,
+//              `table` the columns that the class in Python describes, to which it may add
+//   note, room  how to read the marks; the height of the longest sentence, wide and on a phone, in em
 
 const SVG = "http://www.w3.org/2000/svg";
 let count = 0; // for ids: several explorers may share a page
@@ -361,7 +358,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     const figure = element("div", { class: "ie-figure" });
     const says = element("p", { class: "ie-says" });
     ["--ie-room", "--ie-room-phone"].forEach((name, i) => says.style.setProperty(name, `${room[i]}em`));
-    // Said aloud when the reader has stopped moving, and not at every step of a slider.
+    // said aloud when the reader has stopped moving, and not at every step of a slider
     const aloud = element("p", { class: "ie-hidden", role: "status" });
     const [numbers, writeNumbers] = makeTable("The numbers in this picture");
     const buttons = element("p", { class: "ie-buttons" });
@@ -374,8 +371,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     el.append(root);
 
     const opened = controls.map(({ key }) => [key, read(key)]); // what a chapter shows at first
-    const charts = [];
-    const endings = [];
+    const [charts, endings] = [[], []];
     const valuesOf = (name) => controls.find(({ key }) => key === name);
     const ui = {
       model,
@@ -412,22 +408,19 @@ function explorer({ build, update, note, room = [3, 3] }) {
       return { read, one, get, but, table: tabulate(columns, get) };
     }
 
-    let timer = 0;
-    let first = true;
+    let timer = null;
     function draw() {
       boxes.forEach(([, show]) => show());
       const state = stateOf(read);
-      const { one, table } = state;
       charts.forEach((chart) => chart(state));
-      const sentence = update(ui, read, one, table);
-      says.textContent = sentence;
-      writeNumbers([...table].map(([head, values]) => [fill(head, read), values]));
-      follow(table);
+      const sentence = update(ui, read, state.one, state.table);
+      // aloud only what is new: a figure opens without a word, and some move by themselves
       clearTimeout(timer);
-      // not again what was said already: some figures move by themselves
-      const speak = () => aloud.textContent === sentence || (aloud.textContent = sentence);
-      if (!first) timer = setTimeout(speak, 700);
-      first = false;
+      if (says.textContent && sentence !== aloud.textContent)
+        timer = setTimeout(() => (aloud.textContent = sentence), 700);
+      says.textContent = sentence;
+      writeNumbers([...state.table].map(([head, values]) => [fill(head, read), values]));
+      follow(state.table);
     }
     for (const { key } of controls) model.on(`change:${key}`, draw);
     numbers.addEventListener("toggle", draw);

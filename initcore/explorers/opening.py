@@ -89,7 +89,7 @@ class Opening(Explorer):
     def values(self) -> np.ndarray:
         """Return the activations in the picture, as shares of full size: layers by units."""
         codes = self.case()["units"][self.digit]
-        pairs = [[int(row[i : i + 2]) for i in range(0, len(row), 2)] for row in codes]
+        pairs = [[int(row[i : i + 2]) for i in range(0, 2 * SHOWN, 2)] for row in codes]
         return (np.array(pairs) - 50) / 49
 
     def still(self) -> Figure:

@@ -1,14 +1,12 @@
 // What each layer can still rebuild of a digit, with and without pretraining.
 
-const LAYERS = [1, 2, 3, 4, 5];
-
 function build(ui) {
   const title = element("p", { class: "ie-chart-title" }, "The digit, and what the layers rebuild");
   const heads = ["input", "layer 1", 2, 3, 4, 5].map((text) => element("span", {}, String(text)));
   const grid = element("div", { class: "ie-pretraining" }, title, ...heads);
   ui.rows = [0, 1].map(() => {
     const name = element("p", { class: "ie-pretraining-name" });
-    const pictures = [0, ...LAYERS].map(() => {
+    const pictures = heads.map(() => {
       const [pixels, draw] = makePixels(1);
       const about = { viewBox: "0 0 8 8", class: "ie-pretraining-picture", role: "img" };
       return { svg: shape("svg", about, ...pixels), draw };
@@ -22,7 +20,7 @@ function build(ui) {
   ui.chart({
     title: "Squared error of the rebuilt test digits",
     x: { label: "hidden layer", margin: 0.3 },
-    y: { label: "squared error an image", domain: [0, 5], ticks: [0, ...LAYERS] },
+    y: { label: "squared error an image", domain: [0, 5], ticks: [0, 1, 2, 3, 4, 5] },
     series: [
       level("mean image", "mean image", mean, { colour: "ink", dash: "2 4" }),
       level("PCA", "6 numbers (PCA)", pca, { colour: 2, dash: "7 3" }),

@@ -75,9 +75,8 @@ class Pretraining(Explorer):
         The errors are rounded to hundredths: pretraining amplifies rounding errors, and of
         further digits not all would be the same on every machine.
         """
-        digits = pixels()
-        train, test = digits.train.x, digits.test.x
-        shown = examples(digits.test.y)
+        (train, _), (test, classes) = pixels()
+        shown = examples(classes)
         net = started(stack, train)
         seen, tested = (net.forward(x).activations[:LAYERS] for x in (train, test))
         rngs = [np.random.default_rng(0) for _ in NOISES]

@@ -95,14 +95,9 @@ class Zeros(Explorer):
     @classmethod
     def shared(cls) -> dict[str, Any]:
         """Return the steps, the reasons, and how good a net without a hidden layer is."""
-        linear = experiments.train_on_digits(
-            "tanh",
-            "glorot_uniform",
-            hidden=(),
-            epochs=EPOCHS,
-            optimizer=training.SGD(RATES["tanh"], momentum=0.9),
-            replicas=REPLICAS,
-        )
+        how = {"hidden": (), "epochs": EPOCHS, "replicas": REPLICAS}
+        sgd = training.SGD(RATES["tanh"], momentum=0.9)
+        linear = experiments.train_on_digits("tanh", "glorot_uniform", optimizer=sgd, **how)
         middle = np.median(linear.history.validation_accuracy[-1])
         return {"steps": list(STEPS), "linear": round(float(middle), 2), "reasons": REASONS}
 
