@@ -124,9 +124,7 @@ class Explorer(anywidget.AnyWidget):
         with a path or a value for each row. ``{name}`` is the value of a control. What is not in
         the data has no column, and the table is as long as its shortest column.
     STILL : dict of str to tuple of str
-        The charts of the still picture: the name of the y axis, and the heads of the columns in it.
-    LOG : str
-        Which axes of these are logarithmic: ``"y"``, or none.
+        The charts of the still picture: the name of the logarithmic y axis, and the columns in it.
     FORMATS : dict of str to str
         How Python prints columns: three significant digits unless named here.
     """
@@ -137,7 +135,6 @@ class Explorer(anywidget.AnyWidget):
     MEASURED: ClassVar[tuple[str, ...]] = ()
     COLUMNS: ClassVar[dict[str, str | list]] = {}
     STILL: ClassVar[dict[str, tuple[str, ...]]] = {}
-    LOG: ClassVar[str] = "y"
     FORMATS: ClassVar[dict[str, str]] = {}
 
     name = traitlets.Unicode().tag(sync=True)
@@ -314,7 +311,7 @@ class Explorer(anywidget.AnyWidget):
             for series, head in enumerate(heads):
                 self._draw(ax, head, series=series)
             title = "\n".join(self._ends(*heads, between=" → "))
-            plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log=self.LOG)
+            plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log="y")
             ax.set_title(title, fontsize=7.5)
         fig.suptitle(textwrap.fill(self._chosen(), 80), fontsize="medium")
         return fig

@@ -1,7 +1,7 @@
 // The compromise: what each mode keeps of the signal and of the gradient.
 
 function build(ui) {
-  ui.units = element("p", { class: "ie-compromise-units" });
+  ui.units = element("p", { class: "ie-compromise-units ie-wide" });
   ui.figure.append(ui.units);
   // one axis for both ways and all modes, so that they can be compared
   const y = { label: "mean square / at its start", log: true, least: [-1, 1], over: "mode" };

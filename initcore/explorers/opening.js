@@ -1,15 +1,15 @@
 // The opening picture: digits travel through a deep net, whose layers light up or die.
 
-const [DEPTH, HEIGHT] = [10, 196];
-const EDGE = { left: 58, right: 14, top: 13, row: 22 }; // left and right: as the chart below has it
+const [DEPTH, HEIGHT] = [10, 201];
+const EDGE = { left: 58, right: 14, top: 18, row: 22 }; // left and right: as the chart below has it
 const [STEP, HOLD, ROUNDS] = [110, 700, 2]; // milliseconds a layer, and at the end; rounds of digits
 
 /** The picture of a digit, and a group of dots for each layer; a dot is one unit. */
 function makeDots(ui, parent) {
   const svg = shape("svg", { height: HEIGHT, role: "img", class: "ie-opening-dots" });
-  const front = shape("rect", { class: "ie-opening-front", height: HEIGHT, rx: 4 });
-  const [pixels, drawDigit] = makePixels(6, 1, 74, { class: "ie-opening-pixel" });
-  const frame = shape("rect", { class: "ie-opening-frame", x: 0.5, y: 73.5, width: 49, height: 49 });
+  const front = shape("rect", { class: "ie-opening-front", y: 5, height: HEIGHT - 5, rx: 4 });
+  const [pixels, drawDigit] = makePixels(6, 1, 79, { class: "ie-opening-pixel" });
+  const frame = shape("g", { class: "ie-axes" }, shape("path", { d: "M0.5 78.5h49v49h-49Z" }));
   const layers = Array.from({ length: DEPTH }, () => shape("g"));
   svg.append(front, ...pixels, frame, ...layers);
   parent.append(svg);
@@ -70,11 +70,10 @@ function play(ui, playing) {
 }
 
 function build(ui) {
-  const box = element("div", { class: "ie-opening" });
   const sample = (kind) => shape("circle", { class: `ie-opening-${kind}`, cx: 13, cy: 6, r: 5 });
   const keys = ["positive", "negative"].map((kind) => legend(sample(kind), kind));
   const title = element("span", { class: "ie-chart-title" }, "Activations of one net, layer by layer");
-  box.append(element("p", { class: "ie-opening-keys" }, title, ...keys));
+  const box = element("figure", { class: "ie-chart ie-wide" }, element("figcaption", {}, title, ...keys));
   ui.figure.append(box);
   makeDots(ui, box);
   ui.chart({

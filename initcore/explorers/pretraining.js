@@ -1,11 +1,11 @@
 // What each layer can still rebuild of a digit, with and without pretraining.
 
 function build(ui) {
-  const title = element("p", { class: "ie-chart-title" }, "The digit, and what the layers rebuild");
+  const title = element("p", { class: "ie-chart-title ie-wide" }, "The digit, and what the layers rebuild");
   const heads = ["input", "layer 1", 2, 3, 4, 5].map((text) => element("span", {}, String(text)));
   const grid = element("div", { class: "ie-pretraining" }, title, ...heads);
   ui.rows = [0, 1].map(() => {
-    const name = element("p", { class: "ie-pretraining-name" });
+    const name = element("p", { class: "ie-pretraining-name ie-wide" });
     const pictures = heads.map(() => {
       const [pixels, draw] = makePixels(1);
       const about = { viewBox: "0 0 8 8", class: "ie-pretraining-picture", role: "img" };

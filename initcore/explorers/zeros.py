@@ -72,7 +72,6 @@ class Zeros(Explorer):
         "test accuracy": "case/accuracy/mid",
     }
     STILL = {"units": ("distinct units", "effective rank"), "accuracy": ("test accuracy",)}
-    LOG = ""
     FORMATS = {"effective rank": ".1f", "test accuracy": ".2f"}
 
     activation = control("Activation", SHOWN, "tanh", kind="radio")
@@ -107,6 +106,7 @@ class Zeros(Explorer):
         for ax in fig.axes:
             ax.axvline(self.step, color="0.4", lw=1.0)
             ax.set_xscale("symlog", linthresh=1)
+            ax.set_yscale("linear")
             ax.set_xlim(-0.2, 1.3 * STEPS[-1])
         return fig
 
