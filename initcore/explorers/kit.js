@@ -253,8 +253,7 @@ function makeControl(model, { key, label, kind, values, texts }) {
   }
   if (kind === "check") {
     const input = control("input", { type: "checkbox" });
-    named.prepend(input, " ");
-    return [box(named), () => (input.checked = model.get(key))];
+    return [box(element("label", {}, input, " ", label)), () => (input.checked = model.get(key))];
   }
   if (kind === "list") {
     const options = texts.map((text, i) => element("option", { value: i }, text));
