@@ -137,12 +137,8 @@ class Explorer(anywidget.AnyWidget):
     STILL: ClassVar[dict[str, tuple[str, ...]]] = {}
     FORMATS: ClassVar[dict[str, str]] = {}
 
-    name = traitlets.Unicode().tag(sync=True)
-    title = traitlets.Unicode().tag(sync=True)
-    data = traitlets.Unicode().tag(sync=True)
-    controls = traitlets.List().tag(sync=True)
-    measured = traitlets.List().tag(sync=True)
-    columns = traitlets.List().tag(sync=True)
+    name, title, data = (traitlets.Unicode().tag(sync=True) for _ in range(3))
+    controls, measured, columns = (traitlets.List().tag(sync=True) for _ in range(3))
     formats = traitlets.Dict().tag(sync=True)
 
     def __init_subclass__(cls, **options: Any) -> None:

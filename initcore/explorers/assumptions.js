@@ -15,18 +15,16 @@ const FACTOR = 1.15;
 
 const differs = (a, b) => Math.abs(Math.log(a / b)) > Math.log(FACTOR);
 
-function build(ui) {
-  ui.chart({
-    title: "Mean square of the pre-activations",
-    x: { label: "layer (0: the input)", margin: 0.3 },
-    y: { label: "q / q₀", log: true, least: [-1, 1] },
-    height: 270,
-    series: [
-      { key: "predicted", label: "predicted: (n Var(w))ˡ = 1", kind: "line", colour: 1, dash: "7 3" },
-      { key: "q / q0", label: "measured", colour: 0 },
-    ],
-  });
-}
+const chart = {
+  title: "Mean square of the pre-activations",
+  x: { label: "layer (0: the input)", margin: 0.3 },
+  y: { label: "q / q₀", log: true, least: [-1, 1] },
+  height: 270,
+  series: [
+    { key: "predicted", label: "predicted: (n Var(w))ˡ = 1", kind: "line", colour: 1, dash: "7 3" },
+    { key: "q / q0", label: "measured", colour: 0 },
+  ],
+};
 
 function update(ui, read, { mid }, table) {
   table.set("factor of the layer", mid.map((q, layer) => (layer ? q / mid[layer - 1] : 1)));
@@ -52,4 +50,4 @@ const note =
   "Markers: the median of 40 nets of 100 units, with a band from 5% to 95%. Dashed: the derivation's " +
   "formula. The vertical axis changes with what is broken.";
 
-export default explorer({ build, update, note, room: [6, 14] });
+export default explorer({ charts: [chart], update, note, room: [6, 14] });

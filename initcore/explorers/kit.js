@@ -1,11 +1,12 @@
 // What all explorers share: controls, charts, the numbers as a table. No library, no network.
 //
 // An anywidget's module must be one file, so initcore.explorers puts this file in front of the
-// explorer's own, which ends with `export default explorer({ build, update, note })`:
+// explorer's own, which ends with `export default explorer({ charts, update, note })`:
 //
+//   charts     the charts of columns of the table, as `makeChart` describes them; or, for more,
 //   build(ui)  makes the picture once: ui.data holds Python's numbers, ui.figure is the element to
-//              fill, ui.chart(…) makes a chart of columns of the table, ui.widthOf(box, f) calls f
-//              with a width when it changes, ui.onRemove(f) calls f when the figure goes
+//              fill, ui.chart(…) makes a chart, ui.widthOf(box, f) calls f with a width when it
+//              changes, ui.onRemove(f) calls f when the figure goes
 //   update(ui, read, one, table)  draws the present state, but for the charts, and returns a sentence
 //              about it: read("name") is the value of a control, `one` the numbers of its case,
 //              `table` the columns that the class in Python describes, to which it may add
@@ -347,7 +348,7 @@ function makePixels(size, left = 0, top = 0, about = {}) {
 }
 
 /** An anywidget module of an explorer. */
-function explorer({ build, update, note, room = [3, 3] }) {
+function explorer({ charts = [], build = (ui) => charts.forEach(ui.chart), update, note, room = [3, 3] }) {
   function render({ model, el }) {
     const read = (key) => model.get(key);
     const [title, controls, columns] = ["title", "controls", "columns"].map(read);
@@ -370,7 +371,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     el.append(root);
 
     const opened = controls.map(({ key }) => [key, read(key)]); // what a chapter shows at first
-    const [charts, endings] = [[], []];
+    const [drawn, endings] = [[], []];
     const valuesOf = (name) => controls.find(({ key }) => key === name);
     const ui = {
       model,
@@ -383,7 +384,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
         const { values, texts } = valuesOf(name);
         return texts[values.indexOf(read(name))]; // how the value of a control is shown
       },
-      chart: (options) => charts.push(makeChart(ui, options)),
+      chart: (options) => drawn.push(makeChart(ui, options)),
       widthOf(box, use) {
         let width = 0;
         const observer = new ResizeObserver(([entry]) => {
@@ -411,7 +412,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     function draw() {
       boxes.forEach(([, show]) => show());
       const state = stateOf(read);
-      charts.forEach((chart) => chart(state));
+      drawn.forEach((drawChart) => drawChart(state));
       const sentence = update(ui, read, state.one, state.table);
       // aloud only what is new: a figure opens without a word, and some move by themselves
       clearTimeout(timer);

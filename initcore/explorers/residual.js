@@ -1,18 +1,16 @@
 // The residual stream: its mean square, block by block, for one scale of the branches.
 
-function build(ui) {
-  ui.chart({
-    title: "Mean square of the stream, over that of the input",
-    x: { label: "block" },
-    y: { label: "q / q₀", log: true, least: [-1, 1], floor: 0.5 },
-    level: Math.E,
-    height: 300,
-    series: [
-      { key: "exact mean", label: "exact mean", kind: "line", colour: 0 },
-      { key: "mean square", label: "50 nets: median, 5% to 95%", colour: 0 },
-    ],
-  });
-}
+const chart = {
+  title: "Mean square of the stream, over that of the input",
+  x: { label: "block" },
+  y: { label: "q / q₀", log: true, least: [-1, 1], floor: 0.5 },
+  level: Math.E,
+  height: 300,
+  series: [
+    { key: "exact mean", label: "exact mean", kind: "line", colour: 0 },
+    { key: "mean square", label: "50 nets: median, 5% to 95%", colour: 0 },
+  ],
+};
 
 /** The reason, and where the exact mean ends: by scale, without and with normalisation. */
 const because = (blocks, exact) => ({
@@ -46,4 +44,4 @@ const note =
   "Markers: the median of 50 nets before training, with a band from 5% to 95%. Line: the exact mean over all " +
   "weights; a few nets grow far above it, so the median is lower. Dotted: e. The axis follows the stream.";
 
-export default explorer({ build, update, note, room: [5.2, 9.5] });
+export default explorer({ charts: [chart], update, note, room: [5.2, 9.5] });

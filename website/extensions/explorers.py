@@ -51,8 +51,8 @@ def start(app: Sphinx, state: dict[str, Any]) -> str:
     hidden = {name for name in state if name.startswith("_")} | {"layout", "tabbable", "tooltip"}
     public = {name: value for name, value in state.items() if name not in hidden}
     text = json.dumps(public, separators=(",", ":"), ensure_ascii=False)
-    name = state.get("name", "widget")
-    wide, phone = EXPLORERS.get(name, Explorer).HEIGHTS
+    name = state["name"]
+    wide, phone = EXPLORERS[name].HEIGHTS
     attributes = {
         "id": f"explorer-{name}",
         "data-name": name,
