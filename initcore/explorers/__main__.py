@@ -22,8 +22,6 @@ FOLDER = Path(__file__).parent / "data"
 def to_text(data: dict) -> str:
     """Return the text that numbers are stored as: compact, a case a line, for readable changes.
 
-    Examples
-    --------
     >>> print(to_text({"shared": {"x": [1.0]}, "cases": {"a": {"y": [None, 0.5]}}}))
     {"shared":{"x":[1]},"cases":{
     "a":{"y":[null,0.5]}
@@ -43,7 +41,7 @@ def main(names: list[str]) -> None:
     for name in names or EXPLORERS:
         if name not in EXPLORERS:
             sys.exit(f"NAME must be one of {', '.join(EXPLORERS)}, not {name!r}")
-        data = EXPLORERS[name].compute(progress=lambda cases: tqdm(cases, unit="case"))
+        data = EXPLORERS[name].compute(progress=tqdm)
         path = FOLDER / f"{name}.json"
         _files.write(path, to_text(data) + "\n")
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")

@@ -31,25 +31,10 @@ FILES = resources.files("initcore.explorers")
 def control(label: str, values: Any, start: Any, *, kind: str = "range") -> traitlets.TraitType:
     """Return a trait that the reader sets by a control, for the body of an `Explorer`.
 
-    Parameters
-    ----------
-    label : str
-        What stands beside the control.
-    values : sequence, or mapping to str
-        The values that it can take, in order; for a check box False and True. A mapping says how
-        they are shown and spoken; otherwise it is as ``format(value, "g")`` writes them.
-    start : object
-        The value at first.
-    kind : {"range", "radio", "list", "check"}
-        A slider, radio buttons, a list to choose from, or a check box.
+    The values stand in their order, as ``format(value, "g")`` writes them; a mapping says how they
+    are shown and spoken. The kind is a slider ("range"), "radio" buttons, a "list" to choose from
+    or a "check" box, whose values are False and True. A start that is no value is a ValueError.
 
-    Raises
-    ------
-    ValueError
-        `start` is not one of `values`.
-
-    Examples
-    --------
     >>> control("Depth", (5, 10), 5).metadata["control"]["texts"]
     ['5', '10']
     """
@@ -65,8 +50,6 @@ def control(label: str, values: Any, start: Any, *, kind: str = "range") -> trai
 def key(*values: Any) -> str:
     """Return the name of a case: its values as JavaScript writes them, with spaces between.
 
-    Examples
-    --------
     >>> key("tanh", 1.0, 0.05, True)
     'tanh 1 0.05 true'
     """
@@ -77,8 +60,6 @@ def key(*values: Any) -> str:
 def rounded(values: Any, digits: int = 3) -> Any:
     """Return numbers as nested lists, rounded to significant digits; what is not finite is None.
 
-    Examples
-    --------
     >>> rounded(np.array([[0.123456, 0.0], [np.inf, 98765.0]]))
     [[0.123, 0.0], [None, 98800.0]]
     """
@@ -88,16 +69,14 @@ def rounded(values: Any, digits: int = 3) -> Any:
     return float(f"{values:.{digits - 1}e}") if np.isfinite(values) else None
 
 
-def band(values: Any, decimals: int | None = None) -> dict[str, list]:
-    """Return the 5%, 50% and 95% quantiles over the last axis: the replicas.
+def band(values: Any, decimals: int | None = None, theory: Any = None) -> dict[str, list]:
+    """Return the 5%, 50% and 95% quantiles over the last axis, the replicas, and what theory says.
 
     They have 2, 3 and 2 significant digits, as the ends of a band need fewer than its middle; or
     all of them so many `decimals`, where further ones are not the same on every machine.
 
-    Examples
-    --------
-    >>> band([[1.0, 2.0, 3.0]])
-    {'low': [1.1], 'mid': [2.0], 'high': [2.9]}
+    >>> band([[1.0, 2.0, 3.0]], theory=[2.0004])
+    {'low': [1.1], 'mid': [2.0], 'high': [2.9], 'theory': [2.0]}
     >>> band([0.111, 0.123, 0.13], decimals=2)
     {'low': 0.11, 'mid': 0.12, 'high': 0.13}
     """
@@ -106,27 +85,8 @@ def band(values: Any, decimals: int | None = None) -> dict[str, list]:
         found = (ends.round(decimals) + 0.0).tolist()  # no -0.0
     else:
         found = [rounded(end, digits) for end, digits in zip(ends, (2, 3, 2))]
-    return dict(zip(("low", "mid", "high"), found))
-
-
-def look_up(where: Any, data: Any, texts: dict[str, str]) -> Any:
-    """Return what stands at a path in nested data, as floats; of a list, that of each entry.
-
-    Examples
-    --------
-    >>> data = {"case": {"a": {"mid": [1, 2.5]}}}
-    >>> look_up("case/{name}/mid", data, {"name": "a"}), look_up("case/b/mid", data, {})
-    (array([1. , 2.5]), None)
-    >>> look_up([1, 2], data, {})
-    [1, 2]
-    """
-    if isinstance(where, list):
-        return [look_up(one, data, texts) for one in where]
-    if not isinstance(where, str):
-        return where
-    for name in where.format(**texts).split("/"):
-        data = data.get(name, {})
-    return None if isinstance(data, dict) else np.array(data, dtype=float)
+    more = {} if theory is None else {"theory": rounded(theory)}
+    return dict(zip(("low", "mid", "high"), found)) | more
 
 
 class Explorer(anywidget.AnyWidget):
@@ -147,8 +107,7 @@ class Explorer(anywidget.AnyWidget):
     Attributes
     ----------
     NAME : str
-        That of the class in small letters: of its files ``NAME.js`` and ``data/NAME.json``, and
-        of its own page on the site.
+        The class's in lower case, and that of its files and of its own page on the site.
     TITLE : str
         What it is about, in one line.
     HEIGHTS : tuple of int
@@ -165,9 +124,7 @@ class Explorer(anywidget.AnyWidget):
         with a path or a value for each row. ``{name}`` is the value of a control. What is not in
         the data has no column, and the table is as long as its shortest column.
     STILL : dict of str to tuple of str
-        The charts of the still picture: the name of the y axis, and the heads of the columns in it.
-    LOG : str
-        Which axes of these are logarithmic: ``"y"``, or none.
+        The charts of the still picture: the name of the logarithmic y axis, and the columns in it.
     FORMATS : dict of str to str
         How Python prints columns: three significant digits unless named here.
     """
@@ -178,15 +135,10 @@ class Explorer(anywidget.AnyWidget):
     MEASURED: ClassVar[tuple[str, ...]] = ()
     COLUMNS: ClassVar[dict[str, str | list]] = {}
     STILL: ClassVar[dict[str, tuple[str, ...]]] = {}
-    LOG: ClassVar[str] = "y"
     FORMATS: ClassVar[dict[str, str]] = {}
 
-    name = traitlets.Unicode().tag(sync=True)
-    title = traitlets.Unicode().tag(sync=True)
-    data = traitlets.Unicode().tag(sync=True)
-    controls = traitlets.List().tag(sync=True)
-    measured = traitlets.List().tag(sync=True)
-    columns = traitlets.List().tag(sync=True)
+    name, title, data = (traitlets.Unicode().tag(sync=True) for _ in range(3))
+    controls, measured, columns = (traitlets.List().tag(sync=True) for _ in range(3))
     formats = traitlets.Dict().tag(sync=True)
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -287,16 +239,30 @@ class Explorer(anywidget.AnyWidget):
 
     # --- without a kernel or a screen -----------------------------------------------------------
 
+    def _texts(self) -> dict[str, str]:
+        """Return the values of the controls as they stand in the paths and heads of `COLUMNS`."""
+        return {name: key(value) for name, value in self.state.items()}
+
     def _finder(self) -> Callable[[Any], Any]:
-        """Return `look_up` for the present state."""
-        texts = {name: key(value) for name, value in self.state.items()}
-        data = self.load()
+        """Return what finds the numbers at a path in the present state, or None; or at a list."""
+        texts, data = self._texts(), self.load()
         data["case"] = self.case(data)
-        return lambda where: look_up(where, data, texts)
+
+        def find(where: Any) -> Any:
+            if isinstance(where, list):
+                return [find(one) for one in where]
+            if not isinstance(where, str):
+                return where
+            found = data
+            for name in where.format(**texts).split("/"):
+                found = found.get(name, {})
+            return None if isinstance(found, dict) else np.array(found, dtype=float)
+
+        return find
 
     def numbers(self) -> dict[str, np.ndarray]:
         """Return the columns of the table, as `COLUMNS` describes them."""
-        texts, find = {name: key(value) for name, value in self.state.items()}, self._finder()
+        texts, find = self._texts(), self._finder()
         found = {head.format(**texts): find(where) for head, where in self.COLUMNS.items()}
         there = {head: np.array(values) for head, values in found.items() if values is not None}
         rows = min(map(len, there.values()))
@@ -319,22 +285,19 @@ class Explorer(anywidget.AnyWidget):
         return [f"{head} {between.join(pair)}" for head, pair in both.items()]
 
     def _draw(self, ax: Axes, head: str, series: int = 0) -> None:
-        """Draw a column over the first one: what was measured with its band, and its theory."""
+        """Draw a column over the first one: as measured, with band and theory, or as a line."""
         columns, where, find = self.numbers(), self.COLUMNS[head], self._finder()
         x = next(iter(columns.values()))
         if "mid" not in str(where):
             plots.theory(ax, x, columns[head], label=head, series=series)
             return
-        paths = [where] if isinstance(where, str) else where
-        bands = {
-            end: [find(path.replace("/mid", f"/{end}")) for path in paths]
+        ends = [
+            find([path.replace("/mid", f"/{end}") for path in np.ravel(where).tolist()])
             for end in ("low", "mid", "high", "theory")
-        }
-        low, mid, high, theory = (
-            None if values[0] is None else np.ravel(values)[: len(x)] for values in bands.values()
-        )
-        plots.banded(ax, x, [low, mid, high], label=head, series=series, line=theory is None)
-        if theory is not None:
+        ]
+        found = [np.ravel(values)[: len(x)] for values in ends if values[0] is not None]
+        plots.banded(ax, x, found[:3], label=head, series=series, line=len(found) == 3)
+        for theory in found[3:]:
             plots.theory(ax, x, theory, label=None if series else "theory", series=series)
 
     def still(self) -> Figure:
@@ -344,7 +307,7 @@ class Explorer(anywidget.AnyWidget):
             for series, head in enumerate(heads):
                 self._draw(ax, head, series=series)
             title = "\n".join(self._ends(*heads, between=" → "))
-            plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log=self.LOG)
+            plots.finish(ax, title=title, x=next(iter(self.COLUMNS)), y=y, log="y")
             ax.set_title(title, fontsize=7.5)
         fig.suptitle(textwrap.fill(self._chosen(), 80), fontsize="medium")
         return fig

@@ -12,13 +12,7 @@ LEVELS = "0123456789abcdefg"  # 0 (paper) to 16 (ink): digits to base 17
 
 
 def pixels() -> datasets.Split:
-    """Return the digits of `split_digits` with pixels from 0 (paper) to 1 (ink).
-
-    Examples
-    --------
-    >>> float(pixels().train.x.max())
-    1.0
-    """
+    """Return the digits of `split_digits` with pixels from 0 (paper) to 1 (ink)."""
     split = experiments.split_digits(standardize=False)
     return datasets.Split(*(datasets.Dataset(x / 16.0, y) for x, y in split))
 
@@ -29,10 +23,8 @@ def examples(y: np.ndarray) -> np.ndarray:
 
 
 def to_text(images: Any) -> list[str]:
-    """Return images with pixels from 0 to 1 as a text each; what is outside is cut off.
+    """Return a text for each image with pixels from 0 to 1; what is outside is cut off.
 
-    Examples
-    --------
     >>> to_text([[0.0, 0.5, 1.0, -0.2]])
     ['08g0']
     """
@@ -41,11 +33,5 @@ def to_text(images: Any) -> list[str]:
 
 
 def to_image(text: str) -> np.ndarray:
-    """Return the pixels of a text, from 0 to 1.
-
-    Examples
-    --------
-    >>> to_image("08g")
-    array([0. , 0.5, 1. ])
-    """
+    """Return the pixels of a text, from 0 to 1."""
     return np.array([int(pixel, 17) for pixel in text]) / 16

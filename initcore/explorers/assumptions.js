@@ -15,54 +15,39 @@ const FACTOR = 1.15;
 
 const differs = (a, b) => Math.abs(Math.log(a / b)) > Math.log(FACTOR);
 
-function build(ui) {
-  ui.chart({
-    title: "Mean square of the pre-activations",
-    x: { label: "layer (0: the input)", margin: 0.3 },
-    y: { label: "q / q₀", log: true, least: [-1, 1] },
-    height: 270,
-    series: [
-      { key: "predicted", label: "predicted: (n Var(w))ˡ = 1", kind: "line", colour: 1, dash: "7 3" },
-      { key: "q / q0", label: "measured", colour: 0 },
-    ],
-  });
-}
-
-/** What repairing one broken assumption at a time would change in the last layer. */
-function repairs(ui, names, broken, q) {
-  const [costly, harmless] = [[], []];
-  names.forEach((name, place) => {
-    if (!broken[place]) return;
-    const repaired = broken.map((is, i) => is && i !== place);
-    const mid = ui.data.cases[repaired.join(" ")].mid;
-    // an effect may be in one layer only, so all are compared
-    if (mid.some((value, layer) => differs(q[layer], value)))
-      costly.push([CALLED[name], mid.at(-1)]);
-    else harmless.push(CALLED[name]);
-  });
-  return [costly, harmless];
-}
+const chart = {
+  title: "Mean square of the pre-activations",
+  x: { label: "layer (0: the input)", margin: 0.3 },
+  y: { label: "q / q₀", log: true, least: [-1, 1] },
+  height: 270,
+  series: [
+    { key: "predicted", label: "predicted: (n Var(w))ˡ = 1", kind: "line", colour: 1, dash: "7 3" },
+    { key: "q / q0", label: "measured", colour: 0 },
+  ],
+};
 
 function update(ui, read, { mid }, table) {
   table.set("factor of the layer", mid.map((q, layer) => (layer ? q / mid[layer - 1] : 1)));
   const names = Object.keys(CALLED);
-  const broken = names.map(read);
+  const broken = names.filter(read);
+  const end = `q in layer 6 is ${number(mid.at(-1))} times its prediction.`;
+  if (!broken.length) return `Nothing is broken, and ${end}`;
   const off = mid.findIndex((value) => differs(value, 1));
-  if (!broken.includes(true))
-    return `Nothing is broken, and q in layer 6 is ${number(mid.at(-1))} times its prediction.`;
-  const [costly, harmless] = repairs(ui, names, broken, mid);
-  const found = off < 0
-    ? `The formula holds: q in layer 6 is ${number(mid.at(-1))} times its prediction.`
-    : `The formula fails from layer ${off} on: q in layer 6 is ${number(mid.at(-1))} times its prediction.`;
-  if (broken.filter(Boolean).length === 1) return found;
-  const without = costly.map(([name, q]) => `without ${name}, ${number(q)}`);
-  const repaired = without.length ? ` Repair one, and it is: ${without.join("; ")}.` : "";
-  const idle = harmless.length ? ` Makes no difference here: ${harmless.join("; ")}.` : "";
-  return found + repaired + idle;
+  const found = `The formula ${off < 0 ? "holds" : `fails from layer ${off} on`}: ${end}`;
+  if (broken.length === 1) return found;
+  // What repairing one of them would change: in all layers, as the effect may be in one only.
+  const [costly, harmless] = [[], []];
+  for (const name of broken) {
+    const repaired = ui.data.cases[names.map((one) => one !== name && read(one)).join(" ")].mid;
+    if (!repaired.some((value, layer) => differs(mid[layer], value))) harmless.push(CALLED[name]);
+    else costly.push(`without ${CALLED[name]}, ${number(repaired.at(-1))}`);
+  }
+  const better = costly.length ? ` Repair one, and it is: ${costly.join("; ")}.` : "";
+  return found + better + (harmless.length ? ` Makes no difference here: ${harmless.join("; ")}.` : "");
 }
 
 const note =
   "Markers: the median of 40 nets of 100 units, with a band from 5% to 95%. Dashed: the derivation's " +
   "formula. The vertical axis changes with what is broken.";
 
-export default explorer({ build, update, note, room: [6, 14] });
+export default explorer({ charts: [chart], update, note, room: [6, 14] });

@@ -38,11 +38,6 @@ def broken_net(
     Weights that depend on the input can know only one, so each input then has weights of its own.
     Without A3 weight ``w_ij`` has the variance ``c_i c_j / n``, with c = 1.5 in the first half of
     the units and 0.5 in the second.
-
-    Examples
-    --------
-    >>> broken_net({"dependent"}, depth=1).mean(axis=1).round().tolist()
-    [1.0, 3.0]
     """
     q = np.empty((depth + 1, replicas))
     for r, rng in enumerate(network.replica_generators(seed, replicas, network.BROKEN)):

@@ -1,14 +1,7 @@
 // The compromise: what each mode keeps of the signal and of the gradient.
 
-const CALLED = {
-  fan_in: "fan_in",
-  fan_out: "fan_out",
-  fan_avg: "Glorot's fan_avg",
-  fan_geo_avg: "The geometric mean",
-};
-
 function build(ui) {
-  ui.units = element("p", { class: "ie-compromise-units" });
+  ui.units = element("p", { class: "ie-compromise-units ie-wide" });
   ui.figure.append(ui.units);
   // one axis for both ways and all modes, so that they can be compared
   const y = { label: "mean square / at its start", log: true, least: [-1, 1], over: "mode" };
@@ -24,24 +17,19 @@ function build(ui) {
   chart("Gradient: read to the left", "gradient", 1);
 }
 
-/** Whether a prediction stays at 1: in every layer, at its two ends only, or not at all. */
-function kept(theory) {
-  const near = (value) => Math.abs(Math.log(value)) < 0.05;
-  if (theory.every(near)) return "everywhere";
-  return near(theory[0]) && near(theory.at(-1)) ? "at the ends" : "no";
-}
-
-/** What the mode keeps, in words. */
+/** What the mode keeps, in words: a prediction stays at 1 in every layer, at both ends only, or not. */
 function verdict(signal, gradient) {
-  const [forward, backward] = [kept(signal), kept(gradient)];
-  if (forward === "everywhere" && backward === "everywhere") return "It keeps both, in every layer";
-  const between = (way) => `the ${way} from end to end, and not in between`;
-  if (forward === "at the ends" && backward === "at the ends")
-    return "It keeps both from end to end, and neither in between";
-  if (forward === "everywhere")
-    return `It keeps the signal in every layer, ${backward === "no" ? "not the gradient" : between("gradient")}`;
-  if (backward === "everywhere")
-    return `It keeps the gradient in every layer, ${forward === "no" ? "not the signal" : between("signal")}`;
+  const near = (value) => Math.abs(Math.log(value)) < 0.05;
+  const ways = { signal, gradient };
+  const whole = Object.keys(ways).filter((way) => ways[way].every(near));
+  const ends = Object.keys(ways).filter((way) => near(ways[way][0]) && near(ways[way].at(-1)));
+  if (whole.length === 2) return "It keeps both, in every layer";
+  if (whole.length === 1) {
+    const other = whole[0] === "signal" ? "gradient" : "signal";
+    const rest = ends.includes(other) ? `the ${other} from end to end, and not in between` : `not the ${other}`;
+    return `It keeps the ${whole[0]} in every layer, ${rest}`;
+  }
+  if (ends.length === 2) return "It keeps both from end to end, and neither in between";
   const lost = signal.at(-1) < 1 && gradient[0] < 1;
   return lost ? "It loses some of both" : "It keeps neither: one grows as the other shrinks";
 }
@@ -52,7 +40,7 @@ function update(ui, read, one) {
   const { signal, gradient } = one[mode];
   const square = read("first") === read("second") ? " All layers are square, and all modes are the same." : "";
   return (
-    `${CALLED[mode]}: from end to end the signal's mean square is multiplied by ` +
+    `${ui.text("mode").replace("geo", "The geo")}: from end to end the signal's mean square is multiplied by ` +
     `${number(signal.mid.at(-1))} (theory ${number(signal.theory.at(-1))}), the gradient's by ` +
     `${number(gradient.mid[0])} (theory ${number(gradient.theory[0])}). ` +
     `${verdict(signal.theory, gradient.theory)}.${square}`

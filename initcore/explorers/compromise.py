@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from initcore import network, probes
-from initcore.explorers._base import Explorer, band, control, rounded
+from initcore.explorers._base import Explorer, band, control
 from initcore.initializers import RandomNormal, VarianceScaling
 
 LAYERS = 6
@@ -57,23 +57,13 @@ class Compromise(Explorer):
         sizes = widths(shape, first, second)
         found: dict[str, Any] = {"widths": sizes}
         for mode, ways in both_ways(sizes).items():
-            found[mode] = {
-                name: band(values) | {"theory": rounded(line)}
-                for (name, values), line in zip(ways.items(), predict(sizes, mode))
-            }
+            lines = predict(sizes, mode)
+            found[mode] = {way: band(ways[way], theory=line) for way, line in zip(ways, lines)}
         return found
 
 
 def widths(shape: str, first: int, second: int) -> list[int]:
-    """Return the units of each layer, inputs first.
-
-    Examples
-    --------
-    >>> widths("taper", 512, 128)
-    [512, 406, 323, 256, 203, 161, 128]
-    >>> widths("zigzag", 512, 128)
-    [512, 128, 512, 128, 512, 128, 512]
-    """
+    """Return the units of each layer, inputs first."""
     if shape == "zigzag":
         return [second if layer % 2 else first for layer in range(LAYERS + 1)]
     return np.geomspace(first, second, LAYERS + 1).round().astype(int).tolist()
@@ -84,15 +74,9 @@ def both_ways(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Send a signal forward and a gradient back through linear nets, one draw for all modes.
 
-    `sizes` are the units of each layer, inputs first. The inputs, and the gradient at the output,
-    are standard normal and independent of the weights. Returned are by mode, of shape
+    The inputs, and the gradient at the output, are standard normal. Returned are by mode, of shape
     ``(layers + 1, replicas)``, the mean square of a_l over that of the input, and that of the
     gradient with respect to a_l over that at the output: Glorot and Bengio (2010), eqs. 5 and 6.
-
-    Examples
-    --------
-    >>> both_ways((100, 400, 100))["fan_avg"]["signal"].mean(axis=1).round(1).tolist()
-    [1.0, 0.4, 0.6]
     """
     unit = RandomNormal(stddev=1.0)
     net = network.MLP(sizes, "linear", weights=unit, replicas=replicas, seed=seed)
@@ -109,8 +93,8 @@ def both_ways(
         # The layers are linear: a delta is the gradient with respect to the activations.
         gradients = net.backward(trace, top)
         signal = np.array([probes.mean_square(a) for a in (x, *trace.activations)])
-        gradient = [gradients.inputs, *gradients.deltas]
-        gradient = np.array([probes.mean_square(g) for g in gradient])
+        back = (gradients.inputs, *gradients.deltas)
+        gradient = np.array([probes.mean_square(g) for g in back])
         found[mode] = {"signal": signal / signal[0], "gradient": gradient / gradient[-1]}
     return found
 

@@ -11,19 +11,17 @@ function place(values, value) {
   return i + (value - values[i]) / (values[i + 1] - values[i]);
 }
 
-/** The map; return how to move the reader's place in it. */
-function makeMap(ui, depths, gains) {
+/** The map; the cells alone can be tapped. */
+function makeMap(ui) {
+  const [depths, gains] = [ui.values("depth"), ui.values("gain")];
   const { lower, upper, depth: along } = ui.data.shared.line;
   const [wide, high] = [COLUMN * depths.length, ROW * gains.length];
   const x = (depth) => LEFT + COLUMN * (place(depths, depth) + 0.5);
   const y = (gain) => high - ROW * (place(gains.map(Math.log), Math.log(gain)) + 0.5);
   const words = (text, attributes) => shape("text", { "text-anchor": "middle", ...attributes }, text);
-  const cell = (depth, gain, attributes) =>
-    shape("rect", {
-      ...{ x: x(depth) - COLUMN / 2, y: y(gain) - ROW / 2, width: COLUMN, height: ROW },
-      ...attributes,
-    });
-  const title = "Test accuracy in %, by depth and gain²";
+  const size = { width: COLUMN, height: ROW };
+  ui.corner = (depth, gain) => ({ x: x(depth) - COLUMN / 2, y: y(gain) - ROW / 2 });
+  ui.mine = shape("rect", { ...size, class: "ie-depth-mine" });
   const axes = [
     ...depths.map((depth) => words(depth, { x: x(depth), y: high + 15 })),
     ...gains.map((gain) => words(gain, { x: LEFT - 15, y: y(gain) + 4 })),
@@ -34,25 +32,22 @@ function makeMap(ui, depths, gains) {
   for (const depth of depths)
     for (const gain of gains) {
       const accuracy = ui.data.cases[`${depth} ${gain}`].accuracy.mid;
-      const shade = 0.04 + 0.46 * accuracy;
-      const about = { "data-depth": depth, "data-gain": gain, "fill-opacity": shade };
-      const made = cell(depth, gain, about);
-      made.addEventListener("click", () => {
-        ui.model.set("depth", depth);
-        ui.model.set("gain", gain);
-        ui.model.save_changes();
-      });
-      cells.append(made);
+      const about = { "data-depth": depth, "data-gain": gain, "fill-opacity": 0.04 + 0.46 * accuracy };
+      cells.append(shape("rect", { ...ui.corner(depth, gain), ...size, ...about }));
       texts.append(words(Math.round(100 * accuracy), { x: x(depth), y: y(gain) + 4 }));
     }
-  const line = (kind, d) => shape("path", { class: `ie-depth-${kind}`, d });
-  const drawn = [["bound", lower], ["bound", upper], ["kept", along.map(() => 2)]];
-  const lines = drawn.map(([kind, values]) => {
+  cells.addEventListener("click", ({ target }) => {
+    for (const name of ["depth", "gain"]) ui.model.set(name, Number(target.dataset[name]));
+    ui.model.save_changes();
+  });
+  const line = (dash, d) => shape("path", { class: "ie-line", "stroke-dasharray": dash, d });
+  const through = (dash, values) => {
     const all = along.map((depth, i) => [x(depth), y(values[i])]);
     const inside = all.filter(([, at]) => at >= 0 && at <= high);
-    return line(kind, `M${inside.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`);
-  });
-  const marker = cell(depths[0], gains[0], { class: "ie-depth-mine" });
+    return line(dash, `M${inside.map(([a, b]) => `${a.toFixed(1)} ${b.toFixed(1)}`).join("L")}`);
+  };
+  const lines = [through("7 3", lower), through("7 3", upper), through("none", along.map(() => 2))];
+  const title = "Test accuracy in %, by depth and gain²";
   const about = { role: "img", "aria-label": `${title}. The sliders choose a place.` };
   const svg = shape(
     "svg",
@@ -61,22 +56,18 @@ function makeMap(ui, depths, gains) {
     shape("g", { class: "ie-depth-lines" }, ...lines),
     texts,
     shape("g", { class: "ie-axes" }, ...axes),
-    marker,
+    ui.mine,
   );
-  const key = (kind, name) => legend(line(kind, "M1 6H25"), name);
-  const keys = [key("kept", "RMS kept"), key("bound", "RMS ×100, ÷100")];
+  const key = (dash, name) => legend(line(dash, "M1 6H25"), name);
+  const keys = [key("none", "RMS kept"), key("7 3", "RMS ×100, ÷100")];
   const named = element("span", { class: "ie-chart-title" }, title);
   const caption = element("figcaption", {}, named, element("span", { class: "ie-depth-lines" }, ...keys));
   ui.figure.append(element("figure", { class: "ie-chart ie-depth" }, caption, svg));
-  return (depth, gain) => {
-    const there = cell(depth, gain);
-    for (const name of ["x", "y"]) marker.setAttribute(name, there.getAttribute(name));
-  };
 }
 
 function build(ui) {
   const { bound } = ui.data.shared;
-  ui.move = makeMap(ui, ui.values("depth"), ui.values("gain"));
+  makeMap(ui);
   const edge = { kind: "line", colour: 1, dash: "7 3" };
   ui.chart({
     title: "RMS of z in the last layer, by that of layer 1",
@@ -99,7 +90,7 @@ function build(ui) {
 function update(ui, read, one) {
   const [depth, gain] = [read("depth"), read("gain")];
   const { bound, settings } = ui.data.shared;
-  ui.move(depth, gain);
+  for (const [axis, at] of Object.entries(ui.corner(depth, gain))) ui.mine.setAttribute(axis, at);
   const { low, mid, high } = one.accuracy;
   const percent = (value) => Math.round(100 * value);
   const verdict = mid <= 0.3 ? "fails" : mid >= 0.8 ? "trains" : "trains in part";

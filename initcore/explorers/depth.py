@@ -26,17 +26,11 @@ def train(depth: int, gain: float) -> np.ndarray:
 
     The test digits have no part in the choice. Where two rates are equally good, the smaller one.
     """
+    weights = initializers.VarianceScaling(gain, "fan_in", "truncated_normal")
+    how = {"hidden": (WIDTH,) * depth, "epochs": EPOCHS, "batch_size": 64, "replicas": REPLICAS}
+    sgds = [training.SGD(rate, momentum=0.9) for rate in RATES]
     runs = [
-        experiments.train_on_digits(
-            "relu",
-            initializers.VarianceScaling(gain, "fan_in", "truncated_normal"),
-            hidden=(WIDTH,) * depth,
-            optimizer=training.SGD(rate, momentum=0.9),
-            epochs=EPOCHS,
-            batch_size=64,
-            replicas=REPLICAS,
-        ).history
-        for rate in RATES
+        experiments.train_on_digits("relu", weights, optimizer=sgd, **how).history for sgd in sgds
     ]
     best = max(runs, key=lambda history: np.median(history.accuracy[-1]))  # the first such
     return best.validation_accuracy[-1]
@@ -92,13 +86,12 @@ class Depth(Explorer):
     def measure(cls, depth: int, gain: float) -> dict[str, Any]:
         """Train nets of this depth and gain, and send a signal through others."""
         accuracy = zip(("low", "mid", "high"), quantiles(train(depth, gain)))
-        found = experiments.propagate(
-            {"net": ("relu", math.sqrt(gain))}, depth=depth, width=WIDTH, replicas=200
-        )["net"]
-        ratio = np.sqrt(found["q"][-1] / found["q"][0])
+        nets = {"net": ("relu", math.sqrt(gain))}
+        q = experiments.propagate(nets, depth=depth, width=WIDTH, replicas=200)["net"]["q"]
+        ratio = np.sqrt(q[-1] / q[0])
         return {
             "accuracy": {end: twentieth(value) for end, value in accuracy},
-            "ratio": band(ratio) | {"theory": rounded((gain / 2) ** ((depth - 1) / 2))},
+            "ratio": band(ratio, theory=(gain / 2) ** ((depth - 1) / 2)),
         }
 
     def verdict(self) -> str:
@@ -136,11 +129,5 @@ class Depth(Explorer):
 
 
 def twentieth(value: float) -> float:
-    """Return an accuracy to the nearest 0.05: finer digits of chaotic training say nothing.
-
-    Examples
-    --------
-    >>> twentieth(0.8633)
-    0.85
-    """
+    """Return an accuracy to the nearest 0.05: finer digits of chaotic training say nothing."""
     return round(round(20 * float(value)) / 20, 2)

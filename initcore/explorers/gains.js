@@ -8,18 +8,17 @@ const BECAUSE = {
   both: "The gain is chosen for the deltas, and the biases add to q what is then missing.",
 };
 
-function build(ui) {
-  const chart = (key, title, label, colour) =>
-    ui.chart({
-      title,
-      x: { label: "layer", domain: [-1, 52], ticks: [1, 10, 20, 30, 40, 50] },
-      y: { label, log: true, least: [-1, 1] },
-      level: 1,
-      series: pair(key, { theory: "theory", label: "20 nets", colour }),
-    });
-  chart("rms z", "The signal on its way up", "rms of z", 0);
-  chart("rms delta", "The deltas on their way down", "rms of δ, over layer 50's", 1);
-}
+const chart = (key, title, label, colour) => ({
+  title,
+  x: { label: "layer", domain: [-1, 52], ticks: [1, 10, 20, 30, 40, 50] },
+  y: { label, log: true, least: [-1, 1] },
+  level: 1,
+  series: pair(key, { theory: "theory", label: "20 nets", colour }),
+});
+const charts = [
+  chart("rms z", "The signal on its way up", "rms of z", 0),
+  chart("rms delta", "The deltas on their way down", "rms of δ, over layer 50's", 1),
+];
 
 function update(ui, read, one) {
   const biases = one.sigma_b ? `, biases of sd ${number(one.sigma_b)}` : "";
@@ -35,4 +34,4 @@ const note =
   "Markers: the median of 20 nets of 50 layers of 100 units before training, with a band from 5% to 95%. " +
   "Lines: the theory of wide layers. Dotted: 1. The axes follow the values.";
 
-export default explorer({ build, update, note, room: [5.2, 10] });
+export default explorer({ charts, update, note, room: [5.2, 10] });

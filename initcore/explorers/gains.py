@@ -66,7 +66,7 @@ class Gains(Explorer):
         gain, sigma_b = scales(activation, start)
         rows = LAYERS - 1
         found = zip(signals(activation, gain, sigma_b), predicted(activation, gain, sigma_b))
-        z, delta = (band(m[rows]) | {"theory": rounded(t[rows])} for m, t in found)
+        z, delta = (band(measured[rows], theory=line[rows]) for measured, line in found)
         return {"gain": rounded(gain, 4), "sigma_b": rounded(sigma_b), "z": z, "delta": delta}
 
 
@@ -97,16 +97,9 @@ def signals(activation: str, gain: float, sigma_b: float) -> tuple[np.ndarray, n
     """Return the rms of z, and that of the deltas over the last layer's: (layers, nets) each."""
     phi = activations.get(activation)
     start = initializers.VarianceScaling(gain**2, "fan_in", "untruncated_normal")
-    net = network.MLP(
-        (WIDTH,) * (DEPTH + 1),
-        phi,
-        weights=start,
-        biases=initializers.RandomNormal(stddev=1.0),
-        output_activation=phi,
-        replicas=NETS,
-    )
-    for b in net.biases:
-        b *= sigma_b
+    biases = initializers.RandomNormal(stddev=sigma_b) if sigma_b else "zeros"
+    how = {"output_activation": phi, "replicas": NETS}
+    net = network.MLP((WIDTH,) * (DEPTH + 1), phi, weights=start, biases=biases, **how)
     trace = net.forward(np.random.default_rng(0).standard_normal((NETS, 1, WIDTH)))
     output_gradient = np.random.default_rng(1).standard_normal(trace.output.shape)
     deltas = net.backward(trace, output_gradient).deltas

@@ -1,18 +1,16 @@
 // What all explorers share: controls, charts, the numbers as a table. No library, no network.
 //
 // An anywidget's module must be one file, so initcore.explorers puts this file in front of the
-// explorer's own, which ends with `export default explorer({ build, update, note })`:
+// explorer's own, which ends with `export default explorer({ charts, update, note })`:
 //
+//   charts     the charts of columns of the table, as `makeChart` describes them; or, for more,
 //   build(ui)  makes the picture once: ui.data holds Python's numbers, ui.figure is the element to
-//              fill, ui.chart(…) makes a chart in it, ui.widthOf(box, f) calls f with a width when
-//              it changes, ui.onRemove(f) calls f when the figure goes
-//   update(ui, read, one, table)  draws the present state, but for the charts, which draw
-//              themselves, and returns a sentence about it: read("name") is the value of a control,
-//              `one` the numbers of its case, `table` the columns, to which it may add
-//
-// The class in Python describes the columns of the table, and the series of a chart are columns.
-// What the notebook printed of them below the figure follows the figure, too. `note` says how to
-// read the marks; `room` is the height of the longest sentence, wide and on a phone, in em.
+//              fill, ui.chart(…) makes a chart, ui.widthOf(box, f) calls f with a width when it
+//              changes, ui.onRemove(f) calls f when the figure goes
+//   update(ui, read, one, table)  draws the present state, but for the charts, and returns a sentence
+//              about it: read("name") is the value of a control, `one` the numbers of its case,
+//              `table` the columns that the class in Python describes, to which it may add
+//   note, room  how to read the marks; the height of the longest sentence, wide and on a phone, in em
 
 const SVG = "http://www.w3.org/2000/svg";
 let count = 0; // for ids: several explorers may share a page
@@ -31,11 +29,9 @@ const shape = (tag, attributes = {}, ...children) =>
 
 /** A number as people write it: 0.0707, 1.2e-5, 3,200 → "0.0707", "1.2e−5", "3200". */
 function number(value, digits = 3) {
-  if (value === null || value === undefined) return "–";
-  if (typeof value !== "number") return String(value);
-  if (value === 0) return "0";
+  if (typeof value !== "number") return String(value ?? "–");
   const size = Math.abs(value);
-  const far = size < 1e-3 || size >= 1e5;
+  const far = value !== 0 && (size < 1e-3 || size >= 1e5);
   const text = far ? value.toExponential(digits - 1) : Number(value.toPrecision(digits)).toString();
   return text.replace("e+", "e").replaceAll("-", "−");
 }
@@ -64,11 +60,15 @@ function pair(key, { theory, label, colour, dash }) {
 /** Text with the values of controls in it: "gradient {depth}". */
 const fill = (text, read) => text.replace(/\{(\w+)\}/g, (_, name) => read(name));
 
-/** What stands at a path in the data, "case/{mode}/mid"; a list has a path or a value a row. */
-function lookUp(where, data, read) {
-  if (Array.isArray(where)) return where.map((one) => lookUp(one, data, read));
+/**
+ * What stands at a path in the data, "case/{mode}/mid", or at that of its band's `end`; a list has a
+ * path or a value a row.
+ */
+function lookUp(where, data, read, end = "mid") {
+  if (Array.isArray(where)) return where.map((one) => lookUp(one, data, read, end));
   if (typeof where !== "string") return where;
-  return fill(where, read).split("/").reduce((part, name) => part?.[name], data);
+  const path = fill(where, read).replace(/mid$/, end).split("/");
+  return path.reduce((part, name) => part?.[name], data);
 }
 
 /** The columns of the table that the data have, by their heads: as long as the shortest one. */
@@ -78,15 +78,11 @@ function tabulate(columns, get) {
   return new Map(found.map(([head, values]) => [head, values.slice(0, rows)]));
 }
 
-/** The path of the low or high end of a band, by that of its middle. */
-const endOf = (where, end) =>
-  Array.isArray(where) ? where.map((one) => endOf(one, end)) : where.replace(/mid$/, end);
-
-/** The place of values on an axis from `start` to `end`, in pixels. */
+/** The place of values on an axis from `start` to `end`, in pixels; what is off it is at its edge. */
 function scale({ domain: [low, high], log }, start, end) {
   const of = log ? Math.log10 : (value) => value;
   const factor = (end - start) / (of(high) - of(low));
-  return (value) => start + (of(value) - of(low)) * factor;
+  return (value) => start + (of(Math.min(Math.max(value, low), high)) - of(low)) * factor;
 }
 
 /** The powers of ten to write at an axis: about `most` of them. */
@@ -121,7 +117,7 @@ const MARKS = [
  * is even, the values stand at equal distances, whatever they are.
  * y: { label, domain, ticks, log }. Without a domain it has the decades that hold its columns (or those
  * that `holds` names), in all cases of the control `over`; at least those from 10^least[0] to
- * 10^least[1], and nothing below `floor`. What is off the y axis stands at its edge.
+ * 10^least[1], and nothing below `floor`.
  */
 function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height = 250, level }) {
   const name = element("span", { class: "ie-chart-title" }, title);
@@ -149,20 +145,19 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
   let shown = null; // the state
   const edge = { top: 8, right: 14, bottom: 40, left: 58 };
 
-  /** The values of a column in a state, and of a measured one its band. */
-  function valuesOf(key, { table, get }, isLine) {
-    const values = table.get(key);
-    if (!values || isLine) return { y: values };
-    const [low, high] = ["low", "high"].map((end) => get(endOf(ui.columns.get(key), end)));
-    return { y: values, low: low.slice(0, values.length), high: high.slice(0, values.length) };
+  /** The values of a column in a state, if it has any, and the ends of its band. */
+  function valuesOf(key, { table, get }) {
+    const values = table.get(key) ?? [];
+    const end = (name) => get(ui.columns.get(key), name)?.slice(0, values.length);
+    return { y: values, low: end("low"), high: end("high") };
   }
 
   function domainOfY() {
     const { over, least = [], floor = 0 } = y;
     const states = over ? ui.values(over).map((value) => shown.but(over, value)) : [shown];
-    const columns = y.holds?.map((key) => ({ key })) ?? parts.filter(({ key }) => ui.columns.has(key));
-    const all = columns.flatMap(({ key, isLine }) => states.map((one) => valuesOf(key, one, isLine)));
-    const [low, high] = decades(all.flatMap((one) => Object.values(one).flat()), ...least);
+    const keys = y.holds ?? series.map(({ key }) => key);
+    const all = keys.flatMap((key) => states.map((one) => Object.values(valuesOf(key, one)).flat()));
+    const [low, high] = decades(all.flat(), ...least);
     return [Math.max(low, floor), high];
   }
 
@@ -203,23 +198,21 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
     const turned = `translate(12 ${(edge.top + bottom) / 2}) rotate(-90)`;
     write(y.label, { transform: turned, "text-anchor": "middle" });
 
-    const at = (value) => places.y(Math.min(Math.max(value, lowest), highest)).toFixed(1);
-    let any = false;
-    for (const { key, flat, at: own, isLine, mark, band, path } of parts) {
-      const across = { x: domain, y: [flat, flat] };
-      const column = () => ({ x: xs, ...valuesOf(key, shown, isLine) });
-      const values = own?.(shown.read, shown.one) ?? (flat === undefined ? column() : across);
-      const there = Object.keys(values.y ?? []).filter((i) => Number.isFinite(values.y[i]));
-      const placeX = (i) => places.x(values.x[i]).toFixed(1);
-      const join = (list, ys) => list.map((i) => `${placeX(i)} ${at(ys[i])}`).join("L");
-      any ||= there.length > 0;
-      if (isLine) path.setAttribute("d", there.length ? `M${join(there, values.y)}` : "");
-      else path.setAttribute("d", there.map((i) => mark(+placeX(i), +at(values.y[i]))).join(""));
-      const banded = values.low && there.length;
-      const outline = () => `M${join(there, values.low)}L${join(there.toReversed(), values.high)}Z`;
-      band.setAttribute("d", banded ? outline() : "");
+    name.textContent = none;
+    for (const { key, flat, at, isLine, mark, band, path } of parts) {
+      const across = flat === undefined ? undefined : { x: domain, y: [flat, flat] };
+      const values = at?.(shown.read, shown.one) ?? across ?? { x: xs, ...valuesOf(key, shown) };
+      const there = Object.keys(values.y).filter((i) => Number.isFinite(values.y[i]));
+      const points = (ys) =>
+        there.map((i) => [places.x(values.x[i]).toFixed(1), places.y(ys[i]).toFixed(1)]);
+      const join = (all) => (all.length ? `M${all.map((point) => point.join(" ")).join("L")}` : "");
+      const middle = points(values.y);
+      const marks = () => middle.map((point) => mark(...point.map(Number))).join("");
+      const ends = isLine || !values.low ? [] : [values.low, values.high].map(points);
+      path.setAttribute("d", isLine ? join(middle) : marks());
+      band.setAttribute("d", join(ends.flatMap((end, i) => (i ? end.toReversed() : end))));
+      if (there.length) name.textContent = title;
     }
-    name.textContent = any ? title : none;
     svg.setAttribute("aria-label", name.textContent);
   }
 
@@ -237,23 +230,21 @@ function makeChart(ui, { parent = ui.figure, title, none, x, y, series, height =
 function makeControl(model, { key, label, kind, values, texts }) {
   const id = `ie-${(count += 1)}`;
   const place = () => values.indexOf(model.get(key));
-  const control = (tag, attributes, chosen, ...children) => {
+  const control = (tag, attributes, ...children) => {
     const input = element(tag, { id, name: key, ...attributes }, ...children);
     input.addEventListener("input", () => {
-      model.set(key, values[chosen(input)]);
+      model.set(key, values[Number(kind === "check" ? input.checked : input.value)]);
       model.save_changes();
     });
     return input;
   };
-  const box = (...parts) => element("div", { class: "ie-control" }, ...parts);
+  const box = (...parts) => element("div", { class: `ie-control ie-${kind}` }, ...parts);
   const named = element("label", { for: id }, label);
-  const byValue = (input) => Number(input.value);
   if (kind === "range") {
     const output = element("output", { for: id });
     // one width for all texts: no value moves the slider to another line
     output.style.minWidth = `${Math.max(...texts.map((text) => text.length))}ch`;
-    const attributes = { type: "range", min: 0, max: values.length - 1, step: 1 };
-    const input = control("input", attributes, byValue);
+    const input = control("input", { type: "range", min: 0, max: values.length - 1 });
     const show = () => {
       input.value = place();
       output.textContent = texts[place()];
@@ -262,19 +253,16 @@ function makeControl(model, { key, label, kind, values, texts }) {
     return [box(named, " ", output, input), show];
   }
   if (kind === "check") {
-    const input = control("input", { type: "checkbox" }, ({ checked }) => Number(checked));
-    named.prepend(input, " ");
-    const group = box(named);
-    group.classList.add("ie-check");
-    return [group, () => (input.checked = model.get(key))];
+    const input = control("input", { type: "checkbox" });
+    return [box(element("label", {}, input, " ", label)), () => (input.checked = model.get(key))];
   }
   if (kind === "list") {
     const options = texts.map((text, i) => element("option", { value: i }, text));
-    const input = control("select", {}, byValue, ...options);
+    const input = control("select", {}, ...options);
     return [box(named, " ", input), () => (input.value = place())];
   }
-  const one = { type: "radio", name: id, "data-key": key };
-  const radios = texts.map((_, i) => control("input", { ...one, id: `${id}-${i}`, value: i }, byValue));
+  const radio = { type: "radio", name: id, "data-key": key };
+  const radios = texts.map((_, i) => control("input", { ...radio, id: `${id}-${i}`, value: i }));
   const labels = radios.map((input, i) => element("label", {}, input, " ", texts[i]));
   const group = element("fieldset", { class: "ie-control" }, element("legend", {}, label), ...labels);
   return [group, () => (radios[place()].checked = true)];
@@ -286,15 +274,14 @@ function makeTable(title) {
   const about = { class: "ie-scroll", tabindex: "0", role: "group", "aria-label": title };
   const summary = element("summary", {}, title);
   const details = element("details", { class: "ie-numbers" }, summary, element("div", about, table));
-  const row = (cells) => element("tr", {}, ...cells);
-  const cell = (values, place, line) =>
-    place ? element("td", {}, values[line]) : element("th", { scope: "row" }, values[line]);
+  const head = (scope) => (text) => element("th", { scope }, text);
   const write = (columns) => {
     if (!details.open) return;
-    const heads = columns.map(([head]) => element("th", { scope: "col" }, head));
-    const texts = columns.map(([, values]) => values.map((value) => number(value)));
-    const rows = texts[0].map((_, line) => row(texts.map((values, i) => cell(values, i, line))));
-    table.replaceChildren(element("thead", {}, row(heads)), element("tbody", {}, ...rows));
+    const [first, ...others] = columns.map(([, values]) => values.map((value) => number(value)));
+    const cells = (line) => others.map((texts) => element("td", {}, texts[line]));
+    const rows = first.map((text, line) => element("tr", {}, head("row")(text), ...cells(line)));
+    const heads = element("tr", {}, ...columns.map(([name]) => name).map(head("col")));
+    table.replaceChildren(element("thead", {}, heads), element("tbody", {}, ...rows));
   };
   return [details, write];
 }
@@ -326,18 +313,16 @@ function makeFollower(model, root) {
   const paper = matchMedia("print");
   let box = null; // what holds the text: in JupyterLab it comes after the figure
   let [start, now, chosen] = ["", "", []];
-  const find = () => {
-    box = root.closest(".cell_output, .jp-OutputArea")?.querySelector("pre");
-    start = box?.textContent ?? "";
-    const named = (name) => (head) => RegExp(`^${head.replace(/\{\w+\}/, ".+")}$`).test(name);
-    const names = start.split("\n")[0].trim().split(/ {2,}/);
-    chosen = names.map((name) => (heads.includes(name) ? name : heads.find(named(name))));
-    if (chosen.includes(undefined)) box = null;
-  };
-  const show = () => box && (box.textContent = paper.matches && model.share ? start : now);
+  const named = (name) => (head) => RegExp(`^${head.replace(/\{\w+\}/, ".+")}$`).test(name);
+  const show = () => now && (box.textContent = paper.matches && model.share ? start : now);
   const follow = (table) => {
-    if (!box?.isConnected) find();
-    if (!box) return;
+    if (!box?.isConnected) {
+      box = root.closest(".cell_output, .jp-OutputArea")?.querySelector("pre");
+      [start, now] = [box?.textContent ?? "", ""];
+      const names = start.split("\n")[0].trim().split(/ {2,}/);
+      chosen = names.map((name) => (heads.includes(name) ? name : heads.find(named(name))));
+    }
+    if (!box || chosen.includes(undefined)) return;
     const columns = chosen.filter((head) => table.has(head)).map((head) => {
       const texts = table.get(head).map((value) => printed(value, read("formats")[head]));
       const cells = [fill(head, read), ...texts];
@@ -363,7 +348,7 @@ function makePixels(size, left = 0, top = 0, about = {}) {
 }
 
 /** An anywidget module of an explorer. */
-function explorer({ build, update, note, room = [3, 3] }) {
+function explorer({ charts = [], build = (ui) => charts.forEach(ui.chart), update, note, room = [3, 3] }) {
   function render({ model, el }) {
     const read = (key) => model.get(key);
     const [title, controls, columns] = ["title", "controls", "columns"].map(read);
@@ -373,7 +358,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     const figure = element("div", { class: "ie-figure" });
     const says = element("p", { class: "ie-says" });
     ["--ie-room", "--ie-room-phone"].forEach((name, i) => says.style.setProperty(name, `${room[i]}em`));
-    // Said aloud when the reader has stopped moving, and not at every step of a slider.
+    // said aloud when the reader has stopped moving, and not at every step of a slider
     const aloud = element("p", { class: "ie-hidden", role: "status" });
     const [numbers, writeNumbers] = makeTable("The numbers in this picture");
     const buttons = element("p", { class: "ie-buttons" });
@@ -386,8 +371,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
     el.append(root);
 
     const opened = controls.map(({ key }) => [key, read(key)]); // what a chapter shows at first
-    const charts = [];
-    const endings = [];
+    const [drawn, endings] = [[], []];
     const valuesOf = (name) => controls.find(({ key }) => key === name);
     const ui = {
       model,
@@ -400,7 +384,7 @@ function explorer({ build, update, note, room = [3, 3] }) {
         const { values, texts } = valuesOf(name);
         return texts[values.indexOf(read(name))]; // how the value of a control is shown
       },
-      chart: (options) => charts.push(makeChart(ui, options)),
+      chart: (options) => drawn.push(makeChart(ui, options)),
       widthOf(box, use) {
         let width = 0;
         const observer = new ResizeObserver(([entry]) => {
@@ -419,27 +403,24 @@ function explorer({ build, update, note, room = [3, 3] }) {
     /** What a chart draws: the numbers where the controls are as `read` says. */
     function stateOf(read) {
       const one = data.cases[model.get("measured").map(read).join(" ")];
-      const get = (where) => lookUp(where, { ...data, case: one }, read);
+      const get = (where, end) => lookUp(where, { ...data, case: one }, read, end);
       const but = (name, value) => stateOf((key) => (key === name ? value : read(key)));
       return { read, one, get, but, table: tabulate(columns, get) };
     }
 
-    let timer = 0;
-    let first = true;
+    let timer = null;
     function draw() {
       boxes.forEach(([, show]) => show());
       const state = stateOf(read);
-      const { one, table } = state;
-      charts.forEach((chart) => chart(state));
-      const sentence = update(ui, read, one, table);
-      says.textContent = sentence;
-      writeNumbers([...table].map(([head, values]) => [fill(head, read), values]));
-      follow(table);
+      drawn.forEach((drawChart) => drawChart(state));
+      const sentence = update(ui, read, state.one, state.table);
+      // aloud only what is new: a figure opens without a word, and some move by themselves
       clearTimeout(timer);
-      // not again what was said already: some figures move by themselves
-      const speak = () => aloud.textContent === sentence || (aloud.textContent = sentence);
-      if (!first) timer = setTimeout(speak, 700);
-      first = false;
+      if (says.textContent && sentence !== aloud.textContent)
+        timer = setTimeout(() => (aloud.textContent = sentence), 700);
+      says.textContent = sentence;
+      writeNumbers([...state.table].map(([head, values]) => [fill(head, read), values]));
+      follow(state.table);
     }
     for (const { key } of controls) model.on(`change:${key}`, draw);
     numbers.addEventListener("toggle", draw);

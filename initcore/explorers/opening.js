@@ -1,95 +1,79 @@
 // The opening picture: digits travel through a deep net, whose layers light up or die.
 
-const [DEPTH, ROWS, HEIGHT] = [10, 8, 196];
-const EDGE = { left: 58, right: 14, top: 13, row: 22 }; // left and right: as the chart below has it
+const [DEPTH, HEIGHT] = [10, 201];
+const EDGE = { left: 58, right: 14, top: 18, row: 22 }; // left and right: as the chart below has it
 const [STEP, HOLD, ROUNDS] = [110, 700, 2]; // milliseconds a layer, and at the end; rounds of digits
-const LAYERS = Array.from({ length: DEPTH }, (_, i) => i + 1);
 
-/** The picture of a digit and the dots, made once; a dot is one unit. */
+/** The picture of a digit, and a group of dots for each layer; a dot is one unit. */
 function makeDots(ui, parent) {
   const svg = shape("svg", { height: HEIGHT, role: "img", class: "ie-opening-dots" });
-  const front = shape("rect", { class: "ie-opening-front", y: 0, height: HEIGHT, rx: 4 });
-  const [pixels, drawDigit] = makePixels(6, 1, 74, { class: "ie-opening-pixel" });
-  const frame = shape("rect", { class: "ie-opening-frame", x: 0.5, y: 73.5, width: 49, height: 49 });
-  const [sockets, dots] = [1.2, 0].map((r) =>
-    LAYERS.map(() => Array.from({ length: ui.data.shared.shown }, () => shape("circle", { r }))),
-  );
-  sockets.flat().forEach((socket) => socket.setAttribute("class", "ie-opening-socket"));
-  svg.append(front, ...pixels, frame, ...sockets.flat(), ...dots.flat());
+  const front = shape("rect", { class: "ie-opening-front", y: 5, height: HEIGHT - 5, rx: 4 });
+  const [pixels, drawDigit] = makePixels(6, 1, 79, { class: "ie-opening-pixel" });
+  const frame = shape("g", { class: "ie-axes" }, shape("path", { d: "M0.5 78.5h49v49h-49Z" }));
+  const layers = Array.from({ length: DEPTH }, () => shape("g"));
+  svg.append(front, ...pixels, frame, ...layers);
   parent.append(svg);
-  Object.assign(ui, { svg, front, dots, drawDigit });
+  Object.assign(ui, { svg, front, drawDigit });
 
   ui.widthOf(parent, (width) => {
-    ui.width = width;
-    svg.setAttribute("width", width);
     ui.column = (width - EDGE.left - EDGE.right) / DEPTH;
     ui.radius = Math.min(10, ui.column / 4 - 0.6);
+    svg.setAttribute("width", width);
     front.setAttribute("width", ui.column);
-    LAYERS.forEach((layer, l) =>
-      dots[l].forEach((dot, unit) => {
-        const middle = EDGE.left + (l + 0.5) * ui.column;
-        const cx = middle + (unit % 2 ? 1 : -1) * (ui.radius + 0.8);
-        const cy = EDGE.top + EDGE.row * Math.floor(unit / 2);
-        for (const one of [sockets[l][unit], dot]) {
-          one.setAttribute("cx", cx.toFixed(1));
-          one.setAttribute("cy", cy);
-        }
-      }),
-    );
-    drawLayers(ui);
+    ui.dots = layers.map((group, l) => {
+      const middle = EDGE.left + (l + 0.5) * ui.column;
+      const places = Array.from({ length: ui.data.shared.shown }, (_, unit) => ({
+        cx: (middle + (unit % 2 ? 1 : -1) * (ui.radius + 0.8)).toFixed(1),
+        cy: EDGE.top + EDGE.row * Math.floor(unit / 2),
+      }));
+      const socket = { class: "ie-opening-socket", r: 1.2 };
+      const sockets = places.map((place) => shape("circle", { ...place, ...socket }));
+      const dots = places.map((place) => shape("circle", place));
+      group.style.transitionDelay = `${l * STEP}ms`; // of the dots, while a digit travels
+      group.replaceChildren(...sockets, ...dots);
+      return dots;
+    });
+    drawDots(ui);
   });
 }
 
-/** Show what the units of a layer answer to the digit: the area of a dot is the activation. */
-function drawLayer(ui, l) {
-  const codes = ui.one.units[ui.digit][l];
-  ui.dots[l].forEach((dot, unit) => {
-    const value = (Number(codes.slice(2 * unit, 2 * unit + 2)) - 50) / 49;
-    dot.setAttribute("r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
-    dot.setAttribute("class", value < 0 ? "ie-opening-negative" : "ie-opening-positive");
+/** Show what the units answer to the digit: the area of a dot is the activation. */
+function drawDots(ui) {
+  ui.dots?.forEach((dots, l) => {
+    const codes = ui.one.units[ui.digit][l];
+    dots.forEach((dot, unit) => {
+      const value = (Number(codes.slice(2 * unit, 2 * unit + 2)) - 50) / 49;
+      dot.setAttribute("r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
+      dot.setAttribute("class", `ie-opening-${value < 0 ? "negative" : "positive"}`);
+    });
   });
 }
 
-function drawLayers(ui) {
-  if (ui.one && ui.width) LAYERS.forEach((_, l) => drawLayer(ui, l));
-}
-
-/** Let the present digit travel: its picture, then layer by layer; then the next digit. */
-function step(ui) {
-  clearTimeout(ui.timer);
-  if (!ui.playing || !ui.inView) return;
-  if (ui.at < DEPTH) {
-    drawLayer(ui, ui.at);
-    ui.front.setAttribute("x", EDGE.left + ui.at * ui.column);
-    ui.front.classList.add("is-moving");
-    ui.at += 1;
-    ui.timer = setTimeout(() => step(ui), ui.at < DEPTH ? STEP : HOLD);
-    return;
-  }
+/** Let the next digit travel through the layers. */
+function travel(ui) {
   ui.left -= 1;
   if (ui.left <= 0) return play(ui, false);
   ui.byItself = true;
   ui.model.set("digit", (ui.model.get("digit") + 1) % 10); // draws the picture, by update
   ui.byItself = false;
-  ui.timer = setTimeout(() => step(ui), STEP);
+  const ends = [0, DEPTH].map((l) => `translateX(${EDGE.left + l * ui.column}px)`);
+  const timing = { duration: DEPTH * STEP, easing: `steps(${DEPTH})` };
+  ui.front.animate({ transform: ends, fillOpacity: [0.35, 0.35] }, timing);
 }
 
 function play(ui, playing) {
   ui.playing = playing;
   ui.button.textContent = playing ? "Pause the digits" : "Play the digits";
   ui.left = 10 * ROUNDS;
-  if (playing) return step(ui);
-  clearTimeout(ui.timer);
-  ui.front.classList.remove("is-moving");
-  for (; ui.at < DEPTH; ui.at += 1) drawLayer(ui, ui.at); // a digit on its way arrives at once
+  clearInterval(ui.timer);
+  if (playing) ui.timer = setInterval(() => travel(ui), DEPTH * STEP + HOLD);
 }
 
 function build(ui) {
-  const box = element("div", { class: "ie-opening" });
   const sample = (kind) => shape("circle", { class: `ie-opening-${kind}`, cx: 13, cy: 6, r: 5 });
   const keys = ["positive", "negative"].map((kind) => legend(sample(kind), kind));
   const title = element("span", { class: "ie-chart-title" }, "Activations of one net, layer by layer");
-  box.append(element("p", { class: "ie-opening-keys" }, title, ...keys));
+  const box = element("figure", { class: "ie-chart ie-wide" }, element("figcaption", {}, title, ...keys));
   ui.figure.append(box);
   makeDots(ui, box);
   ui.chart({
@@ -102,65 +86,53 @@ function build(ui) {
   });
 
   ui.button = element("button", { type: "button" });
-  ui.button.addEventListener("click", () => play(ui, !ui.playing));
+  ui.button.addEventListener("click", () => {
+    play(ui, !ui.playing);
+    if (ui.playing) travel(ui);
+  });
   ui.panel.classList.add("ie-opening-panel");
   ui.panel.append(element("div", { class: "ie-control ie-buttons" }, ui.button));
-  ui.at = DEPTH; // the layers that show the present digit
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
-  play(ui, !still.matches);
-  const stop = () => still.matches && play(ui, false);
-  still.addEventListener("change", stop);
-  const view = new IntersectionObserver(([entry]) => {
-    ui.inView = entry.isIntersecting;
-    step(ui);
-  }, { threshold: 0.6 });
-  view.observe(ui.svg);
-  ui.onRemove(() => {
-    clearTimeout(ui.timer);
-    still.removeEventListener("change", stop);
-    view.disconnect();
-  });
+  play(ui, !matchMedia("(prefers-reduced-motion: reduce)").matches);
+  ui.onRemove(() => clearInterval(ui.timer));
 }
 
 /** What the numbers mean, in a sentence. */
-function tell(one, depth) {
-  const last = (series) => number(series.mid.at(-1), 2);
+function tell(one) {
   const [rms, across] = [one.rms.mid.at(-1), one.across.mid.at(-1)];
-  const varies = across === 0 ? "by less than 1e−13" : `by ${last(one.across)}`;
-  const told = `across the test digits its units vary ${varies}`;
-  const first = number(one.rms.mid[0], 2);
+  const [first, last] = [number(one.rms.mid[0], 2), number(rms, 2)];
+  const least = "less than 1e−13";
+  const told = `across the test digits its units vary by ${across === 0 ? least : number(across, 2)}`;
   if (one.rms.mid[0] === 0) return "All layers are dark: every unit answers 0 to every digit.";
   if (rms < 1e-3)
     return `The layers go dark: the RMS activation falls from ${first} in layer 1 to ` +
-      `${rms === 0 ? "less than 1e−13" : last(one.rms)} in layer ${depth}, and ${told}.`;
+      `${rms === 0 ? least : last} in layer ${DEPTH}, and ${told}.`;
   if (across < 0.01 * rms)
-    return `Lit but blind: layer ${depth} answers the same to every digit; ${told}, with an RMS ` +
-      `activation of ${last(one.rms)}.`;
+    return `Lit but blind: layer ${DEPTH} answers the same to every digit; ${told}, with an RMS ` +
+      `activation of ${last}.`;
   if (rms > 100)
     return `The layers explode: the RMS activation grows from ${first} in layer 1 to ` +
-      `${last(one.rms)} in layer ${depth}.`;
+      `${last} in layer ${DEPTH}.`;
   if (one.saturated > 0.5)
-    return `Layer ${depth} still tells the digits apart (${told}), but ` +
+    return `Layer ${DEPTH} still tells the digits apart (${told}), but ` +
       `${Math.round(100 * one.saturated)}% of its activations are saturated.`;
-  return `The digits get through: in layer ${depth} the RMS activation is ${last(one.rms)}, and ${told}.`;
+  return `The digits get through: in layer ${DEPTH} the RMS activation is ${last}, and ${told}.`;
 }
 
 function update(ui, read, one) {
   const digit = read("digit");
   const [weights, activation] = [ui.text("weights"), ui.text("activation")];
-  const moved = digit !== ui.digit;
-  const chosen = ui.one && moved && !ui.byItself; // by the reader: it shows at once
+  const chosen = ui.one && digit !== ui.digit && !ui.byItself; // by the reader
   Object.assign(ui, { one, digit });
-  if (moved) ui.drawDigit(ui.data.shared.digits[digit]);
   if (chosen) play(ui, false);
-  if (!ui.byItself) drawLayers(ui);
-  ui.at = ui.byItself ? 0 : DEPTH;
+  ui.drawDigit(ui.data.shared.digits[digit]);
+  ui.svg.classList.toggle("is-moving", !!ui.byItself);
+  drawDots(ui);
   ui.svg.setAttribute(
     "aria-label",
     `${ui.data.shared.shown} units in each of ${DEPTH} layers of a ${activation} net, ` +
       `weights ${weights}, with the digit ${digit} as input`,
   );
-  return `${activation}, ${weights}. ${tell(one, DEPTH)}`;
+  return `${activation}, ${weights}. ${tell(one)}`;
 }
 
 const note =

@@ -21,6 +21,7 @@ WEIGHTS = {
     "he_normal": ("He", "he_normal"),
     "normal_1": ("1.0 × normal", RandomNormal(stddev=1.0)),
 }
+TEXTS = {name: text for name, (text, _) in WEIGHTS.items()}
 ACTIVATIONS = {"tanh": "tanh", "relu": "ReLU", "sigmoid": "sigmoid"}
 FULL = {"tanh": 1.0, "relu": 3.0, "sigmoid": 1.0}  # the activation of a dot of full size
 LEAST = 1e-13  # the sigmoid's rounding errors are not far below: less counts as 0
@@ -51,12 +52,7 @@ class Opening(Explorer):
         "spread, 95%": "case/across/high",
     }
 
-    weights = control(
-        "Weights",
-        {name: text for name, (text, _) in WEIGHTS.items()},
-        "glorot_uniform",
-        kind="radio",
-    )
+    weights = control("Weights", TEXTS, "glorot_uniform", kind="radio")
     activation = control("Activation", ACTIVATIONS, "tanh", kind="radio")
     digit = control("Digit", tuple(range(10)), 0, kind="radio")
 
@@ -75,20 +71,17 @@ class Opening(Explorer):
         those of a dot of full size.
         """
         test = experiments.split_digits().test
-        net = MLP(
-            (64, *[WIDTH] * DEPTH, 10), activation, weights=WEIGHTS[weights][1], replicas=REPLICAS
-        )
-        layers = net.forward(test.x).activations[:-1]
-        spreads = np.array([probes.std_across_inputs(a) for a in layers])
-        rms = np.array([np.sqrt(probes.mean_square(a)) for a in layers])
-        found = {
-            name: band(np.where(values < LEAST, 0.0, values))
-            for name, values in (("rms", rms), ("across", spreads))
-        }
+        sizes = (64, *[WIDTH] * DEPTH, 10)
+        net = MLP(sizes, activation, weights=WEIGHTS[weights][1], replicas=REPLICAS)
+        layers = np.array(net.forward(test.x).activations[:-1])
+        found: dict[str, Any] = {}
+        for name, probe in (("rms", probes.rms), ("across", probes.std_across_inputs)):
+            values = probe(layers)
+            found[name] = band(np.where(values < LEAST, 0.0, values))
         if activation != "relu":
             share = probes.saturated_fraction(layers[-1], activation)
             found["saturated"] = rounded(np.median(share), 2)
-        one = np.array([a[0, examples(test.y), :SHOWN] for a in layers]).swapaxes(0, 1)
+        one = layers[:, 0, examples(test.y), :SHOWN].swapaxes(0, 1)
         levels = 50 + np.rint(49 * np.clip(one / FULL[activation], -1, 1)).astype(int)
         found["units"] = [["".join(f"{v:02d}" for v in layer) for layer in d] for d in levels]
         return found
@@ -96,7 +89,7 @@ class Opening(Explorer):
     def values(self) -> np.ndarray:
         """Return the activations in the picture, as shares of full size: layers by units."""
         codes = self.case()["units"][self.digit]
-        pairs = [[int(row[i : i + 2]) for i in range(0, len(row), 2)] for row in codes]
+        pairs = [[int(row[i : i + 2]) for i in range(0, 2 * SHOWN, 2)] for row in codes]
         return (np.array(pairs) - 50) / 49
 
     def still(self) -> Figure:

@@ -1,26 +1,16 @@
 // What each layer can still rebuild of a digit, with and without pretraining.
 
-const LAYERS = [1, 2, 3, 4, 5];
-
-/** A picture to be drawn again and again, and how to do that. */
-function makePicture() {
-  const [pixels, drawPixels] = makePixels(1);
-  const about = { viewBox: "0 0 8 8", class: "ie-pretraining-picture", role: "img" };
-  const svg = shape("svg", about, ...pixels);
-  const draw = (text, label) => {
-    drawPixels(text);
-    svg.setAttribute("aria-label", label);
-  };
-  return { svg, draw };
-}
-
 function build(ui) {
-  const title = element("p", { class: "ie-chart-title" }, "The digit, and what the layers rebuild");
+  const title = element("p", { class: "ie-chart-title ie-wide" }, "The digit, and what the layers rebuild");
   const heads = ["input", "layer 1", 2, 3, 4, 5].map((text) => element("span", {}, String(text)));
   const grid = element("div", { class: "ie-pretraining" }, title, ...heads);
   ui.rows = [0, 1].map(() => {
-    const name = element("p", { class: "ie-pretraining-name" });
-    const pictures = [0, ...LAYERS].map(makePicture);
+    const name = element("p", { class: "ie-pretraining-name ie-wide" });
+    const pictures = heads.map(() => {
+      const [pixels, draw] = makePixels(1);
+      const about = { viewBox: "0 0 8 8", class: "ie-pretraining-picture", role: "img" };
+      return { svg: shape("svg", about, ...pixels), draw };
+    });
     grid.append(name, ...pictures.map(({ svg }) => svg));
     return { name, pictures };
   });
@@ -30,7 +20,7 @@ function build(ui) {
   ui.chart({
     title: "Squared error of the rebuilt test digits",
     x: { label: "hidden layer", margin: 0.3 },
-    y: { label: "squared error an image", domain: [0, 5], ticks: [0, ...LAYERS] },
+    y: { label: "squared error an image", domain: [0, 5], ticks: [0, 1, 2, 3, 4, 5] },
     series: [
       level("mean image", "mean image", mean, { colour: "ink", dash: "2 4" }),
       level("PCA", "6 numbers (PCA)", pca, { colour: 2, dash: "7 3" }),
@@ -47,11 +37,13 @@ function update(ui, read, one) {
   const names = [stack, "0.01 normal, no pretraining"];
   [chosen, without].forEach((start, i) => {
     const { name, pictures } = ui.rows[i];
+    const texts = [shared.digits[digit], ...start.pictures[digit]];
     name.textContent = names[i];
-    pictures[0].draw(shared.digits[digit], `the digit ${digit}`);
-    LAYERS.forEach((layer, l) =>
-      pictures[layer].draw(start.pictures[digit][l], `rebuilt from layer ${layer}, ${names[i]}`),
-    );
+    pictures.forEach(({ svg, draw }, layer) => {
+      draw(texts[layer]);
+      const rebuilt = `rebuilt from layer ${layer}, ${names[i]}`;
+      svg.setAttribute("aria-label", layer ? rebuilt : `the digit ${digit}`);
+    });
   });
   const seen = noise === 0 ? "Without noise" : `With noise of standard deviation ${number(noise)}`;
   const last = (one) => number(one.mid[4], 2);

@@ -24,7 +24,7 @@ STARTS: dict[str, tuple[str, Any, str | None]] = {  # activation, random weights
     "tanh, Glorot": ("tanh", "glorot_uniform", None),
 }
 STACKS = tuple(start for start in STARTS if start != WITHOUT)
-NOISES = (0.0, 0.001, 0.01, 0.1)
+NOISES = {0.0: "none"} | {noise: key(noise) for noise in (0.001, 0.01, 0.1)}
 MOMENTUM = {"autoencoder": 0.9, "rbm": 0.5}  # of the pretraining, at a rate of 0.3
 
 
@@ -54,11 +54,7 @@ class Pretraining(Explorer):
     }
 
     stack = control("Start", STACKS, "autoencoder stack", kind="radio")
-    noise = control(
-        "Noise on the activations (standard deviation)",
-        {noise: key(noise) if noise else "none" for noise in NOISES},
-        0.01,
-    )
+    noise = control("Noise on the activations (standard deviation)", NOISES, 0.01)
     digit = control("Digit", tuple(range(10)), 3, kind="radio")
 
     @classmethod
@@ -79,15 +75,14 @@ class Pretraining(Explorer):
         The errors are rounded to hundredths: pretraining amplifies rounding errors, and of
         further digits not all would be the same on every machine.
         """
-        digits = pixels()
-        train, test = digits.train.x, digits.test.x
-        shown = examples(digits.test.y)
+        (train, _), (test, classes) = pixels()
+        shown = examples(classes)
         net = started(stack, train)
         seen, tested = (net.forward(x).activations[:LAYERS] for x in (train, test))
         rngs = [np.random.default_rng(0) for _ in NOISES]
         errors, pictures = np.zeros((len(NOISES), LAYERS, REPLICAS)), [[] for _ in NOISES]
         for layer, (a, b) in enumerate(zip(seen, tested)):
-            for i, (noise, B, c) in enumerate(zip(NOISES, *noisy_readout(a, train, NOISES))):
+            for i, (noise, B, c) in enumerate(zip(NOISES, *noisy_readout(a, train, list(NOISES)))):
                 missing = np.square(b @ B + c - test).sum(axis=-1).mean(axis=-1)
                 errors[i, layer] = missing + noise**2 * np.square(B).sum(axis=(-2, -1))
                 draw = b[0, shown] + noise * rngs[i].standard_normal((len(shown), b.shape[-1]))
@@ -124,15 +119,11 @@ def started(start: str, images: np.ndarray) -> MLP:
 
 
 def pca_error(train: np.ndarray, test: np.ndarray, components: int) -> float:
-    """Return the squared error an image of what the first principal components keep of it.
-
-    With 0 components that is the mean training image.
-    """
+    """Return the error an image of what principal components keep of it: of the mean, with none."""
     mean = train.mean(axis=0)
     directions = np.linalg.svd(train - mean, full_matrices=False)[2][:components]
-    return float(
-        np.square(test - mean - (test - mean) @ directions.T @ directions).sum(axis=1).mean()
-    )
+    lost = test - mean - (test - mean) @ directions.T @ directions
+    return float(np.square(lost).sum(axis=1).mean())
 
 
 def noisy_readout(
@@ -141,19 +132,9 @@ def noisy_readout(
     """Return the linear map that brings images back from activations seen with noise.
 
     ``B, c`` minimise ``mean ‖x - (a + ε) B - c‖²`` over the images and over ε, independent normals
-    of standard deviation `noise`: least squares, and with noise a ridge regression with the
-    penalty ``n noise²`` for n images. What is far below the noise cannot be read; without noise
-    it can, however small. Activations have the shape ([replicas,] n, units), images (n, pixels);
-    B ([noises,] [replicas,] units, pixels) and c ([noises,] [replicas,] 1, pixels): several
-    noises share most of the work.
-
-    Examples
-    --------
-    >>> a, x = np.array([[1.0], [3.0]]), np.array([[10.0], [30.0]])
-    >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x)]
-    [10.0, 0.0]
-    >>> [float(part.squeeze().round(6)) for part in noisy_readout(a, x, noise=1.0)]
-    [5.0, 10.0]
+    of standard deviation `noise`: a ridge regression with the penalty ``n noise²`` for n images.
+    Activations have the shape ([replicas,] n, units), images (n, pixels), B the shape ([noises,]
+    [replicas,] units, pixels) and c ([noises,] [replicas,] 1, pixels): noises share the work.
     """
     a, images, noise = (np.asarray(part, float) for part in (activations, images, noise))
     mean, target = a.mean(axis=-2, keepdims=True), images.mean(axis=0)

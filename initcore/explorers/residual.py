@@ -10,6 +10,7 @@ from initcore import probes
 from initcore.explorers._base import Explorer, band, control, rounded
 
 BLOCKS = (4, 8, 16, 32, 64)
+NO_YES = {False: "no", True: "yes"}
 SCALES = {"1": "1", "1/sqrt(L)": "1/√L", "1/L": "1/L", "0": "0 (zero last weights)"}
 
 
@@ -40,9 +41,7 @@ class Residual(Explorer):
     STILL = {"mean square of the stream": ("mean square",)}
 
     scale = control("Scale of the branches, α", SCALES, "1", kind="radio")
-    normalise = control(
-        "Normalise what a branch sees", {False: "no", True: "yes"}, False, kind="check"
-    )
+    normalise = control("Normalise what a branch sees", NO_YES, False, kind="check")
     blocks = control("Blocks, L", BLOCKS, 16)
 
     @classmethod
@@ -67,12 +66,6 @@ def residual_stream(
     W has variance 2/n (He) and W' variance 1/n, so that a branch hands on the mean square of its
     input. The result has shape ``(blocks + 1, replicas)`` and is relative to the input, which is
     standard normal, one a net; with `normalise` a branch sees the stream over its root mean square.
-
-    Examples
-    --------
-    >>> q = residual_stream(1.0, blocks=2, normalise=False, width=50, replicas=200, seed=0)
-    >>> q.mean(axis=1).round().tolist()
-    [1.0, 2.0, 4.0]
     """
     rng = np.random.default_rng(seed)
     h = rng.standard_normal((replicas, 1, width))
@@ -93,11 +86,10 @@ def factor(scale: str, blocks: int) -> float:
 
 
 def mean_square(alpha: float, normalise: bool, blocks: int) -> np.ndarray:
-    """Return the exact mean of ``q_l / q_0``, for l from 0 to the number of blocks.
+    """Return the mean over the weights of ``q_l / q_0``, for l from 0 to the number of blocks.
 
     A branch of mean square 1 adds α²; one of the stream's own mean square multiplies it by
-    ``1 + α²``. (The mean is over the weights; cross terms vanish, as those of W' are independent
-    of the stream and have mean zero.)
+    ``1 + α²``. Cross terms vanish: those of W' have mean zero, whatever the stream is.
     """
     layers = np.arange(blocks + 1)
     return 1 + layers * alpha**2 if normalise else (1 + alpha**2) ** layers

@@ -1,34 +1,32 @@
 // The scale dial: what the scale of the weights does, layer by layer.
 
-const FIFTHS = [0, 0.2, 0.4, 0.6, 0.8, 1];
-const LAYER = { label: "hidden layer" };
+const x = { label: "hidden layer" };
+// the axes hold all scales of the weights
+const y = (label, holds) => ({ label, log: true, holds, over: "sd", floor: 1e-16 });
+const series = (key, label, colour) => pair(key, { label, colour, dash: colour ? "7 3" : "" });
+const [SPREADS, GRADIENTS] = [["pooled spread", "spread across inputs"], ["RMS gradient", "median gradient"]];
 
-function build(ui) {
-  const series = (key, label, colour) => pair(key, { label, colour, dash: colour ? "7 3" : "" });
-  const spreads = ["pooled spread", "spread across inputs"];
-  const gradients = ["RMS gradient", "median gradient"];
-  // the axes hold all scales of the weights
-  const y = (label, holds) => ({ label, log: true, holds, over: "sd", floor: 1e-16 });
-  ui.chart({
+const charts = [
+  {
     title: "Spread of the activations",
-    x: LAYER,
-    y: y("standard deviation", spreads),
-    series: [...series(spreads[0], "pooled", 0), ...series(spreads[1], "across inputs", 1)],
-  });
-  ui.chart({
+    x,
+    y: y("standard deviation", SPREADS),
+    series: [...series(SPREADS[0], "pooled", 0), ...series(SPREADS[1], "across inputs", 1)],
+  },
+  {
     title: "Saturated share of the activations",
     none: "A ReLU has no end to saturate at",
-    x: LAYER,
-    y: { label: "fraction", domain: [0, 1], ticks: FIFTHS },
+    x,
+    y: { label: "fraction", domain: [0, 1], ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] },
     series: series("saturated", "saturated", 2),
-  });
-  ui.chart({
+  },
+  {
     title: "Gradient with respect to z",
-    x: LAYER,
-    y: y("gradient", gradients),
-    series: [...series(gradients[0], "RMS", 0), { key: gradients[1], label: "median", colour: 1 }],
-  });
-}
+    x,
+    y: y("gradient", GRADIENTS),
+    series: [...series(GRADIENTS[0], "RMS", 0), { key: GRADIENTS[1], label: "median", colour: 1 }],
+  },
+];
 
 function update(ui, read, one) {
   const depth = read("depth");
@@ -50,4 +48,4 @@ const note =
   "Markers: the median of 20 nets, with a band from 5% to 95%. Lines: theory; that of the RMS gradient " +
   "starts from its value at the output.";
 
-export default explorer({ build, update, note });
+export default explorer({ charts, update, note });

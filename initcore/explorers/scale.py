@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from initcore import losses, network, probes, theory
-from initcore.explorers._base import Explorer, band, control, key, rounded
+from initcore.explorers._base import Explorer, band, control, key
 from initcore.initializers import RandomNormal
 
 WIDTH, INPUTS, CLASSES, BATCH, REPLICAS = 50, 100, 10, 100, 20
@@ -58,40 +58,29 @@ class Scale(Explorer):
 
     @classmethod
     def measure(cls, activation: str, sd: float) -> dict[str, Any]:
-        """Measure the nets of all depths; signals in those of the deepest, of which the others
-        are the first layers.
-        """
+        """Measure nets of all depths; signals in the deepest, which begins like the others."""
         starts = {depth: classifier_at_start(activation, sd, depth) for depth in DEPTHS}
         deepest = starts[DEPTHS[-1]]
-        q, apart = _predict(activation, sd, DEPTHS[-1])
-        means, squares = (
-            np.array([moment(activation, level) for level in q])
-            for moment in (theory.mean_activation, theory.second_moment)
-        )
+        q, apart = _predict(activation, sd)
+        variance = theory.second_moment(activation, q) - theory.mean_activation(activation, q) ** 2
         found = {
-            "pooled": band(deepest["std"][:-1]) | {"theory": rounded(np.sqrt(squares - means**2))},
-            "across": band(deepest["std across inputs"][:-1]) | {"theory": rounded(apart)},
+            "pooled": band(deepest["std"][:-1], theory=np.sqrt(variance)),
+            "across": band(deepest["std across inputs"][:-1], theory=apart),
         }
         if activation != "relu":
             bound = math.atanh(0.99) if activation == "tanh" else math.log(99)
             share = [math.erfc(bound / math.sqrt(2 * value)) for value in q]
-            found["saturated"] = band(deepest["saturated"][:-1]) | {"theory": rounded(share)}
+            found["saturated"] = band(deepest["saturated"][:-1], theory=share)
         for depth, start in starts.items():
-            rms, median = (start[f"delta {name}"] for name in ("rms", "median"))
-            expected = _gradients(activation, sd, q[:depth], float(np.median(rms[-1])))
-            found[f"gradient {depth}"] = {
-                "rms": band(rms[:-1]) | {"theory": rounded(expected)},
-                "median": band(median[:-1]),
-            }
+            *rms, output = start["delta rms"]
+            expected = _gradients(activation, sd, q[:depth], float(np.median(output)))
+            median = band(start["delta median"][:-1])
+            found[f"gradient {depth}"] = {"rms": band(rms, theory=expected), "median": median}
         return found
 
 
 def classifier_at_start(activation: str, sd: float, depth: int) -> probes.LayerStatistics:
-    """Return the statistics of classifiers before training, weights ``sd`` times standard normal.
-
-    The inputs are standard normals, the labels are drawn at random, each net's its own; the
-    gradients are those of the softmax cross-entropy.
-    """
+    """Return the statistics of classifiers before training, each with its own data."""
     widths = (INPUTS, *[WIDTH] * depth, CLASSES)
     normal = RandomNormal(stddev=sd)
     net = network.MLP(widths, activation, weights=normal, replicas=REPLICAS, seed=0)
@@ -103,26 +92,23 @@ def classifier_at_start(activation: str, sd: float, depth: int) -> probes.LayerS
     return probes.layer_statistics(net, trace, net.backward(trace, output_gradient))
 
 
-def _predict(activation: str, sd: float, depth: int) -> tuple[np.ndarray, np.ndarray]:
+def _predict(activation: str, sd: float) -> tuple[np.ndarray, np.ndarray]:
     """Return q by layer, and the spread across inputs of the activations.
 
     Two inputs of independent standard normals are uncorrelated. ``d = q (1 - c)`` is half the mean
     squared difference of their pre-activations, and is followed instead of ``c``, which is 1 to
     sixteen digits where a net forgets its input: there the map of d is its slope.
     """
-    q, d = INPUTS * sd**2, INPUTS * sd**2
     sigma_w2 = WIDTH * sd**2
-    levels, apart = [], []
-    for _ in range(depth):
-        following = theory.variance_map(activation, q, sigma_w2)
-        if d > 1e-5 * q:
-            d = following * (1 - theory.correlation_map(activation, 1 - d / q, q, sigma_w2))
+    q = theory.variance_trajectory(activation, DEPTHS[-1] + 1, INPUTS * sd**2, sigma_w2)
+    d, apart = q[0], []
+    for level, following in zip(q, q[1:]):
+        if d > 1e-5 * level:
+            d = following * (1 - theory.correlation_map(activation, 1 - d / level, level, sigma_w2))
         else:
-            d *= sigma_w2 * theory.slope_moment(activation, q)
-        levels.append(q)
+            d *= sigma_w2 * theory.slope_moment(activation, level)
         apart.append(math.sqrt(d / sigma_w2))
-        q = following
-    return np.array(levels), np.array(apart)
+    return q[:-1], np.array(apart)
 
 
 def _gradients(activation: str, sd: float, q: np.ndarray, output: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, count
 from typing import Any
 
@@ -72,7 +72,6 @@ class Zeros(Explorer):
         "test accuracy": "case/accuracy/mid",
     }
     STILL = {"units": ("distinct units", "effective rank"), "accuracy": ("test accuracy",)}
-    LOG = ""
     FORMATS = {"effective rank": ".1f", "test accuracy": ".2f"}
 
     activation = control("Activation", SHOWN, "tanh", kind="radio")
@@ -82,27 +81,22 @@ class Zeros(Explorer):
     step = control("Training step (45 make an epoch)", STEPS, STEPS[-1])
 
     @classmethod
-    def measure(cls, activation: str, first: str, last: str, biases: str) -> dict[str, Any]:
+    def measure(cls, *case: str) -> dict[str, Any]:
         """Measure the nets of one start at all steps."""
-        accuracy, units, rank = block_steps(activation, first, last, biases)
+        accuracy, units, rank = block_steps(*case)
         return {
             "units": band(units, decimals=0),
             "rank": band(rank, decimals=1),
             "accuracy": band(accuracy, decimals=2),
-            "reason": reason(activation, first, last, biases),
+            "reason": reason(*case),
         }
 
     @classmethod
     def shared(cls) -> dict[str, Any]:
         """Return the steps, the reasons, and how good a net without a hidden layer is."""
-        linear = experiments.train_on_digits(
-            "tanh",
-            "glorot_uniform",
-            hidden=(),
-            epochs=EPOCHS,
-            optimizer=training.SGD(RATES["tanh"], momentum=0.9),
-            replicas=REPLICAS,
-        )
+        how = {"hidden": (), "epochs": EPOCHS, "replicas": REPLICAS}
+        sgd = training.SGD(RATES["tanh"], momentum=0.9)
+        linear = experiments.train_on_digits("tanh", "glorot_uniform", optimizer=sgd, **how)
         middle = np.median(linear.history.validation_accuracy[-1])
         return {"steps": list(STEPS), "linear": round(float(middle), 2), "reasons": REASONS}
 
@@ -112,6 +106,7 @@ class Zeros(Explorer):
         for ax in fig.axes:
             ax.axvline(self.step, color="0.4", lw=1.0)
             ax.set_xscale("symlog", linthresh=1)
+            ax.set_yscale("linear")
             ax.set_xlim(-0.2, 1.3 * STEPS[-1])
         return fig
 
@@ -121,34 +116,17 @@ class Zeros(Explorer):
 
 
 def block_steps(
-    activation: str,
-    first: str,
-    last: str,
-    biases: str,
-    *,
-    steps: Sequence[int] = STEPS,
-    replicas: int = REPLICAS,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Train nets from one start of their blocks, and look at them after some of the steps.
+    activation: str, *blocks: str, steps: Sequence[int] = STEPS, replicas: int = REPLICAS
+) -> Iterator[np.ndarray]:
+    """Train nets from one start of the first and last weights and hidden biases.
 
-    Returns
-    -------
-    accuracy, distinct units, effective rank : ndarray, shape (steps, replicas)
-        On the test digits; of the hidden layer; of its weights.
-
-    Examples
-    --------
-    >>> _, units, _ = block_steps("tanh", "zero", "random", "zero", steps=(0, 1), replicas=2)
-    >>> units.tolist()
-    [[1, 1], [16, 16]]
+    Return the test accuracy, the distinct units and the effective rank after `steps`, each of
+    the shape (steps, replicas).
     """
-    net = network.MLP(
-        (64, UNITS, 10),
-        activation,
-        weights=[WEIGHTS[first], WEIGHTS[last]],
-        biases=[BIASES[biases], "zeros"],
-        replicas=replicas,
-    )
+    first, last, hidden = blocks
+    weights, biases = [WEIGHTS[first], WEIGHTS[last]], [BIASES[hidden], "zeros"]
+    sizes = (64, UNITS, 10)
+    net = network.MLP(sizes, activation, weights=weights, biases=biases, replicas=replicas)
     train, test = experiments.split_digits()
     sgd = training.SGD(RATES[activation], momentum=0.9)
     sgd.start(net.parameters())
@@ -163,18 +141,11 @@ def block_steps(
         batch = train.x[chosen], train.y[chosen]
         _, gradients = net.loss_and_gradients(*batch, losses.softmax_cross_entropy)
         sgd.step(net.parameters(), gradients.parameters())
-    accuracy, units, rank = map(np.array, zip(*found))
-    return accuracy, units, rank
+    return map(np.array, zip(*found))
 
 
 def reason(activation: str, first: str, last: str, biases: str) -> str:
-    """Return which of `REASONS` holds: it follows from the start alone.
-
-    Examples
-    --------
-    >>> reason("relu", "zero", "random", "zero"), reason("tanh", "zero", "random", "zero")
-    ('dead ReLU', 'last')
-    """
+    """Return which of `REASONS` holds: it follows from the start alone."""
     if first == "random":
         return "first"
     zero_sums = first == "zero" and biases == "zero"  # every pre-activation is 0

@@ -25,7 +25,6 @@ from initcore.explorers import EXPLORERS, Explorer
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
-STILLS = ("image/svg+xml", "image/png", "text/html")
 EMBED = Path(__file__).with_name("embed.html")  # a page of its own, of one figure
 FOLDER = "_static/explorers"  # in the site; holds host.js, too
 START = '<div class="explorer"'
@@ -52,13 +51,13 @@ def start(app: Sphinx, state: dict[str, Any]) -> str:
     hidden = {name for name in state if name.startswith("_")} | {"layout", "tabbable", "tooltip"}
     public = {name: value for name, value in state.items() if name not in hidden}
     text = json.dumps(public, separators=(",", ":"), ensure_ascii=False)
-    name = state.get("name", "widget")
-    wide, phone = EXPLORERS.get(name, Explorer).HEIGHTS
+    name = state["name"]
+    wide, phone = EXPLORERS[name].HEIGHTS
     attributes = {
         "id": f"explorer-{name}",
         "data-name": name,
         "data-esm": save(app, state["_esm"], ".js"),
-        "data-css": save(app, state["_css"], ".css") if state.get("_css") else "",
+        "data-css": save(app, state["_css"], ".css"),
         "data-state": save(app, text, ".json"),
         "style": f"--height: {wide}px; --height-on-phone: {phone}px",
     }
@@ -90,7 +89,7 @@ class Figures(SphinxPostTransform):
 
     def shown(self, kinds: dict[str, nodes.Element], models: dict[str, Any]) -> list[nodes.Node]:
         """Return what the page shows for one widget."""
-        still = next((kinds[kind].children for kind in STILLS if kind in kinds), [])
+        still = kinds["image/png"].children if "image/png" in kinds else []
         view = next(iter(kinds[VIEW].findall(nodes.raw))).astext()
         model = models.get(re.search(r'"model_id":\s*"([^"]+)"', view)[1], {})
         if model.get("model_module") == "anywidget":

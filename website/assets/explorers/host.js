@@ -10,19 +10,11 @@ const here = (name) => new URL(name, import.meta.url).href;
 
 const paragraph = (text) => Object.assign(document.createElement("p"), { textContent: text });
 
-const data = async (address) => {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-  return answer.json();
+const load = async (name) => {
+  const answer = await fetch(here(name));
+  if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
+  return answer.text();
 };
-
-const style = (address) =>
-  new Promise((resolve, reject) => {
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: address });
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", () => reject(new Error(address)));
-    document.head.append(link);
-  });
 
 /** A model as anywidget gives it to a module, as far as `kit.js` uses it, and no kernel behind it. */
 function plainModel(values) {
@@ -78,12 +70,11 @@ async function mount(box) {
   const live = document.createElement("div");
   live.className = "explorer-live";
   try {
-    const [code, stored] = await Promise.all([
-      import(here(esm)),
-      data(here(state)),
-      style(here(css)),
-    ]);
-    const model = plainModel(stored);
+    const [code, values, style] = await Promise.all([import(here(esm)), load(state), load(css)]);
+    const sheet = new CSSStyleSheet();
+    await sheet.replace(style);
+    document.adoptedStyleSheets.push(sheet);
+    const model = plainModel(JSON.parse(values));
     model.share = () => share(model, box.id);
     live.append(...readAddress(model, box).map(paragraph));
     box.append(live);
@@ -103,10 +94,8 @@ async function mount(box) {
 
 if (document.documentElement.classList.contains("explorer-page")) {
   // a page of its own, without the theme's switch: as the reader's system is
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const follow = () => (document.documentElement.dataset.theme = dark.matches ? "dark" : "light");
-  dark.addEventListener("change", follow);
-  follow();
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  document.documentElement.dataset.theme = dark ? "dark" : "light";
 }
 
 const near = new IntersectionObserver(
