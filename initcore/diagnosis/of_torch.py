@@ -67,8 +67,7 @@ class _Call:
     """One call of one layer, with what completes its row after the passes."""
 
     layer: Layer
-    weight: Any  # γ of a normalisation
-    bias: Any
+    parameters: tuple[Any, Any]  # weight and bias; γ and β of a normalisation
     first: str  # what the weight's first axis is; "" of a normalisation
     groups: int
     stride: int
@@ -104,8 +103,8 @@ def _array(t: Any) -> np.ndarray:
     return (t.float() if re.search(r"bfloat|float8", str(t.dtype)) else t).numpy()
 
 
-def _double(t: Any) -> np.ndarray | None:
-    return None if t is None else _array(t).astype(np.float64)
+def _double(t: Any) -> np.ndarray:
+    return _array(t).astype(np.float64)  # a copy, which nothing moves later
 
 
 def _sample(t: Any) -> np.ndarray:
@@ -165,7 +164,7 @@ class _Ear:
             parameters = [t for t in tensors if hasattr(t, "was")]
             self._row(name, out, *(parts if is_layer else [tensors[0], *parameters]))
             return out
-        end = self._end(*heard) if name == "add" and len(heard) == 2 else None
+        end = self._end(*(t._trail for t in heard)) if name == "add" and len(heard) == 2 else None
         trail = self._follow(name, tensors, heard)
         before, size, passes = heard[0]._trail, heard[0].numel(), PASSING.fullmatch(name)
         out = func(*args, **kwargs)
@@ -221,9 +220,8 @@ class _Ear:
         sums = dict.fromkeys(call for trail in trails for call in trail.sums if call.is_open)
         return replace(new, sums=tuple(sums), is_joint=True)
 
-    def _end(self, *summands: Any) -> _Call | None:
+    def _end(self, one: _Trail, other: _Trail) -> _Call | None:
         """Return the call that ends a residual branch: one summand has left the other one."""
-        one, other = map(_trail, summands)
         for skip, branch in ((one, other), (other, one)):
             last, left = branch.sums[-1] if branch.sums else None, skip.own
             if skip.sums and not skip.is_joint and skip.depth < branch.depth:
@@ -289,7 +287,7 @@ class _Ear:
         if out.requires_grad:
             out.register_hook(lambda g: setattr(layer, "deltas", measure(array(g))))
         seen = array, _sample(out), out.numel(), trail.own
-        self.calls.append(_Call(layer, W, bias, first, groups, int(stride), *seen))
+        self.calls.append(_Call(layer, (W, bias), first, groups, int(stride), *seen))
         out._trail = self.new([x], sums=(*chain, self.calls[-1]))
         out._trail.depth += bool(first)
 
@@ -306,12 +304,12 @@ def _stack(W: np.ndarray | None, first: str, groups: int) -> np.ndarray | None:
 
 def _complete(call: _Call, gradients: dict[int, Any]) -> None:
     """Add to a row what its parameters tell."""
-    layer, both = call.layer, (call.weight, call.bias)
-    W, b, by_W, by_b = map(_double, (*both, *(gradients.get(id(p)) for p in both)))
+    layer, known = call.layer, [*call.parameters, *map(gradients.get, map(id, call.parameters))]
+    W, b, by_W, by_b = (None if t is None else _double(t) for t in known)
     if W is None:
         return
-    layer.shape = tuple(_base(call.weight).shape)
-    layer.trainable = getattr(_base(call.weight), "was", False)
+    base = _base(call.parameters[0])
+    layer.shape, layer.trainable = tuple(base.shape), getattr(base, "was", False)
     if layer.kind == "normalisation":
         layer.scale, layer.bias = W, b
         layer.gradient = None if by_W is None else measure(by_W.reshape(1, -1))
@@ -328,8 +326,8 @@ def _loss(look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any:
     if torch.is_tensor(y):
         look.task, remark = task_of(not y.is_floating_point(), y.numel(), main.numel())
         is_classes = look.task == "classes"
-        is_map = main.ndim > 2 and y.shape == main.shape[:1] + main.shape[2:]
-        last = main.movedim(1, -1) if is_map and is_classes else main
+        is_map = is_classes and main.ndim > 2 and y.shape == main.shape[:1] + main.shape[2:]
+        last = main.movedim(1, -1) if is_map else main
         look.targets, look.outputs = np.array(_array(y)), _double(last)
         look.loss_name = ("CrossEntropyLoss" if is_classes else "MSELoss") + remark
         fits = y.numel() * (last.shape[-1] if is_classes else 1) == main.numel()
@@ -337,25 +335,34 @@ def _loss(look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any:
             value = F.mse_loss(main, y.reshape(main.shape).to(main))
         elif fits and ((y >= 0) & (y < last.shape[-1]) | (y == -100)).all():  # else a finding
             value = F.cross_entropy(last.flatten(0, -2), y.flatten().long())
-    if loss is None and own is not None:
-        look.loss_name, value = "the model's own loss", own
-    elif loss is None and y is not None and not fits:
-        _checks.fail("y", f"targets for outputs of shape {tuple(main.shape)}", y)
-    elif loss is not None:
+    if loss is not None:
         look.loss_name = getattr(loss, "__name__", type(loss).__name__)
         if fits and value is None:
             return None
-        is_torchs = str(getattr(loss, "__module__", "")).startswith("torch.nn")
-        given = loss(main if is_torchs else raw, y)
+        given = loss(raw, y)
         if not torch.is_tensor(given) or given.numel() != 1:
             _checks.fail("loss", "a callable that returns one number", loss)
-        if is_torchs:
-            is_classes = re.search(r"(?i)entropy|bce|nll", look.loss_name)
-            look.task = "classes" if is_classes else "regression"
-        elif value is None or not torch.isclose(given.double(), value.double(), rtol=1e-3):
-            look.task = None
-        value = given.reshape(())
-    return value
+        if value is None or not torch.isclose(given.double(), value.double(), rtol=1e-3):
+            kind = re.search(r"(?i)(entropy|bce|nll)|mse|l1|huber", look.loss_name)
+            look.task = kind and ("classes" if kind[1] else "regression")
+        return given.reshape(())
+    if own is not None:
+        look.loss_name = "the model's own loss"
+    elif y is not None and not fits:
+        _checks.fail("y", f"targets for outputs of shape {tuple(main.shape)}", y)
+    return value if own is None else own
+
+
+def _unseen(model: Any, keys: set[str]) -> dict[str, int]:
+    """Count what has no row: modules by their class, and the parameters of those with parts."""
+    names = {}
+    for name, p in model.named_parameters():
+        owner, _, own = name.rpartition(".")
+        module = model.get_submodule(owner)
+        key = re.sub(r"parametrizations\.(\w+)\..*", r"\1", name)  # of a computed weight
+        if key not in keys and p.numel() > max((0, *p.shape)):
+            names[owner, own * bool([*module.children()])] = type(module).__name__
+    return dict(Counter(f"{kind}.{own}".strip(".") for (_, own), kind in names.items()))
 
 
 def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = None) -> Look:
@@ -363,13 +370,8 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
 
     The model is called as ``model(x)``, ``model(*x)`` of a tuple or ``model(**x)`` of a mapping,
     in the caller's mode: dropout drops, by a copy of PyTorch's random state. `loss` is called as
-    ``loss(outputs, y)``; None is the model's own if it takes labels, as Hugging Face's do.
-
-    Raises
-    ------
-    ValueError, TypeError
-        No module, outputs without floats, targets, a loss or an optimizer that do not fit. What
-        the model itself raises is passed on.
+    ``loss(outputs, y)``; None is the model's own if it takes labels, as Hugging Face's do. What
+    does not fit is a ValueError or TypeError; what the model itself raises is passed on.
     """
     global torch
     import torch
@@ -415,10 +417,10 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     ear, gradients = _Ear(twin, len(first)), {}
     for t in given:
         t._trail = ear.new([])
-    cuda = {p.device for p in parameters.values() if p.is_cuda}
     # So that the steps of `multi_head_attention_forward` are heard, and not it alone.
     steps = mock.patch.object(torch.nn.functional, "has_torch_function", lambda _: False)
-    with torch.random.fork_rng(cuda), torch.enable_grad():
+    devices = {p.device for p in parameters.values() if p.is_cuda}
+    with torch.random.fork_rng(devices), torch.enable_grad():
         with steps, ear.mode:
             raw = twin(*args, **kwargs)
             main = next((t for t in _tensors(raw) if t.ndim and t.is_floating_point()), None)
@@ -429,7 +431,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
         look.outputs = _double(main)
         value = _loss(look, raw, main, y, loss)
         if value is not None and value.requires_grad:
-            weights = [call.weight for call in ear.calls if call.weight is not None]
+            weights = [call.parameters[0] for call in ear.calls if call.layer.key]
             wanted = {id(W): W for W in [*parameters.values(), *weights] if W.requires_grad}
             found = torch.autograd.grad(value, [*wanted.values()], allow_unused=True)
             gradients = dict(zip(wanted, found))
@@ -448,18 +450,3 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
             step = parameters[layer.key].detach().cpu().double() - old
             layer.update = float(step.norm() / old.norm())  # infinite for zeros
     return look
-
-
-def _unseen(model: Any, keys: set[str]) -> dict[str, int]:
-    """Count the parameters without a row by their modules, with their names if these have parts."""
-    names = {}
-    for name, p in model.named_parameters():
-        owner, _, own = name.rpartition(".")
-        # A weight that is computed from others has its own row.
-        name, module = (
-            re.sub(r"parametrizations\.(\w+)\..*", r"\1", name),
-            model.get_submodule(owner),
-        )
-        if name not in keys and p.numel() > max((0, *p.shape)):
-            names[owner, own * bool([*module.children()])] = type(module).__name__
-    return dict(Counter(f"{kind}.{own}".strip(".") for (_, own), kind in names.items()))

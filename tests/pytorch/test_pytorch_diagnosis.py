@@ -784,6 +784,10 @@ def test_the_first_step_over_the_weight(make):
     after = [net[0].weight, net[1].weight, net[3].weight]
     wanted = [float((b.detach() - a).norm() / a.norm()) for a, b in zip(before, after)]
     assert [row.update for row in look.layers] == pytest.approx(wanted)
+    for row, start in zip(look.layers, before):  # as they were before the step
+        same_as = row.scale if row.weight is None else row.weight[0].T
+        np.testing.assert_array_equal(same_as, start)
+    assert [row.bias.any() for row in look.layers] == [True, False, True]
 
 
 @pytest.mark.parametrize(
