@@ -49,12 +49,11 @@ SAMPLE = 1024  # numbers by which an activation that is no function of PyTorch's
 torch: Any = None  # which `look` imports: nobody calls it without a model of PyTorch's
 
 
-@dataclass
+@dataclass(eq=False)
 class _Trail:
-    """What is known of a tensor; a set of tensors is an integer, a bit for each."""
+    """What is known of a tensor, and of others that hold the same numbers."""
 
-    own: int = 0  # the bit of this one
-    past: int = 0  # and with it those that it was computed from
+    past: int = 0  # the inputs and calls that it was computed from, a bit for each
     sums: tuple[_Call, ...] = ()  # whose sums it is, but for an activation and the shape
     phi: str | None = "linear"  # what they went through since; None: something without a name
     depth: int = 0  # layers with weights on the longest way here
@@ -74,7 +73,7 @@ class _Call:
     array: Callable  # of what came in or went out -> (inputs, ..., units)
     sample: np.ndarray
     size: int
-    start: int  # the bit of what came in
+    came: _Trail  # of what came in
     parts: int = 0  # how many of query, key and value it made
     is_open: bool = True  # what its sums go through is not known yet
 
@@ -114,8 +113,10 @@ def _sample(t: Any) -> np.ndarray:
 class _Ear:
     """Hears the calls of a model while it runs."""
 
-    def __init__(self, model: Any, batch: int) -> None:
-        self.batch, self.columns, self.count = batch, 0, 0
+    def __init__(self, model: Any, inputs: list, batch: int) -> None:
+        self.batch, self.columns, self.bit = batch, 0, 1
+        for t in inputs:
+            t._trail, self.bit = _Trail(self.bit), 2 * self.bit
         self.calls: list[_Call] = []
         self.times: Counter = Counter()
         self.path: list[tuple[str, Any]] = []  # the modules that run
@@ -153,9 +154,8 @@ class _Ear:
         tensors = [*_tensors((args, kwargs))]
         heard = [t for t in tensors if hasattr(t, "_trail")]
         given = dict(zip(ARGUMENTS, args[1:] + args[:1] if name == "addmm" else args)) | kwargs
-        is_layer = name in LAYERS and (
-            LAYERS[name][1] != "in" or id(_base(given.get("weight"))) in self.keys
-        )
+        is_known = id(_base(given.get("weight"))) in self.keys  # or else a product of two tensors
+        is_layer = name in LAYERS and (is_known or LAYERS[name][1] != "in")
         if self.is_deaf or not (heard or is_layer):
             return func(*args, **kwargs)
         if is_layer or NORM.fullmatch(name):
@@ -164,24 +164,17 @@ class _Ear:
             parameters = [t for t in tensors if hasattr(t, "was")]
             self._row(name, out, *(parts if is_layer else [tensors[0], *parameters]))
             return out
-        end = self._end(*(t._trail for t in heard)) if name == "add" and len(heard) == 2 else None
-        trail = self._follow(name, tensors, heard)
         before, size, passes = heard[0]._trail, heard[0].numel(), PASSING.fullmatch(name)
+        end = self._end(*(t._trail for t in heard)) if name == "add" and len(heard) == 2 else None
+        trail = self._follow(name, passes, tensors, heard)
         out = func(*args, **kwargs)
         for t in _tensors(out):
             t._trail = trail if passes or t.numel() == size else replace(trail, sums=())
-            if passes and len(heard) == 1 and t.numel() == size:  # the same numbers
-                t._trail = replace(trail, own=before.own, past=before.past)
+            if passes and len(heard) == 1 and t.numel() == size:
+                t._trail = before
         if end is not None:
             end.layer.stream = measure(end.array(out))
         return out
-
-    def new(self, heard: list, **known: Any) -> _Trail:
-        """Return the trail of what is computed from tensors."""
-        self.count += 1
-        trails, own = [_trail(t) for t in heard], 1 << self.count
-        past = functools.reduce(operator.or_, [trail.past for trail in trails], own)
-        return _Trail(own, past, depth=max([0, *(trail.depth for trail in trails)]), **known)
 
     def settle(self, t: Any) -> None:
         """Note what the sums in a tensor became, as it goes into a layer, a sum or the output."""
@@ -195,44 +188,46 @@ class _Ear:
                 layer.outputs = measure(call.array(t), phi)
             layer.activation = phi
 
-    def _follow(self, name: str, tensors: list, heard: list) -> _Trail:
+    def _follow(self, name: str, passes: Any, tensors: list, heard: list) -> _Trail:
         """Return the trail of what a function gives, and settle what it ends."""
-        trails, passes = [t._trail for t in heard], PASSING.fullmatch(name)
+        trails = [t._trail for t in heard]
         sums, phi, is_joint = trails[0].sums, trails[0].phi, trails[0].is_joint
-        new = self.new(heard, is_mixed=any(trail.is_mixed for trail in trails))
+        past = functools.reduce(operator.or_, [trail.past for trail in trails])
+        new = _Trail(past, depth=max(trail.depth for trail in trails))
+        new.is_mixed = any(trail.is_mixed for trail in trails)
         if name in PRODUCTS and len(heard) > 1:
             self._attend(heard[:3])
-            return replace(new, is_mixed=True)
-        if all(trail.sums == sums for trail in trails):
+            new.is_mixed = True
+        elif all(trail.sums == sums for trail in trails):
             is_plain = len(heard) == 1 and (len(tensors) > 1 or phi == "linear")
             passes = passes and all(trail.phi == phi for trail in trails)
             if not passes and not (name in ARITHMETIC and is_plain):  # a step of an activation
                 phi = name if name in ACTIVATIONS and phi == "linear" else None
             elif phi != "linear":
                 self.settle(heard[0])
-            return replace(new, sums=sums, phi=phi, is_joint=is_joint)
-        for t, trail in zip(heard, trails):
-            if trail.phi != "linear" or not (passes or name in ("add", "sub")):
-                self.settle(t)
-            for call in trail.sums if not trail.is_joint else ():
-                if call.is_open:
-                    call.layer.outputs = measure(call.array(t))
-        sums = dict.fromkeys(call for trail in trails for call in trail.sums if call.is_open)
-        return replace(new, sums=tuple(sums), is_joint=True)
+            new.sums, new.phi, new.is_joint = sums, phi, is_joint
+        else:
+            for t, trail in zip(heard, trails):
+                if trail.phi != "linear" or not (passes or name in ("add", "sub")):
+                    self.settle(t)
+                for call in trail.sums if not trail.is_joint else ():
+                    if call.is_open:
+                        call.layer.outputs = measure(call.array(t))
+            open_sums = [call for trail in trails for call in trail.sums if call.is_open]
+            new.sums, new.is_joint = tuple(dict.fromkeys(open_sums)), True
+        return new
 
-    def _end(self, one: _Trail, other: _Trail) -> _Call | None:
-        """Return the call that ends a residual branch: one summand has left the other one."""
-        for skip, branch in ((one, other), (other, one)):
-            last, left = branch.sums[-1] if branch.sums else None, skip.own
-            if skip.sums and not skip.is_joint and skip.depth < branch.depth:
-                left |= skip.sums[0].start  # before a projection on the way past
-            is_apart = branch.sums != skip.sums and branch.past & left
-            if is_apart and last and last.layer.kind != "embedding":
-                last.layer.branch = last.layer.name.rpartition(".")[0] or last.layer.name
-                for call in self.calls:
-                    call.layer.opens |= call not in skip.sums and bool(call.start & left)
-                return last
-        return None
+    def _end(self, *summands: _Trail) -> _Call | None:
+        """Return the call that ends a residual branch, the summand with more layers behind it."""
+        skip, branch = sorted(summands, key=lambda trail: trail.depth)
+        last = branch.sums[-1] if branch.sums and branch.past & skip.past else None
+        if last is None or last.layer.kind == "embedding" or skip.depth == branch.depth:
+            return None
+        last.layer.branch = last.layer.name.rpartition(".")[0] or last.layer.name
+        left = [skip, *(call.came for call in skip.sums[:1])]  # or before a projection
+        for call in self.calls:
+            call.layer.opens |= call.came in left and call not in skip.sums
+        return last
 
     def _attend(self, factors: list) -> None:
         """Note which calls made query, key and value, and which made several of them."""
@@ -286,10 +281,11 @@ class _Ear:
         layer.sums = measure(array(out))
         if out.requires_grad:
             out.register_hook(lambda g: setattr(layer, "deltas", measure(array(g))))
-        seen = array, _sample(out), out.numel(), trail.own
+        seen = array, _sample(out), out.numel(), trail
         self.calls.append(_Call(layer, (W, bias), first, groups, int(stride), *seen))
-        out._trail = self.new([x], sums=(*chain, self.calls[-1]))
-        out._trail.depth += bool(first)
+        depth = trail.depth + bool(first)
+        out._trail = _Trail(trail.past | self.bit, (*chain, self.calls[-1]), depth=depth)
+        self.bit *= 2
 
 
 def _stack(W: np.ndarray | None, first: str, groups: int) -> np.ndarray | None:
@@ -414,9 +410,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     tensors = [*parameters.items(), *twin.named_buffers()]
     tensors = {name: np.array(_array(t)) for name, t in tensors}
     look = Look("torch", [], tensors, inputs=np.array(_array(first)))
-    ear, gradients = _Ear(twin, len(first)), {}
-    for t in given:
-        t._trail = ear.new([])
+    ear, gradients = _Ear(twin, given, len(first)), {}
     # So that the steps of `multi_head_attention_forward` are heard, and not it alone.
     steps = mock.patch.object(torch.nn.functional, "has_torch_function", lambda _: False)
     devices = {p.device for p in parameters.values() if p.is_cuda}
