@@ -141,7 +141,7 @@ class _Ear:
         self.is_deaf = was_deaf or bool(is_norm)
         out = forward(*args, **kwargs)
         if self.is_deaf and not was_deaf and torch.is_tensor(out):
-            self._row(kind, out, next(_tensors((args, kwargs))), *module.parameters())
+            self._row(kind, out, next(_tensors((args, kwargs))), *[*module.parameters()][:2])
         self.is_deaf = was_deaf
         self.path.pop()
         return out
@@ -161,7 +161,7 @@ class _Ear:
         if is_layer or NORM.fullmatch(name):
             out = func(*args, **kwargs)
             parts = [given.get(key) for key in ("input", "weight", "bias", "stride", "groups")]
-            parameters = [t for t in tensors if hasattr(t, "was")]
+            parameters = [t for t in tensors[1:] if hasattr(t, "was")]
             self._row(name, out, *(parts if is_layer else [tensors[0], *parameters]))
             return out
         before, size, passes = heard[0]._trail, heard[0].numel(), PASSING.fullmatch(name)
@@ -300,11 +300,11 @@ def _stack(W: np.ndarray | None, first: str, groups: int) -> np.ndarray | None:
 
 def _complete(call: _Call, gradients: dict[int, Any]) -> None:
     """Add to a row what its parameters tell."""
-    layer, known = call.layer, [*call.parameters, *map(gradients.get, map(id, call.parameters))]
-    W, b, by_W, by_b = (None if t is None else _double(t) for t in known)
+    layer, (W, b) = call.layer, call.parameters
+    base, tensors = _base(W), (W, b, gradients.get(id(W)), gradients.get(id(b)))
+    W, b, by_W, by_b = (None if t is None else _double(t) for t in tensors)
     if W is None:
         return
-    base = _base(call.parameters[0])
     layer.shape, layer.trainable = tuple(base.shape), getattr(base, "was", False)
     if layer.kind == "normalisation":
         layer.scale, layer.bias = W, b
@@ -339,7 +339,7 @@ def _loss(look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any:
         if not torch.is_tensor(given) or given.numel() != 1:
             _checks.fail("loss", "a callable that returns one number", loss)
         if value is None or not torch.isclose(given.double(), value.double(), rtol=1e-3):
-            kind = re.search(r"(?i)(entropy|bce|nll)|mse|l1|huber", look.loss_name)
+            kind = re.search(r"(?i)(entropy|bce|^nll)|mse|l1|huber", look.loss_name)
             look.task = kind and ("classes" if kind[1] else "regression")
         return given.reshape(())
     if own is not None:

@@ -433,6 +433,9 @@ def test_a_normalisation_of_ones_own():
     assert (norm.kind, norm.activation, first.activation) == ("normalisation", "tanh", "tanh")
     assert norm.sums.rms == pytest.approx(2, rel=1e-3) and (norm.scale == 2).all()
     assert first.normalised and not last.normalised
+    for name in ("bias", "shift", "power"):  # beyond a scale and a bias nothing is shown
+        net[1].register_parameter(name, nn.Parameter(torch.zeros(8)))
+    assert of_torch.look(net, *classes()).layers[1].bias.shape == (8,)
 
 
 # --- Residual branches.
