@@ -171,7 +171,7 @@ class _Ear:
         for t in _tensors(out):
             t._trail = trail if passes or t.numel() == size else replace(trail, sums=())
             if passes and len(heard) == 1 and t.numel() == size:
-                t._trail = before
+                t._trail = before  # the same numbers
         if end is not None:
             end.layer.stream = measure(end.array(out))
         return out
@@ -243,7 +243,8 @@ class _Ear:
     def _row(self, function, out, x, W=None, bias=None, stride=None, groups=None) -> None:
         """Add the row of a layer, with the signals of the forward pass."""
         kind, first = LAYERS.get(function, ("normalisation", ""))
-        trail, chain, axis, stride, groups = _trail(x), (), -1, stride or 1, groups or 1
+        trail, chain, axis = _trail(x), (), -1
+        stride, groups = stride or 1, groups or 1
         if kind == "normalisation":
             for call in trail.sums:
                 call.layer.normalised = True
