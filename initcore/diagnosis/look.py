@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from initcore import probes
+from initcore import activations, probes
 
 KINDS = (
     "dense",
@@ -23,6 +23,7 @@ KINDS = (
     "normalisation",  # `weight` None; γ is `scale`
 )
 MOST = 1 << 20  # numbers of one array that are measured: evenly chosen inputs beyond
+NEAR = 2e-3  # of the largest output: more than half precision, or the tanh in a GELU, changes
 
 
 @dataclass
@@ -99,6 +100,55 @@ def measure(values: np.ndarray, activation: str | None = None) -> Signal:
         saturated=saturated,
         units=units,
     )
+
+
+def named(z: np.ndarray, a: np.ndarray) -> str | None:
+    """Return the name of the activation whose values at z are a; None if none is near.
+
+    A leaky ReLU of any slope is one, and any multiple of z is linear.
+
+    >>> z = np.linspace(-2.0, 2.0, 9)
+    >>> named(z, np.where(z > 0, z, 0.2 * z)), named(z, 3 * z), named(z, np.cos(z))
+    ('leaky_relu(0.2)', 'linear', None)
+    """
+    if z.shape != a.shape or not z.size or not np.isfinite([z, a]).all():
+        return None
+    known = {name: activations.get(name)(z) for name in activations.names()}
+    slope, end = round(float(a[z.argmin()] / (z.min() or 1.0)), 4), np.abs(z).argmax()
+    if z.min() < 0 < abs(slope) < 0.99:  # beyond, it is linear
+        leaky = activations.make_leaky_relu(slope)
+        known[leaky.name] = leaky(z)
+    if z[end] and a[end]:
+        known["linear"] = z * (a[end] / z[end])
+    errors = {name: np.abs(values - a).max() for name, values in known.items()}
+    best = min(errors, key=errors.get)
+    return best if errors[best] <= NEAR * np.abs(a).max() else None
+
+
+def task_of(is_integer: bool, size: int, outputs: int) -> tuple[str, str]:
+    """Return the task that targets suggest, and the remark on it for `Look.loss_name`.
+
+    Integers, and fewer than there are outputs, are labels of classes; all else is a regression.
+    """
+    task = "classes" if is_integer and size < outputs else "regression"
+    return task, f", as y holds {'integers' if is_integer else 'floats'}"
+
+
+def distinct(stack: np.ndarray, bias: np.ndarray | None, at_least: bool = False) -> int | None:
+    """Return the number of units of a stack that differ; None if not all numbers are finite.
+
+    Of a large one the rows with the largest numbers are compared first, and `at_least` asks for
+    no more. A bias of another size is not the units' own.
+    """
+    groups, _, units = stack.shape
+    count = groups * units
+    bias = bias.reshape(groups, units) if bias is not None and bias.size == count else None
+    if not np.isfinite(stack).all() or not (bias is None or np.isfinite(bias).all()):
+        return None
+    largest = np.abs(stack).max(axis=(0, 2)).argsort()[-max(1, MOST // count) :]
+    few = int(probes.distinct_units(stack[:, largest], bias).sum())
+    is_enough = at_least or few == count or len(largest) == stack.shape[1]
+    return few if is_enough else int(probes.distinct_units(stack, bias).sum())
 
 
 @dataclass
@@ -178,6 +228,31 @@ class Layer:
     distinct_gradients: int | None = None
     update: float | None = None
     trainable: bool = True
+
+    def weigh(
+        self,
+        stack: np.ndarray,
+        bias: np.ndarray | None = None,
+        by_stack: np.ndarray | None = None,
+        by_bias: np.ndarray | None = None,
+        places: int = 1,
+        stride: int = 1,
+    ) -> None:
+        """Set what a weight, a bias and the gradients by them tell: fans, units, `gradient`.
+
+        `stack` and `by_stack` are stacks as `weight` is one. `places` and `stride` are products
+        over a kernel's axes; `kind` is set before.
+        """
+        self.weight = np.asarray(stack, np.float64)
+        self.bias = None if bias is None else np.asarray(bias, np.float64)
+        _, n, m = stack.shape
+        is_transposed = self.kind.startswith("transposed")
+        self.fan_in = 1.0 if self.kind == "embedding" else float(n / stride**is_transposed)
+        self.fan_out = float(m * places / stride ** (not is_transposed))
+        self.distinct = distinct(self.weight, self.bias)
+        if by_stack is not None:
+            self.gradient = measure(by_stack.reshape(-1, by_stack.shape[-1]))
+            self.distinct_gradients = distinct(by_stack, by_bias, at_least=True)
 
 
 @dataclass

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from initcore import _checks, activations, blocks, losses, network, optimizers, probes
-from initcore.diagnosis.look import Layer, Look, Signal, measure
+from initcore import _checks, activations, blocks, losses, network, optimizers
+from initcore.diagnosis.look import Layer, Look, Signal, measure, task_of
 
 STACK = "a list of (W, b, activation), each W of shape (units of the last, units), b (units,)"
 TASKS = {"softmax_cross_entropy": "classes", "squared_error": "regression"}
@@ -119,15 +119,14 @@ def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: 
     """Return the gradients, and note targets, loss and task; None if a label is out of range."""
     y, shape = np.asarray(y), look.outputs.shape
     is_integer = y.dtype.kind in "iu"
-    kind = loss
+    kind, remark = loss, ""
     if loss is None:
-        kind = "softmax_cross_entropy" if is_integer and shape[-1] > 1 else "squared_error"
+        task, remark = task_of(is_integer, y.size, look.outputs.size)
+        kind = next(name for name in TASKS if TASKS[name] == task)
     elif not callable(loss):
         _checks.choice("loss", loss, list(TASKS))
     look.targets, look.task = y if is_integer else floats("y", y), TASKS.get(kind)
-    look.loss_name = getattr(kind, "__name__", str(kind)).replace("_", " ")
-    if loss is None:
-        look.loss_name += f", as y holds {'integers' if is_integer else 'floats'}"
+    look.loss_name = getattr(kind, "__name__", str(kind)).replace("_", " ") + remark
     y = look.targets
     if look.task == "classes":
         if not is_integer or y.shape != shape[:-1]:
@@ -144,13 +143,6 @@ def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: 
     )
     look.loss = float(value)
     return net._backward(trace, np.reshape(gradient, trace.output.shape).astype(net.dtype))
-
-
-def distinct(W: np.ndarray, b: np.ndarray | None) -> int | None:
-    """Return the number of units that differ, if all their numbers are finite."""
-    b = None if b is None or b.size != W.shape[1] else b.reshape(-1)
-    is_finite = np.isfinite(W).all() and (b is None or np.isfinite(b).all())
-    return int(probes.distinct_units(W, b)) if is_finite else None
 
 
 def _seen(look: Look, rows: np.ndarray | None, phi: str | None = None) -> Signal | None:
@@ -172,14 +164,12 @@ def _add(
         if np.shares_memory(known, W) or (ties and np.array_equal(known.T, W)):
             key = name
     look.tensors |= {key: look.tensors.get(key, W), f"biases[{number}]": b}
-    row = Layer(f"layer {number + 1}", kind, W[None].astype(np.float64), b.astype(np.float64))
-    row.fan_in, row.fan_out = float(1 if kind == "embedding" else len(W)), float(W.shape[1])
-    row.shape, row.library_fans, row.key, row.distinct = W.shape, W.shape, key, distinct(W, b)
+    row = Layer(f"layer {number + 1}", kind, shape=W.shape, library_fans=W.shape, key=key)
+    row.weigh(W[None], b, None if by_W is None else by_W[None], by_b)
     row.activation = phi if phi.partition("(")[0] in activations.names() else None
     row.inputs, row.sums, row.outputs = _seen(look, x), _seen(look, z), _seen(look, a, phi)
     if by_z is not None:
-        row.deltas, row.gradient = _seen(look, by_z), measure(by_W)
-        row.distinct_gradients = distinct(by_W, by_b)
+        row.deltas = _seen(look, by_z)
     look.layers.append(row)
 
 

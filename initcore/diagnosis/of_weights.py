@@ -158,10 +158,7 @@ def _fill(row: Layer, array: np.ndarray, units_first: bool) -> None:
     matrix = array.reshape(math.prod(array.shape[:split]), -1)
     matrix = matrix.T if units_first else matrix
     groups = groups if matrix.shape[1] % groups == 0 else 1
-    row.weight = np.stack(np.split(matrix.astype(np.float64), groups, axis=1))
-    row.fan_in = 1.0 if row.kind == "embedding" else float(len(matrix))
-    row.fan_out = float(row.weight.shape[2] * places)
+    row.weigh(np.stack(np.split(matrix, groups, axis=1)), row.bias, places=places)
     row.library_fans = initializers.compute_fans(array.shape)
     if units_first:
         row.library_fans = len(matrix), len(array) * places
-    row.distinct = of_arrays.distinct(matrix, row.bias)
