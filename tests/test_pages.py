@@ -19,7 +19,6 @@ SIDEBAR = (
     '<details open="open"><summary><span></span></summary></details></li>'
 )
 SEARCH = '<button class="search-button-field" title="Search" aria-label="Search">Search</button>'
-SIGNATURE = '<dt><dl>\n<dd><em class="sig-param">x</em>,</dd>\n</dl></dt>'
 FORMULA = (
     '<a class="reference internal" href="#cell-a"><span class="std std-ref">'
     r'<span class="math notranslate">\(3\cdot10^{-20}\)</span></span></a>'
@@ -50,7 +49,6 @@ def mended(text, folder=None):
         ('<summary aria-label="Toggle hidden content">A</summary>', "<summary>A", "aria-label"),
         ('<i class="theme-switch fa" title="Dark"></i>', "theme-switch", "title"),
         (PRINTED, "<h1>A</h1>", "<div"),
-        (SIGNATURE, '<span class="sig-line"><em class="sig-param">x</em>,</span>', "<dd>"),
         (FORMULA, 'aria-label="3 times 10 to the power −20"', "no such text"),
         ('<button onclick="window.print()">', '<button data-does="print">', "onclick"),
         ('<i class="fas fa-sun"></i>', '<i aria-hidden="true" class="fas fa-sun">', "no such text"),
