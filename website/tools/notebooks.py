@@ -184,8 +184,8 @@ def differences(stored: str, new: str) -> str:
     for number, cell in enumerate(read(new).cells, start=1):
         texts = before.get(cell.get("id"), []), lines_of(cell)
         changed = list(difflib.unified_diff(*texts, lineterm="", n=0))[2:]
-        shown = [line[:100] for line in changed if not line.startswith("@@")]
-        found += [f"cell {number} ({cell.get('id')})", *shown] if shown else []
+        if shown := [line[:100] for line in changed if not line.startswith("@@")]:
+            found += [f"cell {number} ({cell.get('id')})", *shown]
     return "\n".join(found) or "the cells, their numbers or the metadata are not what is stored"
 
 
