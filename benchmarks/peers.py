@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from timeit import repeat, timeit
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,12 +52,15 @@ RNG = np.random.default_rng(0)
 
 
 class Law(NamedTuple):
-    """A distribution of weights, as it is drawn here and in Keras, in JAX, NumPy and PyTorch."""
+    """A distribution of weights: what it is called here and in Keras, and how the others draw it.
+
+    `by_numpy` takes a shape, `by_torch` a tensor that it fills.
+    """
 
     name: str
     in_jax: str
     by_numpy: Callable[[Shape], np.ndarray]
-    fill: Callable[[Any], Any]  # a tensor
+    by_torch: Callable[[Any], Any]
     arguments: dict[str, float] = {}
 
 
@@ -88,11 +92,11 @@ def truncated(name: str, in_jax: str, variance: Callable[[Shape], float]) -> Law
     def stddev(shape: Shape) -> float:
         return math.sqrt(variance(shape)) / initializers.TRUNCATED_STD
 
-    def fill(W: Any) -> Any:
+    def by_torch(W: Any) -> Any:
         s = stddev(W.shape)
         return torch.nn.init.trunc_normal_(W, std=s, a=-2 * s, b=2 * s)
 
-    return Law(name, in_jax, lambda shape: normal(shape, stddev(shape), 2), fill)
+    return Law(name, in_jax, lambda shape: normal(shape, stddev(shape), 2), by_torch)
 
 
 HE_NORMAL = truncated("HeNormal", "he_normal", lambda shape: 2 / shape[0])
@@ -111,7 +115,7 @@ NORMAL = Law(
 ORTHOGONAL = Law("Orthogonal", "orthogonal", orthogonal, lambda W: torch.nn.init.orthogonal_(W))
 HE_IN_NETS = HE_NORMAL._replace(  # not truncated by NumPy and PyTorch
     by_numpy=lambda shape: normal(shape, math.sqrt(2 / shape[0])),
-    fill=lambda W: torch.nn.init.kaiming_normal_(W, nonlinearity="relu"),
+    by_torch=lambda W: torch.nn.init.kaiming_normal_(W, nonlinearity="relu"),
 )
 
 
@@ -121,7 +125,7 @@ def draws(law: Law, *shapes: Shape) -> Peers:
     yield OURS, lambda: [draw(shape) for shape in shapes]
     yield "NumPy", lambda: [law.by_numpy(shape) for shape in shapes]
     if torch:
-        yield "PyTorch", lambda: [law.fill(torch.empty(shape)) for shape in shapes]
+        yield "PyTorch", lambda: [law.by_torch(torch.empty(shape)) for shape in shapes]
     if jax:
         theirs = getattr(jax.nn.initializers, law.in_jax)(**law.arguments)
         keys = jax.random.split(jax.random.key(0), len(shapes))
@@ -262,14 +266,6 @@ ROWS = [
 # ---- measuring ---------------------------------------------------------------------------
 
 
-def seconds(work: Callable[[], Any], calls: int = 1) -> float:
-    """Return how long one call takes, of several in a row."""
-    start = time.perf_counter()
-    for _ in range(calls):
-        work()
-    return (time.perf_counter() - start) / calls
-
-
 def rest() -> None:
     """Wait until no thread of the peer before runs on with nothing to do, as OpenBLAS's do."""
     busy = True
@@ -281,22 +277,21 @@ def rest() -> None:
 
 def measure(peers: dict[str, Callable], whole: float = WHOLE_ROW) -> dict[str, float]:
     """Return each peer's median in milliseconds; they take turns, for some `whole` seconds."""
-    warm = {name: min(seconds(work) for _ in range(WARM_UP)) for name, work in peers.items()}
+    warm = {name: min(repeat(work, number=1, repeat=WARM_UP)) for name, work in peers.items()}
     calls = {name: math.ceil(SHORTEST / once) for name, once in warm.items()}
     one_round = sum(once * calls[name] for name, once in warm.items())
     times: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(min(MOST, max(FEWEST, round(whole / one_round)))):
         for name, work in peers.items():
             rest()
-            times[name].append(seconds(work, calls[name]))
+            times[name].append(timeit(work, number=calls[name]) / calls[name])
     return {name: 1e3 * statistics.median(taken) for name, taken in times.items()}
 
 
 def judge(row: Row, medians: dict[str, float]) -> dict[str, Any]:
     """Return a row of the results: times in ms, and the ratios beside those wanted."""
-    others = {peer: time for peer, time in medians.items() if peer != OURS}
-    others["fastest"] = min(time for peer, time in others.items() if peer != BITS)
-    ratios = {peer: round(time / medians[OURS], 3) for peer, time in others.items()}
+    ratios = {peer: round(taken / medians[OURS], 3) for peer, taken in medians.items()}
+    ratios["fastest"] = min(r for peer, r in ratios.items() if peer not in (OURS, BITS))
     known = [ratios[peer] >= least for peer, least in row.target.items() if peer in ratios]
     return {
         "name": row.name,
@@ -347,8 +342,7 @@ def main(words: list[str]) -> None:
         result = judge(rows[name], measure(dict(rows[name].peers)))
         print(f"{name}: {result['target']}; met: {result['met']}")
         for peer, taken in result["medians"].items():
-            ratio = f"  ×{result['ratio'][peer]:.2f}" if peer != OURS else ""
-            print(f"  {peer:12}{taken:10.4g} ms{ratio}", flush=True)
+            print(f"  {peer:12}{taken:10.4g} ms  ×{result['ratio'][peer]:.2f}", flush=True)
         store("rows", result, rows)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from chapter import NOT_COMPARED, Chapter, inline, is_constant
 from markdown_it.token import Token
+from marks import is_printed, numerals
 
 from initcore.explorers import EXPLORERS
 from website.extensions import anchors
@@ -267,11 +268,11 @@ def pieces(tokens: list[Token], *, prose: bool = False) -> Iterator[tuple[str, s
 
 def marks_measured_numbers(chapter: Chapter) -> Iterator[str]:
     """A measured number in a sentence leads to the cell that prints it, and is what it prints."""
-    printed = {n for code in chapter.code for n in anchors.numerals("\n".join(code.texts))}
-    given = {n for code in chapter.code for n in anchors.numerals(code.source)}
+    printed = {n for code in chapter.code for n in numerals("\n".join(code.texts))}
+    given = {n for code in chapter.code for n in numerals(code.source)}
     for tokens in chapter.markdown:
         formulas = [*inline(tokens, "math_inline"), *(t for t in tokens if t.type == "math_block")]
-        given |= {n for formula in formulas for n in anchors.numerals(formula.content)}
+        given |= {n for formula in formulas for n in numerals(formula.content)}
     for tokens in chapter.markdown:
         yield from problems_of_marks(tokens, chapter.path)
         for numeral in unmarked(tokens):
@@ -288,10 +289,10 @@ def problems_of_marks(tokens: list[Token], path: Path) -> Iterator[str]:
         there = outputs_by_id((path.parent / name).resolve() if name else path)
         if cell not in there:
             yield f"the mark [{text}]({href}) names no code cell"
-        elif not anchors.numerals(text) and f"Claim {text}:" not in there[cell]:
+        elif not numerals(text) and f"Claim {text}:" not in there[cell]:
             yield f"the mark [{text}]({href}) holds no number, and no claim that its cell decides"
-        for numeral in anchors.numerals(text):
-            if not anchors.is_printed(numeral, there.get(cell, "")):
+        for numeral in numerals(text):
+            if not is_printed(numeral, there.get(cell, "")):
                 yield f"the cell of [{text}]({href}) does not print {numeral}"
 
 
@@ -306,9 +307,7 @@ def unmarked(tokens: list[Token]) -> Iterator[str]:
     """Yield the decimals and percentages that stand in plain text, outside links and formulas."""
     for text, href in pieces(tokens):
         if href is None:
-            yield from (
-                n for n in anchors.numerals(SYMBOLS.sub("\0", text)) if re.search(r"[.%]", n)
-            )
+            yield from (n for n in numerals(SYMBOLS.sub("\0", text)) if re.search(r"[.%]", n))
 
 
 def links_first_uses_to_the_glossary(chapter: Chapter) -> Iterator[str]:

@@ -125,4 +125,4 @@ def test_with_a_repository_there_are_links_to_binder_colab_and_the_hub_too(tmp_p
     assert "binder.example.org" not in page and "dropdown-launch-buttons" not in page
     assert "subprocess" not in page
     assert "subprocess" in (tmp_path / "out/_sources" / NAME).read_text(encoding="utf-8")
-    assert "launch-button" not in (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert "Run in your browser" not in (tmp_path / "out/index.html").read_text(encoding="utf-8")

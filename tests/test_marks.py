@@ -5,9 +5,8 @@ import re
 import pytest
 import yaml
 from chapter import MARKDOWN, ROOT
+from marks import is_printed, numerals
 from notebook_rules import problems_of_marks, unmarked
-
-from website.extensions import anchors
 
 PAGES = [ROOT / "intro.md", *sorted((ROOT / "pages").glob("*.md"))]
 PAGES.remove(ROOT / "pages/claims.md")  # made of the ledger: see below
@@ -25,7 +24,7 @@ PAGES.remove(ROOT / "pages/claims.md")  # made of the ledger: see below
     ],
 )
 def test_numerals(text, expected):
-    assert anchors.numerals(text) == expected
+    assert numerals(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,7 +47,7 @@ def test_numerals(text, expected):
     ],
 )
 def test_is_printed(numeral, output, expected):
-    assert anchors.is_printed(numeral, output) is expected
+    assert is_printed(numeral, output) is expected
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
@@ -70,5 +69,5 @@ def test_the_ledger_quotes_no_measured_number():
     """Its entries link to the deciding cells, which print the numbers; it holds only exact ones."""
     for entry in yaml.safe_load((ROOT / "claims.yml").read_text(encoding="utf-8")):
         plain = re.sub(r"\$[^$]*\$|`[^`]*`", "", entry["truth"])
-        decimals = {n for n in anchors.numerals(plain) if re.search(r"\d\.\d|%", n)}
+        decimals = {n for n in numerals(plain) if re.search(r"\d\.\d|%", n)}
         assert not decimals - {"0.0001"}, f"{entry['id']}: {decimals}"

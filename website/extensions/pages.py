@@ -75,14 +75,6 @@ def keep_one_heading(page: BeautifulSoup) -> None:
         copy.decompose()
 
 
-def unlist_signatures(page: BeautifulSoup) -> None:
-    """A list of definitions has terms (1.3.1): a signature on several lines is none."""
-    for signature in page.select("dt > dl"):
-        for line in signature("dd"):
-            line.name, line["class"] = "span", "sig-line"
-        signature.name, signature["class"] = "span", "sig-lines"
-
-
 def move_code(page: BeautifulSoup) -> None:
     """No code stands in an attribute, which the policy forbids: ``theme.js`` does it."""
     for button in page("button", onclick=list(DOES)):
@@ -130,8 +122,8 @@ def show_pictures(page: BeautifulSoup, folder: Path) -> None:
 
 
 STEPS = (
-    *(drop_unused, defer_scripts, name_controls, name_formulas, keep_one_heading),
-    *(unlist_signatures, move_code, hide_icons, count_columns, break_names),
+    *(drop_unused, defer_scripts, name_controls, name_formulas, keep_one_heading, move_code),
+    *(hide_icons, count_columns, break_names),
 )
 
 

@@ -2,9 +2,8 @@
 
 Each page has its policy in a ``<meta>``, which holds on every server and for a folder of files (see
 ``pages.py``). The site's ``content-security-policy.json`` has the header for all pages (under
-``""``) and the one for the browser's kernel (under ``lite/``), which ``serve.py`` sends;
-``python -m website.extensions.policy nginx|apache [FOLDER]`` prints the settings of other servers.
-A script that stands in a page is allowed by its hash; code in an attribute ends the build.
+``""``) and the one for the browser's kernel (under ``lite/``), which ``serve.py`` sends. A script
+that stands in a page is allowed by its hash; code in an attribute ends the build.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 from bs4 import BeautifulSoup
@@ -37,21 +35,6 @@ PAGES = {
 LITE = {**PAGES, "script-src": ["'self'", "'unsafe-eval'", "blob:"]}
 
 RUN = ("", "module", "text/javascript", "application/javascript")  # types of scripts
-SERVERS = {
-    "nginx": """\
-# in the block http
-map $uri $course_policy {{
-    default "{pages}";
-    "~/lite/" "{lite}";
-}}
-# in the block location
-add_header Content-Security-Policy $course_policy always;""",
-    "apache": """\
-# in .htaccess or the block Directory, with mod_headers and mod_setenvif
-SetEnvIf Request_URI "/lite/" COURSE_LITE
-Header always set Content-Security-Policy "{pages}" env=!COURSE_LITE
-Header always set Content-Security-Policy "{lite}" env=COURSE_LITE""",
-}
 
 
 def inline_scripts(page: BeautifulSoup) -> set[str]:
@@ -83,17 +66,3 @@ def write(site: Path, prefix: str, text: str) -> None:
     path = site / FILE
     known = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     _files.write(path, json.dumps({**known, prefix: text}, indent=1) + "\n")
-
-
-def main(server: str = "", folder: str = "_build/html") -> None:
-    """Print the settings for a server."""
-    if server not in SERVERS:
-        sys.exit(f"SERVER must be {' or '.join(SERVERS)}, not {server!r}")
-    if not (path := Path(folder, FILE)).is_file():
-        sys.exit(f"FOLDER must hold the built site, and {folder} does not: run make book")
-    known = json.loads(path.read_text("utf-8"))
-    print(SERVERS[server].format(pages=known[""], lite=known["lite/"]))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:3])

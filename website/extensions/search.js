@@ -69,38 +69,19 @@ function bestHeading(file, words) {
   return best;
 }
 
-/** Return the paragraph with most of the words: no code, no answers, no TeX. */
-Search.makeSearchSummary = (html, words, anchor) => {
+/** Return the text that a summary is cut from: no headings, no code, no answers, no TeX. */
+Search.htmlToText = (html, anchor) => {
   const page = new DOMParser().parseFromString(html, "text/html");
   const found = anchor && page.getElementById(decodeURIComponent(anchor.slice(1)));
   let part = found || page.querySelector("article");
   while (part?.matches("dt")) part = part.nextElementSibling; // what a term means
-  if (!part) return null;
+  if (!part) return "";
   for (const formula of part.querySelectorAll(".math")) {
     const tex = formula.textContent.replace(/^\\[([]|\\[)\]]$/g, "").trim();
     formula.textContent = /[\\{]/.test(tex) ? "…" : tex;
   }
-  const left = ".headerlink, .launch, .cell, details, pre, iframe, script, style";
+  const left = "h1, h2, h3, .headerlink, .launch, .cell, details, pre, iframe, script, style";
   for (const element of part.querySelectorAll(left)) element.remove();
   for (const cell of part.querySelectorAll("td, th")) cell.append(" ");
-
-  const places = (text) =>
-    [...words].map((word) => text.search(new RegExp(`(?<!\\w)${_escapeRegExp(word)}`, "i")));
-  let best = { hits: -1 };
-  for (const element of [part, ...part.querySelectorAll("p, li, tr")]) {
-    if (!element.matches("p, li, tr, dd")) continue;
-    const text = element.textContent.trim().replace(/\s+/g, " ");
-    const hits = places(text).filter((place) => place >= 0);
-    if (text && hits.length > best.hits) best = { text, hits: hits.length, first: Math.min(...hits) };
-  }
-  if (!best.text) return null;
-
-  const { text, first } = best;
-  const start = first > 180 && first < Infinity ? text.lastIndexOf(" ", first - 100) + 1 : 0;
-  const end = start + 240 < text.length ? text.lastIndexOf(" ", start + 240) : text.length;
-  const summary = document.createElement("p");
-  summary.className = "context";
-  const shown = text.slice(start, end);
-  summary.textContent = `${start ? "… " : ""}${shown}${end < text.length ? " …" : ""}`;
-  return summary;
+  return part.textContent.trim().replace(/\s+/g, " ");
 };

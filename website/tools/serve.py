@@ -41,8 +41,6 @@ class Handler(SimpleHTTPRequestHandler):
         path, policies = unquote(getattr(self, "path", "/")).lstrip("/"), self.server.policies
         if fitting := [prefix for prefix in policies if path.startswith(prefix)]:
             self.send_header("Content-Security-Policy", policies[max(fitting, key=len)])
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Referrer-Policy", "same-origin")
         self.send_header("Cache-Control", "no-cache")  # ask each time whether a file has changed
         super().end_headers()
 
