@@ -10,12 +10,12 @@ import warnings
 import ml_dtypes
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from initcore import __main__ as command
 from initcore import diagnose, losses, network, optimizers, plots, probes
 from initcore.blocks import BatchNormMLP, ResidualMLP
-from initcore.diagnosis import criteria, of_arrays, of_weights
+from initcore.diagnosis import case, criteria, of_arrays, of_weights
 from initcore.initializers import HeNormal, RandomNormal
 
 RNG = np.random.default_rng(0)
@@ -133,9 +133,11 @@ def test_tokens_choose_the_rows_of_an_embedding_and_a_tied_head_has_its_key():
         "weights[1]",
     }
     # A row's gradient is the sum of the deltas of its tokens.
-    assert embedding.gradient.mean * E.size == pytest.approx(
-        embedding.deltas.mean * tokens.size * 8
-    )
+    by_logits = (softmax(logits, axis=-1) - np.eye(20)[tokens]) / tokens.size
+    by_rows = by_logits @ E * (1 - np.tanh(E[tokens]) ** 2)
+    by_E = np.einsum("btv,btd->vd", np.eye(20)[tokens], by_rows)
+    assert embedding.deltas.rms == pytest.approx(np.sqrt(np.mean(by_rows**2)))
+    assert embedding.gradient.rms == pytest.approx(np.sqrt(np.mean(by_E**2)))
 
 
 def test_integers_as_long_as_an_input_are_no_tokens():
@@ -424,7 +426,7 @@ def test_no_line_is_wider_than_the_page_and_no_cell_is_lost(many):
 
 def test_the_verdict_counts_what_else_there_is_to_read():
     kinds = ["fault", "note", "fault", "watch", "note"]
-    kinds = [criteria.Finding("dead-units", kind, "a", *[None] * 6) for kind in kinds]
+    kinds = [case.Finding("dead-units", kind, "a", *[None] * 6) for kind in kinds]
     report = diagnose(relu_net(), X, Y)
     report.findings = kinds
     assert report.verdict == "Fault: dead-units at a (1 more at fault, 1 to watch, 2 to note)"
@@ -468,7 +470,7 @@ def test_the_figure_has_what_was_measured_and_the_band(faulty):
     top, bottom = forward.get_ylim()
     assert top > bottom and [t.get_text() for t in forward.get_yticklabels()][0] == "layer 1"
     band = forward.collections[0].get_paths()[0].vertices
-    expected = criteria.expected(faulty.looks[0])[12].forward
+    expected = criteria.judge(faulty.looks[0]).expected[12].forward
     assert {*expected[::2]} <= {*band[:, 0]}
     plots.to_png(fig)
     assert len(faulty.alt) > 40 and faulty.verdict in faulty.alt
@@ -487,7 +489,9 @@ def test_the_dictionary_is_json(faulty):
     layers = found["nets"][0]["layers"]
     assert layers[3]["sums"]["rms"] == faulty.looks[0].layers[3].sums.rms
     assert layers[3]["sums"]["saturated"] == "NaN" and layers[3]["weight"] is None
-    assert found["nets"][0]["expected"][3][0] == list(criteria.expected(faulty.looks[0])[3].forward)
+    assert found["nets"][0]["expected"][3][0] == list(
+        criteria.judge(faulty.looks[0]).expected[3].forward
+    )
 
 
 def test_assert_healthy_names_the_faults(faulty, healthy):

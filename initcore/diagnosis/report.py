@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks
-from initcore.diagnosis import criteria, identify
-from initcore.diagnosis.criteria import Finding
+from initcore.diagnosis import criteria
+from initcore.diagnosis.case import CODES, Finding
 from initcore.diagnosis.look import Layer, Look
 from initcore.tables import PAGE, Table, fmt, quantiles, spread
 
@@ -57,11 +57,9 @@ class Report:
         if any(others != names[0] for others in names):
             _checks.fail("looks", "of nets with the same layers", names)
         self._layers, self._names = self.looks[0].layers, [*map(_shortened, names[0])]
-        self._expected = [criteria.expected(look) for look in self.looks]
-        branches = sum(layer.branch is not None for layer in self._layers)
-        schemes = [identify.identify(layer, branches) for layer in self._layers]
-        self._schemes = ["" if scheme is None else str(scheme) for scheme in schemes]
-        self.findings = _merged([criteria.findings(look) for look in self.looks])
+        found, self._expected, schemes = zip(*map(criteria.judge, self.looks))
+        self._schemes = [str(scheme or "") for scheme in schemes[0]]
+        self.findings = _merged(found)
 
     @property
     def ok(self) -> bool:
@@ -207,7 +205,7 @@ class Report:
         """Raise an AssertionError that names the faults whose codes are not allowed."""
         if isinstance(allow, str) or not isinstance(allow, Iterable):
             _checks.fail("allow", "a sequence of codes", allow, TypeError)
-        allow = [_checks.choice("allow", code, criteria.CODES) for code in allow]
+        allow = [_checks.choice("allow", code, CODES) for code in allow]
         faults = [one for one in self.findings if one.level == "fault" and one.code not in allow]
         if faults:
             said = [f"{_head(one)}: {one.sentence} Remedy: {one.remedy}" for one in faults]
@@ -260,7 +258,7 @@ def _merged(nets: list[list[Finding]]) -> list[Finding]:
     if len(nets) == 1:
         return nets[0]
     merged = []
-    for code in criteria.CODES:
+    for code in CODES:
         found = [one for net in nets for one in net if one.code == code]
         count = sum(any(one.code == code for one in net) for net in nets)
         layers = Counter(one.layer for one in found)
