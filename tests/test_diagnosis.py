@@ -470,7 +470,7 @@ def test_the_figure_has_what_was_measured_and_the_band(faulty):
     top, bottom = forward.get_ylim()
     assert top > bottom and [t.get_text() for t in forward.get_yticklabels()][0] == "layer 1"
     band = forward.collections[0].get_paths()[0].vertices
-    expected = criteria.judge(faulty.looks[0]).expected[12].forward
+    expected = criteria.judge(faulty.looks[0]).forward[12]
     assert {*expected[::2]} <= {*band[:, 0]}
     plots.to_png(fig)
     assert len(faulty.alt) > 40 and faulty.verdict in faulty.alt

@@ -41,10 +41,6 @@ def findings_of(look):
     return criteria.judge(look).findings
 
 
-def expected_of(look):
-    return criteria.judge(look).expected
-
-
 def found(net, x=None, y=None, **more):
     if x is None:
         x, y = batch(0, net.widths)
@@ -157,7 +153,8 @@ def test_a_small_weight_is_not_blamed_for_its_sampling_error():
 def outside(look):
     """Return (layers outside of the band, layers) for the sums and the deltas of a look."""
     number = [0, 0, 0, 0]
-    for layer, theirs in zip(look.layers, expected_of(look)):
+    judged = criteria.judge(look)
+    for layer, *theirs in zip(look.layers, judged.forward, judged.backward):
         for way, signal in enumerate((layer.sums, layer.deltas)):
             if (band := theirs[way]) is not None:
                 assert band[0] <= band[1] <= band[2]
@@ -198,7 +195,7 @@ def test_the_band_of_a_relu_net_is_no_wider_than_the_exact_one_and_its_slack():
     look = of_arrays.look(
         MLP((64, *[64] * 10, 10), "relu", weights="he_normal"), *batch(0, (64, 10))
     )
-    low, _, high = expected_of(look)[9].forward
+    low, _, high = criteria.judge(look).forward[9]
     exact = theory.relu_band(64, 10, limits.CHANCE)[-1]
     slack = limits.SLACK**2 * math.exp(limits.SIGMAS * math.sqrt(2 / 64))
     q1 = look.layers[0].sums.rms ** 2
@@ -211,7 +208,7 @@ def test_tanh_at_gain_1_is_expected_to_fade_as_one_over_the_root_of_the_depth():
     look = of_arrays.look(MLP(widths, "tanh", weights="lecun_normal"), *batch(0, widths))
     q1 = look.layers[0].sums.rms ** 2
     q = theory.variance_trajectory("tanh", 30, q1, 1.0)[-1]
-    low, middle, _ = expected_of(look)[29].forward
+    low, middle, _ = criteria.judge(look).forward[29]
     assert low < math.sqrt(q) < middle
 
 
@@ -485,7 +482,7 @@ def test_kernels_of_rank_3_and_convolutions_without_their_places():
 def test_weights_alone():
     same = [layer_of(np.full((9, 5), 0.2), distinct=1)]
     assert codes(findings_of(Look("arrays", same, {})))[0] == ("watch", "equal-units", "fc")
-    assert findings_of(Look("arrays", [], {})) == [] == expected_of(Look("arrays", [], {}))
+    assert criteria.judge(Look("arrays", [], {})) == ([], [], [], [])
 
 
 # --- Causes, symptoms, words

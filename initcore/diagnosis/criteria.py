@@ -28,18 +28,12 @@ WEIGHTS = ("packed-qkv", "fans", "weight-scale")
 RAISED = (*WEIGHTS, "bias-scale")  # to the level of their symptoms
 
 
-class Expected(NamedTuple):
-    """(low, middle, high) of the RMS of a layer's sums and deltas; None where nothing is."""
-
-    forward: tuple[float, float, float] | None
-    backward: tuple[float, float, float] | None
-
-
 class Judgement(NamedTuple):
     """The findings, and of each layer what is expected and what its weights look like."""
 
     findings: list[Finding]
-    expected: list[Expected]
+    forward: list[tuple[float, float, float] | None]  # low, middle, high of the sums' RMS
+    backward: list[tuple[float, float, float] | None]  # and of the deltas'
     schemes: list[Scheme | None]
 
 
@@ -442,9 +436,9 @@ def judge(look: Look) -> Judgement:
         case = Case(look)
         for criterion in CRITERIA:
             criterion(case)
-    sides = [
-        {x: one.ends for x, one in side.items() if one.ends[2] > limits.NOTHING}
-        for side in (case.forward, case.backward)
+    known = (case.forward, case.backward)
+    ends = [
+        {x: one.ends for x, one in way.items() if one.ends[2] > limits.NOTHING} for way in known
     ]
-    expected = [Expected(*(side.get(layer) for side in sides)) for layer in look.layers]
-    return Judgement(_settled(case.found), expected, [*case.schemes.values()])
+    expected = [[*map(way.get, look.layers)] for way in ends]
+    return Judgement(_settled(case.found), *expected, [*case.schemes.values()])
