@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import warnings
+import zipfile
 
 import ml_dtypes
 import numpy as np
@@ -489,9 +490,7 @@ def test_the_dictionary_is_json(faulty):
     layers = found["nets"][0]["layers"]
     assert layers[3]["sums"]["rms"] == faulty.looks[0].layers[3].sums.rms
     assert layers[3]["sums"]["saturated"] == "NaN" and layers[3]["weight"] is None
-    assert found["nets"][0]["expected"][3][0] == list(
-        criteria.judge(faulty.looks[0]).expected[3].forward
-    )
+    assert found["nets"][0]["expected"][3][0] == list(criteria.judge(faulty.looks[0]).forward[3])
 
 
 def test_assert_healthy_names_the_faults(faulty, healthy):
@@ -656,8 +655,15 @@ def test_the_command_without_inputs_says_what_it_cannot(files, capsys):
     code, out, _ = run(capsys, files / "net.safetensors", "--activation", "relu")
     assert code == 0 and "weights alone: no signal, gradient or loss was seen" in out
     assert "He " in out and "3 of 3 layers seen" in out
+    assert "gains not judged" not in out
     code, out, _ = run(capsys, files / "nan.safetensors")
     assert code == 1 and out.startswith("Fault: not-finite at 2")
+    assert "gains not judged: no --activation was named" in out
+
+
+def test_inputs_without_an_activation_are_told_what_is_missing(files, capsys):
+    code, _, err = run(capsys, files / "net.npz", "--inputs", files / "data.npz")
+    assert code == 2 and "--activation relu" in err
 
 
 @pytest.mark.parametrize(
@@ -750,6 +756,40 @@ def test_a_damaged_file_says_where(tmp_path, content, said):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(ValueError, match=said):
         of_weights.read(tmp_path / "a")
+
+
+def test_an_npz_that_unpacks_to_very_much_more_is_refused_before_it_is(tmp_path):
+    zeros = {"a.weight": np.zeros((3000, 3000))}  # 72 MB, which become 70 kB
+    np.savez_compressed(tmp_path / "a.npz", **zeros)
+    with pytest.raises(ValueError, match="it would unpack to 69 MB"):
+        of_weights.read(tmp_path / "a.npz")
+    np.savez_compressed(tmp_path / "b.npz", **{"a.weight": np.zeros((300, 300))})
+    assert of_weights.read(tmp_path / "b.npz")["a.weight"].shape == (300, 300)
+
+
+def test_a_file_that_pytorch_saved_is_told_how_to_be_written(tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.pt", "w") as file:
+        file.writestr("m/data.pkl", b"\x80\x02}q\x00.")
+    (tmp_path / "old.pt").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
+    for name in ("m.pt", "old.pt"):
+        with pytest.raises(ValueError, match=r"safetensors\.torch\.save_file\(model\.state_dict"):
+            of_weights.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "framework"),
+    [
+        ("a.weight", {}, "torch"),
+        ("a.kernel", {"layout": "torch"}, "torch"),
+        ("a.weight", {"layout": "keras"}, "arrays"),
+        ("a.kernel", {}, "arrays"),
+    ],
+)
+def test_remedies_of_weights_alone_are_in_the_code_of_their_framework(name, options, framework):
+    look = of_weights.look({name: np.ones((6, 6))}, **options)
+    assert look.framework == framework
+    remedy = criteria.judge(look).findings[0].remedy
+    assert remedy.startswith("torch.nn.init.normal_" if framework == "torch" else "W = ")
 
 
 def test_an_npz_with_objects_is_not_unpickled(tmp_path):

@@ -86,9 +86,9 @@ def rms(values: np.ndarray) -> float:
 
 def is_judged(layer: Layer | None) -> bool:
     """Say whether a layer has weights, finite sums, and a place in a chain."""
-    if layer is None or layer.weight is None or layer.outputs is None or layer.inputs is None:
+    if layer is None or layer.weight is None or not (layer.inputs and layer.outputs):
         return False
-    is_plain = layer.kind not in ("embedding", "attention", "recurrent", "normalisation")
+    is_plain = layer.kind not in ("embedding", "attention", "recurrent")
     return is_plain and layer.sums is not None and layer.sums.finite == 1.0
 
 

@@ -215,19 +215,18 @@ def _regression(case: Case) -> None:
 def _scales(case: Case) -> None:
     """A zero γ at the end of a branch is usual (chapter 9); elsewhere it stops the signal."""
     layers = case.look.layers
-    norms = [(n, layer) for n, layer in enumerate(layers) if layer.scale is not None]
-    zero = [(n, layer) for n, layer in norms if not layer.scale.any()]
+    norms = [x for x in layers if x.scale is not None]
+    zero = [x for x in norms if not x.scale.any()]
+    left = [n for n, x in enumerate(layers) if x.inputs and not x.inputs.rms]  # without a signal
     is_blind = len(zero) == len(norms) and not case.branches
-    is_silent = [
-        is_blind or any(x.inputs and not x.inputs.rms for x in layers[n:]) for n, _ in zero
-    ]
+    silent = [x for x in zero if is_blind or (left and left[-1] >= layers.index(x))]
     if zero:
-        level, (_, layer) = "fault" if any(is_silent) else "note", zero[np.argmax(is_silent)]
-        case.add("zero-scales", level, layer, len(zero), len(norms), level=level)
-    sizes = [rms(layer.scale) for _, layer in norms]
+        level = "fault" if silent else "note"
+        case.add("zero-scales", level, [*silent, *zero][0], len(zero), len(norms), level=level)
+    sizes = [rms(layer.scale) for layer in norms]
     if sizes and max(sizes) < limits.SMALL and not (zero or case.branches):
         band = (limits.SMALL, 1.0)
-        case.add("zero-scales", "small", norms[0][1], sizes[0], 1.0, band, "watch")
+        case.add("zero-scales", "small", norms[0], sizes[0], 1.0, band, "watch")
 
 
 def _weights(case: Case) -> None:

@@ -78,15 +78,15 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     net._check_parameters()
     tokens = is_list and net.n_layers > 1 and x.dtype.kind in "iu"
     tokens = tokens and x.shape[-1:] != (net.widths[0],)  # those may be pixels
-    rows = np.eye(net.widths[0])[_checks.labels("x", x, net.widths[0])] if tokens else x
-    rows = floats("x", rows)
+    rows = floats("x", x)
+    if tokens:  # an embedding is the product with rows of one 1 each
+        rows = _checks.labels("x", x, net.widths[0])[..., None] == np.arange(net.widths[0])
     if rows.ndim < 2 or (rows.ndim > 2 and not is_list) or rows.shape[-1] != net.widths[0]:
         _checks.fail("x", f"an array of shape (batch, {net.widths[0]})", x)
-    places, rows = rows.shape[:-1], rows.reshape(-1, rows.shape[-1]).astype(net.dtype)
-    look = Look("arrays" if is_list else "initcore", [], {}, inputs=x if tokens else floats("x", x))
+    look = Look("arrays" if is_list else "initcore", [], {}, inputs=x if tokens else rows)
     with np.errstate(all="ignore"):
-        trace = net._forward(rows, None)
-        look.outputs = trace.output.astype(np.float64).reshape(*places, -1)
+        trace = net._forward(rows.reshape(-1, rows.shape[-1]).astype(net.dtype), None)
+        look.outputs = trace.output.astype(np.float64).reshape(*rows.shape[:-1], -1)
         found = None if y is None else _backward(look, net, trace, y, loss)
         for i, (W, b) in enumerate(zip(net.weights, net.biases)):
             kind = "embedding" if tokens and not i else "dense"

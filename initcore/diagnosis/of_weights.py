@@ -25,14 +25,7 @@ from initcore.diagnosis.look import Layer, Look
 DAMAGED = (ValueError, TypeError, KeyError, AttributeError, EOFError, RuntimeError, MemoryError)
 DAMAGED += (OverflowError, zipfile.BadZipFile, zlib.error)
 UNPACKED, SMALL = 100, 1 << 26  # bytes that an npz may unpack to: times its own, or in any case
-# What writes a file of weights, where one of another format is given.
-WRITE = dict.fromkeys(
-    (".pt", ".pth", ".ckpt", ".bin"),
-    "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
-)
-WRITE |= dict.fromkeys(
-    (".keras", ".h5"), "numpy.savez('weights.npz', **{w.path: w.numpy() for w in model.weights})"
-)
+WRITE = "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
 # Of safetensors. NumPy has no bfloat16, which is the upper half of a float32.
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1", "U8": "u1"}
 DTYPES |= {"I64": "<i8", "I32": "<i4", "I16": "<i2", "U64": "<u8", "U32": "<u4", "U16": "<u2"}
@@ -57,19 +50,20 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
         A file that cannot be read.
     """
     data = Path(path).read_bytes()
-    if (how := WRITE.get(Path(path).suffix)) is not None:
-        raise ValueError(f"{path} is no safetensors or npz file. In Python, `{how}` writes one")
     try:
         if data.startswith(b"PK"):  # a zip
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 size = sum(entry.file_size for entry in file.zip.infolist())
                 if size > max(UNPACKED * len(data), SMALL):
                     raise ValueError(f"it would unpack to {size / 2**20:,.0f} MB")
+                if not all(name.endswith(".npy") for name in file.zip.namelist()):
+                    raise ValueError("it holds more than arrays")
                 return {name: file[name] for name in file.files}
         return _safetensors(data)
     except DAMAGED as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} is no safetensors or npz file, or damaged: {said}") from None
+        what = f"{path} is no safetensors or npz file, or damaged: {said}"
+        raise ValueError(f"{what}. What PyTorch saves with pickle, {WRITE} saves without") from None
 
 
 def _safetensors(data: bytes) -> dict[str, np.ndarray]:
