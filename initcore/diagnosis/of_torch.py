@@ -12,9 +12,8 @@ import copy
 import functools
 import inspect
 import math
+import operator
 import re
-import sys
-import types
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,12 +22,18 @@ from unittest import mock
 
 import numpy as np
 
-from initcore import _checks, activations, probes
-from initcore.diagnosis.look import MOST, Layer, Look, measure
+from initcore import _checks
+from initcore.diagnosis.look import Layer, Look, measure, named, task_of
 
-# Functions that are layers, by what the first axis of their weight is; and their arguments.
-LAYERS = {"linear": "out", "conv": "out", "conv_transpose": "transposed", "embedding": "in"}
-LAYERS |= dict.fromkeys(("addmm", "matmul", "mm", "bmm"), "in")
+# The functions that are layers: the kind of their row, and what the weight's first axis is.
+LAYERS = {
+    "linear": ("dense", "out"),
+    "conv": ("convolution", "out"),
+    "conv_transpose": ("transposed convolution", "in, by groups"),
+    "embedding": ("embedding", "in"),
+    **dict.fromkeys(("addmm", "matmul", "mm", "bmm"), ("dense", "in")),
+}
+NORM = re.compile(r"(layer|rms|batch|group|instance)_norm")  # a function that normalises
 ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "", "groups")
 PRODUCTS = ("scaled_dot_product_attention", "matmul", "mm", "bmm", "baddbmm", "einsum")
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "gelu", "silu", "selu", "softsign")  # no parameters
@@ -37,49 +42,46 @@ ARITHMETIC = ("add", "sub", "mul", "div", "neg")
 PASSING = re.compile(
     r"view|reshape|(un)?flatten|transpose|permute|movedim|m?T|contiguous|to|float|half|bfloat16|"
     r"double|type_as|clone|detach|(un)?squeeze|expand(_as)?|chunk|(tensor_)?split|getitem|unbind|"
-    r"select|index_select|narrow|cat|concat|stack|\w*dropout(\dd)?|(adaptive_)?(max|avg)_pool\dd|"
+    r"select|index_select|narrow|cat|concat|stack|\w*dropout|(adaptive_)?(max|avg)_pool|"
     r"mean|sum|amax|roll|flip|pad|interpolate|masked_fill|pixel_shuffle|where"
 )
 SAMPLE = 1024  # numbers by which an activation that is no function of PyTorch's is recognised
-NEAR = 2e-3  # of the largest: more than half precision, or the tanh in a GELU, changes
+torch: Any = None  # which `look` imports: nobody calls it without a model of PyTorch's
 
 
 @dataclass
 class _Trail:
     """What is known of a tensor; a set of tensors is an integer, a bit for each."""
 
-    bit: int = 0  # its own
-    past: int = 0  # of those that it was computed from
-    sums: tuple[int, ...] = ()  # the calls whose sums it is, but for an activation and the shape
+    own: int = 0  # the bit of this one
+    past: int = 0  # and with it those that it was computed from
+    sums: tuple[_Call, ...] = ()  # whose sums it is, but for an activation and the shape
     phi: str | None = "linear"  # what they went through since; None: something without a name
     depth: int = 0  # layers with weights on the longest way here
     is_joint: bool = False  # sums of several layers were added or joined
     is_mixed: bool = False  # an attention mixed it: the next layer is its last one
 
 
-NOTHING = _Trail()
-
-
-@dataclass
+@dataclass(eq=False)
 class _Call:
     """One call of one layer, with what completes its row after the passes."""
 
     layer: Layer
-    weight: Any
+    weight: Any  # γ of a normalisation
     bias: Any
     first: str  # what the weight's first axis is; "" of a normalisation
     groups: int
     stride: int
-    start: int  # the bit of what came in
-    array: Callable  # (t, is_moved=False) -> array of (inputs, ..., units)
+    array: Callable  # of what came in or went out -> (inputs, ..., units)
     sample: np.ndarray
-    shape: tuple[int, ...]
+    size: int
+    start: int  # the bit of what came in
     parts: int = 0  # how many of query, key and value it made
     is_open: bool = True  # what its sums go through is not known yet
 
-    def see(self, t: Any, phi: str | None = None) -> None:
-        """Note what the sums became."""
-        self.layer.outputs = measure(self.array(t, t.shape != self.shape), phi)
+
+def _trail(t: Any) -> _Trail:
+    return getattr(t, "_trail", _Trail())
 
 
 def _base(W: Any) -> Any:
@@ -89,214 +91,11 @@ def _base(W: Any) -> Any:
 
 def _tensors(value: Any) -> Iterator[Any]:
     """Yield the tensors in nested lists, tuples and mappings."""
-    if hasattr(value, "requires_grad"):
+    if torch.is_tensor(value):
         yield value
     elif isinstance(value, (list, tuple, Mapping)):
         for part in value.values() if isinstance(value, Mapping) else value:
             yield from _tensors(part)
-
-
-class _Ear:
-    """Hears the calls of a model while it runs."""
-
-    def __init__(self, torch: Any, model: Any, batch: int) -> None:
-        self.batch, self.bits, self.columns, self.is_over = batch, 0, 0, False
-        self.calls: list[_Call] = []
-        self.times: Counter = Counter()
-        self.path = [(type(model).__name__, model)]  # the modules that run
-        self.normalisation: Any = None  # one of them, whose own steps are not heard
-        named = [*model.named_buffers(), *model.named_parameters()]
-        self.keys = {id(t): name for name, t in named}
-        for name, module in model.named_modules():
-            enter = functools.partial(self._enter, name or type(model).__name__)
-            module.register_forward_pre_hook(enter)
-            module.register_forward_hook(self._leave, always_call=True)
-
-        class Mode(torch.overrides.TorchFunctionMode):
-            def __torch_function__(mode, func, kinds, args=(), kwargs=None):  # noqa: N805
-                return self._hear(func, args, kwargs or {})
-
-        self.mode = Mode()
-
-    def _enter(self, name: str, module: Any, args: tuple) -> None:
-        self.path.append((name, module))
-        is_norm = re.match(r"[A-Z]\w*Norm(\dd)?$", type(module).__name__)
-        if is_norm and not (self.normalisation or self.is_over or [*module.children()]):
-            self.normalisation = module
-
-    def _leave(self, module: Any, args: tuple, out: Any) -> None:
-        if self.normalisation is module:
-            if args and out is not None:
-                self._normalise(type(module).__name__, [args[0], *module.parameters()], out)
-            self.normalisation = None
-        self.path.pop()
-
-    def _hear(self, func: Callable, args: tuple, kwargs: dict) -> Any:
-        """Call a function, and note what it did."""
-        if self.normalisation is not None:
-            return func(*args, **kwargs)
-        name = re.sub(r"^_+i?(?=add|mul|sub|div)|^_+|_+$", "", func.__name__)
-        if name == "get":  # of an attribute
-            name = getattr(func.__self__, "__name__", "")
-        tensors = [*_tensors((args, kwargs))]
-        if name == "multi_head_attention_forward":  # its own steps are heard
-            scope = func.__globals__ | {"has_torch_function": lambda _: False}
-            steps = types.FunctionType(func.__code__, scope, name, func.__defaults__)
-            self.columns = tensors[0].shape[1] if tensors[0].ndim == 3 else 0
-            with self.mode:
-                out = steps(*args, **kwargs)
-            self.columns = 0
-            return out
-        name = name.rstrip("123d") if name.startswith("conv") else name
-        first = LAYERS.get(name, "")
-        given = dict(zip(ARGUMENTS, args[1:] + args[:1] if name == "addmm" else args)) | kwargs
-        if first == "in" and id(_base(given.get("weight"))) not in self.keys:
-            first = ""
-        is_norm = re.fullmatch("(layer|rms|batch|group|instance)_norm", name)
-        heard = [t for t in tensors if hasattr(t, "_trail")]
-        trail, end = (None, None) if first or is_norm or not heard else self._follow(name, tensors)
-        before, size = (heard[0]._trail, heard[0].numel()) if trail else (None, 0)
-        out = func(*args, **kwargs)
-        if first:
-            self._layer(name, first, given, out)
-        elif is_norm:
-            parameters = [t for t in tensors[1:] if hasattr(t, "was")]
-            self._normalise(name, [tensors[0], *parameters], out)
-        for t in _tensors(out) if trail else ():
-            passes = PASSING.fullmatch(name)
-            t._trail = trail if passes or t.numel() == size else replace(trail, sums=())
-            if passes and len(heard) == 1 and t.numel() == size:  # the same numbers
-                t._trail = replace(trail, bit=before.bit, past=before.past)
-        if end is not None:
-            end.layer.stream = measure(end.array(out))
-        return out
-
-    def new(self, heard: list, **known: Any) -> _Trail:
-        """Return the trail of what is computed from tensors."""
-        self.bits += 1
-        trails = [t._trail for t in heard if hasattr(t, "_trail")]
-        past = functools.reduce(lambda bits, one: bits | one.past | 1 << one.bit, trails, 0)
-        depth = max((trail.depth for trail in trails), default=0)
-        return _Trail(self.bits, past, depth=depth, **known)
-
-    def settle(self, t: Any) -> None:
-        """Note what the sums in a tensor became, as it goes into a layer, a sum or the output."""
-        trail = getattr(t, "_trail", NOTHING)
-        for call in (self.calls[i] for i in trail.sums if self.calls[i].is_open):
-            call.is_open, phi = False, trail.phi
-            if phi == "linear" and call is self.calls[trail.sums[-1]]:
-                call.layer.outputs = call.layer.outputs or call.layer.sums
-            elif not trail.is_joint:
-                phi = phi or _recognised(call.sample, _sample(t))
-                call.see(t, phi)
-            call.layer.activation = phi
-
-    def _follow(self, name: str, tensors: list) -> tuple[_Trail, _Call | None]:
-        """Return the trail of what a function gives, and the call whose branch ends there."""
-        heard = [t for t in tensors if hasattr(t, "_trail")]
-        trails = [t._trail for t in heard]
-        first, phi = trails[0], trails[0].phi
-        new = self.new(heard, is_mixed=any(trail.is_mixed for trail in trails))
-        if name in PRODUCTS and len(heard) > 1:
-            self._attend(heard[:3])
-            return replace(new, is_mixed=True), None
-        passes = PASSING.fullmatch(name)
-        if all(trail.sums == first.sums for trail in trails):
-            is_plain = len(heard) == 1 and (len(tensors) > 1 or phi == "linear")
-            passes = passes and all(trail.phi == phi for trail in trails)
-            if not passes and not (name in ARITHMETIC and is_plain):  # a step of an activation
-                phi = name if name in ACTIVATIONS and phi == "linear" else None
-            elif phi != "linear":
-                self.settle(heard[0])
-            return replace(new, sums=first.sums, phi=phi, is_joint=first.is_joint), None
-        end = self._end(*trails) if name == "add" else None
-        for t, trail in zip(heard, trails):
-            if trail.phi != "linear" or not (passes or name in ("add", "sub")):
-                self.settle(t)
-            for call in (self.calls[i] for i in trail.sums if not trail.is_joint):
-                if call.is_open:
-                    call.see(t)
-        sums = [i for trail in trails for i in trail.sums if self.calls[i].is_open]
-        return replace(new, sums=tuple(dict.fromkeys(sums)), is_joint=True), end
-
-    def _end(self, one: _Trail, other: _Trail) -> _Call | None:
-        """Return the call that ends a residual branch: one summand has left the other one."""
-        for skip, branch in ((one, other), (other, one)):
-            left = 1 << skip.bit
-            if skip.sums and not skip.is_joint and skip.depth < branch.depth:
-                left |= 1 << self.calls[skip.sums[0]].start  # before a projection on the way past
-            last = self.calls[branch.sums[-1]] if branch.sums else None
-            if last and last.layer.kind != "embedding" and branch.past & left & ~1:
-                last.layer.branch = last.layer.name.rpartition(".")[0] or last.layer.name
-                for i, call in enumerate(self.calls):
-                    call.layer.opens |= i not in skip.sums and bool(1 << call.start & left & ~1)
-                return last
-        return None
-
-    def _attend(self, factors: list) -> None:
-        """Note which calls made query, key and value, and which made several of them."""
-        for t in factors:
-            self.settle(t)
-            for call in (self.calls[i] for i in t._trail.sums):
-                if call.layer.kind in ("dense", "attention"):
-                    call.layer.kind, call.parts = "attention", call.parts + 1
-                    call.layer.activation = call.layer.activation or "linear"
-                    if math.prod(call.shape) == call.parts * t.numel():
-                        call.groups = call.parts
-
-    def _layer(self, name: str, first: str, given: dict, out: Any) -> None:
-        """Add the row of a layer with a weight."""
-        x, W, groups, stride, axis = given["input"], given["weight"], given.get("groups", 1), 1, -1
-        self.settle(x)
-        kind = "embedding" if name == "embedding" else "dense"
-        if name.startswith("conv"):
-            axis, stride = 1 - W.ndim, given.get("stride", 1)
-            kind = "depthwise " if groups == x.shape[axis] > 1 else ""
-            kind = ("transposed " if first == "transposed" else kind) + "convolution"
-            stride = stride ** (W.ndim - 2) if isinstance(stride, int) else math.prod(stride)
-        elif kind == "dense" and getattr(x, "_trail", NOTHING).is_mixed:
-            kind = "attention"
-        bias = None if kind == "embedding" else given.get("bias")
-        self._row(kind, (W, bias), first, x, out, axis, groups, stride)
-
-    def _normalise(self, name: str, parts: list, out: Any) -> None:
-        """Add the row of a normalisation of ``parts``: the input, the scale, the bias."""
-        x, *parameters = [*parts, None, None][:3]
-        trail = getattr(x, "_trail", NOTHING)
-        for i in trail.sums:
-            self.calls[i].layer.normalised = True
-        chain = trail.sums if trail.phi == "linear" and not trail.is_joint else ()
-        if not chain:
-            self.settle(x)
-        axis = 1 if re.search(r"(?i)(batch|group|instance)_?norm|Norm2d", name) else -1
-        self._row("normalisation", parameters, "", x, out, axis, chain=chain)
-
-    def _row(self, kind, parameters, first, x, out, axis, groups=1, stride=1, chain=()) -> None:
-        """Add the row of a call, with the signals of the forward pass."""
-        name, module = self.path[-1]
-        key, columns = self.keys.get(id(_base(parameters[0])), ""), self.columns
-        if key and getattr(module, "weight", None) is not parameters[0]:
-            name = re.sub(r"[._]weight$", "", key)
-        self.times[name] += 1
-        name += f" (call {self.times[name]})" if self.times[name] > 1 else ""
-
-        def array(t: Any, is_moved: bool = False) -> np.ndarray:
-            t = t.detach()
-            t = t.movedim(-1 if is_moved else axis, -1) if t.ndim > 1 else t.reshape(1, -1)
-            if columns:  # inside an attention, where places come before inputs
-                t = t.reshape(-1, columns, t.shape[-1]).transpose(0, 1)
-            is_folded = len(t) != self.batch and len(t) % self.batch == 0
-            return _array(t.reshape(self.batch, -1, *t.shape[1:]) if is_folded else t)
-
-        layer = Layer(name, kind, key=key or (f"{name}.weight" if first else ""))
-        layer.inputs = measure(array(x)) if x.is_floating_point() else None
-        layer.sums = measure(array(out))
-        if out.requires_grad:
-            out.register_hook(lambda g: setattr(layer, "deltas", measure(array(g))))
-        start, seen = getattr(x, "_trail", NOTHING).bit, (array, _sample(out), out.shape)
-        trail = self.new([x], sums=(*chain, len(self.calls)))
-        out._trail = replace(trail, depth=trail.depth + bool(first))
-        self.calls.append(_Call(layer, *parameters, first, groups, stride, start, *seen))
 
 
 def _array(t: Any) -> np.ndarray:
@@ -310,87 +109,236 @@ def _double(t: Any) -> np.ndarray | None:
 
 
 def _sample(t: Any) -> np.ndarray:
-    flat = t.detach().reshape(-1)
-    return _double(flat[:: max(1, len(flat) // SAMPLE)])
+    return _double(t.detach().reshape(-1)[:: max(1, t.numel() // SAMPLE)])
 
 
-def _recognised(z: np.ndarray, a: np.ndarray) -> str | None:
-    """Return the activation whose values at z are a; a leaky ReLU of any slope is one."""
-    if len(z) != len(a) or not np.isfinite([z, a]).all():
+class _Ear:
+    """Hears the calls of a model while it runs."""
+
+    def __init__(self, model: Any, batch: int) -> None:
+        self.batch, self.columns, self.count = batch, 0, 0
+        self.calls: list[_Call] = []
+        self.times: Counter = Counter()
+        self.path: list[tuple[str, Any]] = []  # the modules that run
+        self.is_deaf = False  # in a normalisation, whose steps are not heard, and after the run
+        self.keys = {id(p): name for name, p in model.named_parameters()}
+        for name, module in model.named_modules():
+            known = name or type(model).__name__, module, module.forward
+            run = functools.partial(self._run, *known)
+            module.forward = functools.update_wrapper(run, module.forward)
+
+        class Mode(torch.overrides.TorchFunctionMode):
+            def __torch_function__(mode, func, kinds, args=(), kwargs=None):  # noqa: N805
+                return self._hear(func, args, kwargs or {})
+
+        self.mode = Mode()
+
+    def _run(self, name: str, module: Any, forward: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Run a module, in one step if it is called a normalisation."""
+        kind, was_deaf = type(module).__name__, self.is_deaf
+        is_norm = re.match(r"[A-Z]\w*Norm(\dd)?$", kind) and not [*module.children()]
+        self.path.append((name, module))
+        self.is_deaf = was_deaf or bool(is_norm)
+        out = forward(*args, **kwargs)
+        if self.is_deaf and not was_deaf and torch.is_tensor(out):
+            self._row(kind, out, next(_tensors((args, kwargs))), *module.parameters())
+        self.is_deaf = was_deaf
+        self.path.pop()
+        return out
+
+    def _hear(self, func: Callable, args: tuple, kwargs: dict) -> Any:
+        """Call a function, and note what it did."""
+        name = re.sub(r"^_+i?(?=add|mul|sub|div)|^_+|_+$|\dd$", "", func.__name__)
+        if name == "get":  # of an attribute
+            name = getattr(func.__self__, "__name__", "")
+        tensors = [*_tensors((args, kwargs))]
+        heard = [t for t in tensors if hasattr(t, "_trail")]
+        given = dict(zip(ARGUMENTS, args[1:] + args[:1] if name == "addmm" else args)) | kwargs
+        is_layer = name in LAYERS and (
+            LAYERS[name][1] != "in" or id(_base(given.get("weight"))) in self.keys
+        )
+        if self.is_deaf or not (heard or is_layer):
+            return func(*args, **kwargs)
+        if is_layer or NORM.fullmatch(name):
+            out = func(*args, **kwargs)
+            parts = [given.get(key) for key in ("input", "weight", "bias", "stride", "groups")]
+            parameters = [t for t in tensors if hasattr(t, "was")]
+            self._row(name, out, *(parts if is_layer else [tensors[0], *parameters]))
+            return out
+        end = self._end(*heard) if name == "add" and len(heard) == 2 else None
+        trail = self._follow(name, tensors, heard)
+        before, size, passes = heard[0]._trail, heard[0].numel(), PASSING.fullmatch(name)
+        out = func(*args, **kwargs)
+        for t in _tensors(out):
+            t._trail = trail if passes or t.numel() == size else replace(trail, sums=())
+            if passes and len(heard) == 1 and t.numel() == size:  # the same numbers
+                t._trail = replace(trail, own=before.own, past=before.past)
+        if end is not None:
+            end.layer.stream = measure(end.array(out))
+        return out
+
+    def new(self, heard: list, **known: Any) -> _Trail:
+        """Return the trail of what is computed from tensors."""
+        self.count += 1
+        trails, own = [_trail(t) for t in heard], 1 << self.count
+        past = functools.reduce(operator.or_, [trail.past for trail in trails], own)
+        return _Trail(own, past, depth=max([0, *(trail.depth for trail in trails)]), **known)
+
+    def settle(self, t: Any) -> None:
+        """Note what the sums in a tensor became, as it goes into a layer, a sum or the output."""
+        trail = _trail(t)
+        for call in (call for call in trail.sums if call.is_open):
+            layer, phi, call.is_open = call.layer, trail.phi, False
+            if phi == "linear" and call is trail.sums[-1]:
+                layer.outputs = layer.outputs or layer.sums
+            elif not trail.is_joint:
+                phi = phi or named(call.sample, _sample(t))
+                layer.outputs = measure(call.array(t), phi)
+            layer.activation = phi
+
+    def _follow(self, name: str, tensors: list, heard: list) -> _Trail:
+        """Return the trail of what a function gives, and settle what it ends."""
+        trails, passes = [t._trail for t in heard], PASSING.fullmatch(name)
+        sums, phi, is_joint = trails[0].sums, trails[0].phi, trails[0].is_joint
+        new = self.new(heard, is_mixed=any(trail.is_mixed for trail in trails))
+        if name in PRODUCTS and len(heard) > 1:
+            self._attend(heard[:3])
+            return replace(new, is_mixed=True)
+        if all(trail.sums == sums for trail in trails):
+            is_plain = len(heard) == 1 and (len(tensors) > 1 or phi == "linear")
+            passes = passes and all(trail.phi == phi for trail in trails)
+            if not passes and not (name in ARITHMETIC and is_plain):  # a step of an activation
+                phi = name if name in ACTIVATIONS and phi == "linear" else None
+            elif phi != "linear":
+                self.settle(heard[0])
+            return replace(new, sums=sums, phi=phi, is_joint=is_joint)
+        for t, trail in zip(heard, trails):
+            if trail.phi != "linear" or not (passes or name in ("add", "sub")):
+                self.settle(t)
+            for call in trail.sums if not trail.is_joint else ():
+                if call.is_open:
+                    call.layer.outputs = measure(call.array(t))
+        sums = dict.fromkeys(call for trail in trails for call in trail.sums if call.is_open)
+        return replace(new, sums=tuple(sums), is_joint=True)
+
+    def _end(self, *summands: Any) -> _Call | None:
+        """Return the call that ends a residual branch: one summand has left the other one."""
+        one, other = map(_trail, summands)
+        for skip, branch in ((one, other), (other, one)):
+            last, left = branch.sums[-1] if branch.sums else None, skip.own
+            if skip.sums and not skip.is_joint and skip.depth < branch.depth:
+                left |= skip.sums[0].start  # before a projection on the way past
+            is_apart = branch.sums != skip.sums and branch.past & left
+            if is_apart and last and last.layer.kind != "embedding":
+                last.layer.branch = last.layer.name.rpartition(".")[0] or last.layer.name
+                for call in self.calls:
+                    call.layer.opens |= call not in skip.sums and bool(call.start & left)
+                return last
         return None
-    known = [activations.get(name) for name in activations.names()]
-    slope = round(a[z.argmin()] / (z.min() or 1.0), 4)
-    if z.min() < 0 < abs(slope) < 0.99:  # beyond, it is linear
-        known.append(activations.make_leaky_relu(slope))
-    errors = [np.abs(phi(z) - a).max() for phi in known]
-    best = int(np.argmin(errors))
-    return known[best].name if errors[best] <= NEAR * np.abs(a).max() else None
+
+    def _attend(self, factors: list) -> None:
+        """Note which calls made query, key and value, and which made several of them."""
+        for t in factors:
+            self.settle(t)
+            for call in t._trail.sums:
+                if call.layer.kind in ("dense", "attention"):
+                    call.layer.kind, call.parts = "attention", call.parts + 1
+                    call.layer.activation = call.layer.activation or "linear"
+                    if call.size == call.parts * t.numel():
+                        call.groups = call.parts
+
+    def _row(self, function, out, x, W=None, bias=None, stride=None, groups=None) -> None:
+        """Add the row of a layer, with the signals of the forward pass."""
+        kind, first = LAYERS.get(function, ("normalisation", ""))
+        trail, chain, axis, stride, groups = _trail(x), (), -1, stride or 1, groups or 1
+        if kind == "normalisation":
+            for call in trail.sums:
+                call.layer.normalised = True
+            chain = trail.sums if trail.phi == "linear" and not trail.is_joint else ()
+            axis = 1 if re.search(r"(?i)(batch|group|instance)_?norm|Norm2d", function) else -1
+        elif kind.endswith("convolution"):
+            axis, stride = 1 - W.ndim, math.prod(np.broadcast_to(stride, W.ndim - 2))
+            kind = f"depthwise {kind}" if groups == x.shape[axis] > 1 and first == "out" else kind
+        elif kind == "dense" and trail.is_mixed:
+            kind = "attention"
+        elif kind == "embedding":
+            bias = None  # which has something else in its place
+        if not chain:
+            self.settle(x)
+        name, module = self.path[-1]
+        key = self.keys.get(id(_base(W)), "")
+        if key and getattr(module, "weight", None) is not W:
+            name = re.sub(r"[._]weight$", "", key)
+        self.times[name] += 1
+        name += f" (call {self.times[name]})" if self.times[name] > 1 else ""
+        is_turned = isinstance(module, torch.nn.MultiheadAttention)  # places come before inputs
+        columns = (x.shape[1] if x.ndim == 3 else self.columns) if is_turned else 0
+        shapes, self.columns = (x.shape, out.shape), columns
+
+        def array(t: Any) -> np.ndarray:
+            t = t.detach() if t.ndim > 1 else t.detach().reshape(1, -1)
+            t = t.movedim(axis if t.shape in shapes else -1, -1)
+            if columns:
+                t = t.reshape(-1, columns, t.shape[-1]).transpose(0, 1)
+            is_folded = len(t) != self.batch and len(t) % self.batch == 0
+            return _array(t.reshape(self.batch, -1, *t.shape[1:]) if is_folded else t)
+
+        layer = Layer(name, kind, key=key or (f"{name}.weight" if first else ""))
+        layer.inputs = measure(array(x)) if x.is_floating_point() else None
+        layer.sums = measure(array(out))
+        if out.requires_grad:
+            out.register_hook(lambda g: setattr(layer, "deltas", measure(array(g))))
+        seen = array, _sample(out), out.numel(), trail.own
+        self.calls.append(_Call(layer, W, bias, first, groups, int(stride), *seen))
+        out._trail = self.new([x], sums=(*chain, self.calls[-1]))
+        out._trail.depth += bool(first)
 
 
-def _stack(W: np.ndarray, first: str, groups: int) -> np.ndarray:
+def _stack(W: np.ndarray | None, first: str, groups: int) -> np.ndarray | None:
     """Return a weight as ``(groups, fan_in, units)``."""
-    if first == "in":
-        return W if W.ndim > 2 else W.reshape(len(W), groups, -1).swapaxes(0, 1)
-    if first == "out":
-        return W.reshape(groups, len(W) // groups, -1).swapaxes(1, 2)
+    if W is None or (first == "in" and W.ndim > 2):
+        return W
+    W = W.T if first == "in" else W
     W = W.reshape(groups, len(W) // groups, W.shape[1], -1)
-    return W.swapaxes(2, 3).reshape(groups, -1, W.shape[2])
-
-
-def _distinct(W: np.ndarray, bias: np.ndarray | None, is_gradient: bool = False) -> int | None:
-    """Return how many units differ; in a large array, first by its largest rows."""
-    b = None if bias is None else bias.reshape(len(W), -1)
-    if not np.isfinite(W).all() or not (b is None or np.isfinite(b).all()):
-        return None
-    largest = np.abs(W).max(axis=(0, 2)).argsort()[-max(1, MOST // W[:, 0].size) :]
-    few = int(probes.distinct_units(W[:, largest], b).sum())
-    is_enough = is_gradient or few == W[:, 0].size or len(largest) == W.shape[1]
-    return few if is_enough else int(probes.distinct_units(W, b).sum())
+    W = W.transpose((0, 3, 1, 2) if first == "in, by groups" else (0, 3, 2, 1))
+    return W.reshape(groups, -1, W.shape[3])
 
 
 def _complete(call: _Call, gradients: dict[int, Any]) -> None:
     """Add to a row what its parameters tell."""
-    layer, first, groups = call.layer, call.first, call.groups
-    W, by_W = _double(call.weight), _double(gradients.get(id(call.weight)))
-    layer.bias, by_bias = _double(call.bias), _double(gradients.get(id(call.bias)))
+    layer, both = call.layer, (call.weight, call.bias)
+    W, b, by_W, by_b = map(_double, (*both, *(gradients.get(id(p)) for p in both)))
     if W is None:
         return
     layer.shape = tuple(_base(call.weight).shape)
     layer.trainable = getattr(_base(call.weight), "was", False)
-    if not first:
-        layer.scale = W
+    if layer.kind == "normalisation":
+        layer.scale, layer.bias = W, b
         layer.gradient = None if by_W is None else measure(by_W.reshape(1, -1))
         return
-    layer.weight = _stack(W, first, groups)
-    layer.distinct = _distinct(layer.weight, layer.bias)
-    if by_W is not None:
-        by_W = _stack(by_W, first, groups)
-        layer.gradient, layer.distinct_gradients = measure(by_W), _distinct(by_W, by_bias, True)
     places = math.prod(layer.shape[2:]) if layer.kind.endswith("convolution") else 1
     layer.library_fans = (float(layer.shape[1] * places), float(layer.shape[0] * places))
-    _, fan_in, fan_out = layer.weight.shape
-    is_transposed = first == "transposed"
-    layer.fan_in = 1.0 if layer.kind == "embedding" else fan_in / call.stride**is_transposed
-    layer.fan_out = fan_out * places / call.stride ** (not is_transposed)
+    W, by_W = (_stack(array, call.first, call.groups) for array in (W, by_W))
+    layer.weigh(W, b, by_W, by_b, places, call.stride)
 
 
-def _loss(torch: Any, look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any:
-    """Return the loss as a tensor, or None where there are no targets, and name it."""
-    F, value, name = torch.nn.functional, None, ""
-    fits = torch.is_tensor(y) and y.numel() == main.numel()
-    if fits:
-        look.task, name, t = "regression", "MSELoss", y.reshape(main.shape).to(main)
-        value = F.mse_loss(main, t)
-    elif torch.is_tensor(y) and not y.is_floating_point():
-        is_map = y.shape == main.shape[:1] + main.shape[2:]
-        look.task, name, t = "classes", "CrossEntropyLoss", y.flatten().long()
-        a = (main.movedim(1, -1) if is_map else main).flatten(0, -2)
-        if fits := len(a) == len(t):
-            is_known = ((t >= 0) & (t < a.shape[1]) | (t == -100)).all()
-            value = F.cross_entropy(a, t) if is_known else None  # else it is a finding
-    look.loss_name = name and f"{name}, as y holds {str(y.dtype)[6:]}"
-    if loss is None and getattr(raw, "loss", None) is not None:
-        look.loss_name, value = "the model's own loss", raw.loss
+def _loss(look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any:
+    """Return the loss as a tensor, None without a right target, and note what it is about."""
+    F, value, fits, own = torch.nn.functional, None, False, getattr(raw, "loss", None)
+    if torch.is_tensor(y):
+        look.task, remark = task_of(not y.is_floating_point(), y.numel(), main.numel())
+        is_classes = look.task == "classes"
+        is_map = main.ndim > 2 and y.shape == main.shape[:1] + main.shape[2:]
+        last = main.movedim(1, -1) if is_map and is_classes else main
+        look.targets, look.outputs = np.array(_array(y)), _double(last)
+        look.loss_name = ("CrossEntropyLoss" if is_classes else "MSELoss") + remark
+        fits = y.numel() * (last.shape[-1] if is_classes else 1) == main.numel()
+        if fits and not is_classes:
+            value = F.mse_loss(main, y.reshape(main.shape).to(main))
+        elif fits and ((y >= 0) & (y < last.shape[-1]) | (y == -100)).all():  # else a finding
+            value = F.cross_entropy(last.flatten(0, -2), y.flatten().long())
+    if loss is None and own is not None:
+        look.loss_name, value = "the model's own loss", own
     elif loss is None and y is not None and not fits:
         _checks.fail("y", f"targets for outputs of shape {tuple(main.shape)}", y)
     elif loss is not None:
@@ -410,18 +358,6 @@ def _loss(torch: Any, look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any
     return value
 
 
-def _first_step(look: Look, calls: list[_Call], twin: Any, optimizer: Any, found: dict) -> None:
-    """Let the copied optimizer step once, and compare the step with the weights."""
-    look.optimizer = type(optimizer).__name__
-    before = {id(p): p.detach().clone().double() for p in twin.parameters()}
-    for p in twin.parameters():
-        p.grad = found.get(id(p)) if p.was else None
-    optimizer.step()
-    for call in (call for call in calls if id(_base(call.weight)) in before):
-        new, old = _base(call.weight).detach().double(), before[id(_base(call.weight))]
-        call.layer.update = float((new - old).norm() / old.norm())  # infinite for zeros
-
-
 def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = None) -> Look:
     """Return what a batch shows of a PyTorch model; the arguments are those of `diagnose`.
 
@@ -435,9 +371,12 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
         No module, outputs without floats, targets, a loss or an optimizer that do not fit. What
         the model itself raises is passed on.
     """
-    torch = sys.modules["torch"]
-    if not isinstance(model, torch.nn.Module):
-        _checks.fail("model", "a torch.nn.Module", model, TypeError)
+    global torch
+    import torch
+
+    model = getattr(model, "_orig_mod", model)  # of what `torch.compile` returned
+    if not isinstance(model, torch.nn.Module) or isinstance(model, torch.jit.ScriptModule):
+        _checks.fail("model", "a torch.nn.Module, as it was before torch.jit", model, TypeError)
     if loss is not None and (not callable(loss) or isinstance(loss, type)):
         _checks.fail("loss", "a callable of outputs and targets, or None", loss, TypeError)
     groups = [] if optimizer is None else getattr(optimizer, "param_groups", None)
@@ -445,16 +384,15 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
         _checks.fail("optimizer", "an optimizer of PyTorch, or None", optimizer, TypeError)
     if {id(p) for group in groups for p in group["params"]} - {*map(id, model.parameters())}:
         _checks.fail("optimizer", "an optimizer of the model's own parameters", optimizer)
-    named = [*model.named_parameters(), *model.named_buffers()]
-    tensors = {name: np.array(_array(t)) for name, t in named}
     # What an earlier call computed and left in a module cannot be copied by `copy`.
     kept = [t for module in model.modules() for t in _tensors(vars(module)) if t.grad_fn]
     memo = {id(t): t.detach().clone() for t in kept}
     twin, loss, optimizer = copy.deepcopy((model, loss, optimizer), memo)
-    for p in twin.parameters():
+    parameters = dict(twin.named_parameters())
+    for p in parameters.values():
         p.was = p.requires_grad
         p.requires_grad_(p.is_floating_point())
-    like = next((p for p in twin.parameters() if p.is_floating_point()), torch.zeros(()))
+    like = next((p for p in parameters.values() if p.requires_grad), torch.zeros(()))
 
     def own(value: Any) -> Any:
         if isinstance(value, np.ndarray):
@@ -471,43 +409,57 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     if loss is None and y is not None and "labels" in inspect.signature(twin.forward).parameters:
         kwargs["labels"] = y
     y = kwargs.get("labels", y)
+    tensors = [*parameters.items(), *twin.named_buffers()]
+    tensors = {name: np.array(_array(t)) for name, t in tensors}
     look = Look("torch", [], tensors, inputs=np.array(_array(first)))
-    ear, gradients = _Ear(torch, twin, len(first)), {}
+    ear, gradients = _Ear(twin, len(first)), {}
     for t in given:
         t._trail = ear.new([])
-    cuda = {p.device.index for p in twin.parameters() if p.device.type == "cuda"}
-    plain = mock.patch.object(  # a checkpoint of the old kind cannot be asked for gradients
-        torch.utils.checkpoint.CheckpointFunction, "apply", lambda run, _, *args: run(*args)
-    )
-    with torch.random.fork_rng(sorted(cuda)), torch.enable_grad(), plain:
-        with ear.mode:
+    cuda = {p.device for p in parameters.values() if p.is_cuda}
+    # So that the steps of `multi_head_attention_forward` are heard, and not it alone.
+    steps = mock.patch.object(torch.nn.functional, "has_torch_function", lambda _: False)
+    with torch.random.fork_rng(cuda), torch.enable_grad():
+        with steps, ear.mode:
             raw = twin(*args, **kwargs)
             main = next((t for t in _tensors(raw) if t.ndim and t.is_floating_point()), None)
             if main is None:
                 raise ValueError(f"The model must return floats. It returned {_checks.show(raw)}")
             ear.settle(main)
-        ear.is_over = True  # what a checkpoint runs again is not heard
-        value = _loss(torch, look, raw, main, y, loss)
+        ear.is_deaf = True  # to what a checkpoint runs again
+        look.outputs = _double(main)
+        value = _loss(look, raw, main, y, loss)
         if value is not None and value.requires_grad:
             weights = [call.weight for call in ear.calls if call.weight is not None]
-            wanted = {id(W): W for W in [*twin.parameters(), *weights] if W.requires_grad}
+            wanted = {id(W): W for W in [*parameters.values(), *weights] if W.requires_grad}
             found = torch.autograd.grad(value, [*wanted.values()], allow_unused=True)
-            gradients = {i: g for i, g in zip(wanted, found) if g is not None}
+            gradients = dict(zip(wanted, found))
     look.loss = None if value is None else float(value.detach())
     for call in ear.calls:
         _complete(call, gradients)
-    if torch.is_tensor(y):
-        look.targets = np.array(_array(y))
-        is_map = main.ndim > 2 and y.shape == main.shape[:1] + main.shape[2:]
-        main = main.movedim(1, -1) if is_map and look.task == "classes" else main
-    look.outputs = _double(main)
     look.layers = [call.layer for call in ear.calls]
-    seen = {layer.key for layer in look.layers}
-    left = [n for n, p in twin.named_parameters() if p.numel() > max((0, *p.shape))]
-    owners = [(*n.rpartition(".")[::2],) for n in left if n not in seen]
-    whole = {owner for owner, _ in owners if not [*twin.get_submodule(owner).children()]}
-    names = dict.fromkeys((owner, "" if owner in whole else f".{n}") for owner, n in owners)
-    look.unseen = dict(Counter(type(twin.get_submodule(o)).__name__ + n for o, n in names))
+    look.unseen = _unseen(twin, {layer.key for layer in look.layers})
     if optimizer is not None and gradients:
-        _first_step(look, ear.calls, twin, optimizer, gradients)
+        look.optimizer = type(optimizer).__name__
+        for p in parameters.values():
+            p.grad = gradients.get(id(p)) if p.was else None
+        optimizer.step()
+        for layer in (layer for layer in look.layers if layer.key in parameters):
+            old = torch.from_numpy(tensors[layer.key]).double()
+            step = parameters[layer.key].detach().cpu().double() - old
+            layer.update = float(step.norm() / old.norm())  # infinite for zeros
     return look
+
+
+def _unseen(model: Any, keys: set[str]) -> dict[str, int]:
+    """Count the parameters without a row by their modules, with their names if these have parts."""
+    names = {}
+    for name, p in model.named_parameters():
+        owner, _, own = name.rpartition(".")
+        # A weight that is computed from others has its own row.
+        name, module = (
+            re.sub(r"parametrizations\.(\w+)\..*", r"\1", name),
+            model.get_submodule(owner),
+        )
+        if name not in keys and p.numel() > max((0, *p.shape)):
+            names[owner, own * bool([*module.children()])] = type(module).__name__
+    return dict(Counter(f"{kind}.{own}".strip(".") for (_, own), kind in names.items()))

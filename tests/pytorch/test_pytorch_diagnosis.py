@@ -82,7 +82,7 @@ def test_a_multilayer_perceptron_has_the_signals_of_the_packages_own(activation)
         same(row.sums, trace.pre_activations[i])
         same(row.outputs, trace.activations[i], phi)
         same(row.deltas, gradients.deltas[i])
-        same(row.gradient, gradients.weights[i][None])
+        same(row.gradient, gradients.weights[i])
         assert row.distinct == row.distinct_gradients == ours.weights[i].shape[1]
 
 
@@ -137,7 +137,8 @@ def test_a_convolution_is_the_product_of_its_patches_and_the_weight(layer):
                 slice(i * s, i * s + d * (k - 1) + 1, d)
                 for i, s, d, k in zip(at, layer.stride, layer.dilation, layer.kernel_size)
             ]
-            patch = x[(slice(None), slice(g * per, (g + 1) * per), *cut)].reshape(3, -1).numpy()
+            patch = x[(slice(None), slice(g * per, (g + 1) * per), *cut)].movedim(1, -1)
+            patch = patch.reshape(3, -1).numpy()
             units = slice(g * W.shape[1], (g + 1) * W.shape[1])
             wanted = out[(slice(None), units, *at)].detach().numpy() - row.bias[units]
             np.testing.assert_allclose(patch @ W, wanted, atol=1e-12)
@@ -162,9 +163,9 @@ def test_deltas_and_gradients_of_a_small_net_by_hand():
     same(first.sums, z)
     same(first.outputs, a)
     same(first.deltas, by_z)
-    same(first.gradient, (x.numpy().T @ by_z)[None])
+    same(first.gradient, x.numpy().T @ by_z)
     same(last.deltas, by_out)
-    same(last.gradient, (a.T @ by_out)[None])
+    same(last.gradient, a.T @ by_out)
     assert look.task == "regression" and look.loss_name.startswith("MSELoss")
 
 
@@ -608,6 +609,14 @@ def test_computed_weights_are_seen_and_learn():
     first = of_torch.look(net, *classes()).layers[0]
     np.testing.assert_allclose(first.weight[0], net[0].weight.detach().T)
     assert (first.name, first.activation) == ("0", "relu") and first.gradient.rms > 0
+    assert of_torch.look(net, *classes()).unseen == {}
+
+
+def test_a_compiled_model_is_looked_at_as_it_was_before():
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
+    net = torch.compile(net, backend="eager")
+    look = of_torch.look(net, *classes(), optimizer=torch.optim.SGD(net.parameters(), 0.1))
+    assert [row.name for row in look.layers] == ["0", "2"] and look.layers[0].update > 0
 
 
 @pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU, nn.RNN])
@@ -651,8 +660,7 @@ def test_what_is_not_understood_is_said():
 # --- Batches, outputs, losses, optimizers.
 
 
-@pytest.mark.parametrize("is_reentrant", [True, False])
-def test_checkpointed_parts_are_seen_as_others(is_reentrant):
+def test_checkpointed_parts_are_seen_as_others():
     def make(wrap):
         torch.manual_seed(0)
         body = nn.Sequential(
@@ -666,7 +674,7 @@ def test_checkpointed_parts_are_seen_as_others(is_reentrant):
     net = make(lambda part, x: part(x))
     torch.manual_seed(1)
     plain = of_torch.look(net, x, y)
-    net = make(lambda part, x: checkpoint(part, x, use_reentrant=is_reentrant))
+    net = make(lambda part, x: checkpoint(part, x, use_reentrant=False))
     before = state(net)
     torch.manual_seed(1)
     found = of_torch.look(net, x, y)
@@ -675,7 +683,9 @@ def test_checkpointed_parts_are_seen_as_others(is_reentrant):
         assert (one.name, one.activation) == (other.name, other.activation)
         for name in ("sums", "outputs", "deltas", "gradient"):
             np.testing.assert_allclose(fields(getattr(one, name)), fields(getattr(other, name)))
-    assert torch.utils.checkpoint.CheckpointFunction.apply.__qualname__ != "look.<locals>.<lambda>"
+    net = make(lambda part, x: checkpoint(part, x, use_reentrant=True))
+    with pytest.raises(RuntimeError, match="use_reentrant=False"):  # PyTorch says what to do
+        of_torch.look(net, x, y)
 
 
 class Output(dict):
@@ -805,6 +815,14 @@ def test_the_first_step_over_the_weight(make):
 def test_what_does_not_fit_is_an_error(arguments, error, words):
     with pytest.raises(error, match=words):
         of_torch.look(*arguments)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_scripted_model_is_to_be_handed_over_as_it_was_before():
+    x = torch.ones(3, 6)
+    for scripted in (torch.jit.script(nn.Linear(6, 4)), torch.jit.trace(nn.Linear(6, 4), x)):
+        with pytest.raises(TypeError, match="as it was before torch.jit"):
+            of_torch.look(scripted, x)
 
 
 # --- Architectures that nobody here wrote, from their configurations.
