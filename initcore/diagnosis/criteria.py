@@ -106,14 +106,10 @@ def _data(case: Case) -> None:
             case.add("input-constant", "all" if is_one else "most", None, share, 0.0, level=level)
 
 
-def _entropy(z: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y]
-
-
 def _logits(look: Look, is_raw: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return logits (inputs, classes) and labels (inputs,); of one logit two classes.
+    """Return ln softmax (inputs, classes) and labels (inputs,); of one logit two classes.
 
-    Probabilities become logits, unless the outputs are wanted as they are.
+    Probabilities are taken for what they are, unless all outputs are to be logits.
     """
     if look.task != "classes" or look.outputs is None or look.targets is None:
         return None
@@ -128,21 +124,22 @@ def _logits(look: Look, is_raw: bool = False) -> tuple[np.ndarray, np.ndarray] |
     if z.shape[1] == 1:  # a logit, or a probability
         is_probability = 0 <= z.min() and z.max() <= 1 and not is_raw
         z = np.concatenate([1 - z if is_probability else np.zeros_like(z), z], axis=1)
-    is_probability = z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3) and not is_raw
-    return np.log(np.maximum(z, 1e-12)) if is_probability else z, y
+    if z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3) and not is_raw:
+        z = np.log(np.maximum(z, 1e-12))
+    return z - np.logaddexp.reduce(z, axis=1, keepdims=True), y
 
 
-def _labels(y: np.ndarray, classes: int) -> tuple[str, str] | None:
-    """Return what is wrong with the labels, as the catalogue calls it, and the level of that."""
-    low, high, is_enough = y.min(), y.max(), len(y) >= limits.ENOUGH
+def _labels(case: Case, y: np.ndarray, classes: int) -> bool:
+    """Judge the labels; return whether there is a loss to be judged by them."""
+    low, high, count = int(y.min()), int(y.max()), np.bincount(np.maximum(y, 0), minlength=classes)
     if low < 0 or high >= classes:
-        return "from 1" if (low, high) == (1, classes) else "range", "fault"
-    if low == high and is_enough:
-        return "single", "fault"
-    count = np.bincount(y, minlength=classes)
-    if classes > 2 and len(y) >= limits.ENOUGH * classes and not count[0] and count[1:].all():
-        return "shifted", "watch"
-    return None
+        says = "from 1" if (low, high) == (1, classes) else "range"
+        case.add("labels", says, None, high, classes - 1.0, (low, high), "fault")
+    elif low == high and len(y) >= limits.ENOUGH:
+        case.add("labels", "single", None, high, None, (low, high), "fault")
+    elif classes > 2 and len(y) >= limits.ENOUGH * classes and not count[0] and count[1:].all():
+        case.add("labels", "shifted", None, low, 0.0, level="watch")
+    return not any(one.code == "labels" and one.level == "fault" for one in case.found)
 
 
 def _losses(case: Case) -> None:
@@ -155,15 +152,10 @@ def _losses(case: Case) -> None:
         return _regression(case)
     z, y = pair
     classes, guess = z.shape[1], math.log(z.shape[1])
-    if (wrong := _labels(y, classes)) is not None:
-        (says, level), ends = wrong, (int(y.min()), int(y.max()))
-        right = {"single": None, "shifted": 0.0}.get(says, classes - 1.0)
-        band = ends if level == "fault" else None
-        case.add("labels", says, None, ends[says != "shifted"], right, band, level)
-        if level == "fault":
-            return None
-    own, twice = _entropy(z, y), _entropy(*_logits(look, is_raw=True)).mean()
-    mean = float(own.mean())
+    if not _labels(case, y, classes):
+        return None
+    own, twice = (-a[np.arange(len(y)), y] for a in (z, _logits(look, is_raw=True)[0]))
+    mean, twice = float(own.mean()), float(twice.mean())
     if look.loss is not None and math.isclose(look.loss, twice, rel_tol=1e-4):
         if not math.isclose(twice, mean, rel_tol=1e-3):
             return case.add("first-loss", "twice", last, look.loss, mean, level="fault")
@@ -310,20 +302,21 @@ def _cut(case: Case) -> None:
 
 def _levels(case: Case) -> None:
     """Sums and deltas that leave their bands, and change by what does harm."""
-    ways = (("forward", case.forward), ("backward", case.backward))
-    for (way, found), verb in itertools.product(ways, ("vanishes", "explodes")):
-        out, changes, is_back = [], [1.0], way == "backward"
-        for layer, band in found.items():
-            low, middle, high = band.ends
-            is_end = layer is case.last or layer.branch is not None or not layer.weight.any()
-            size = layer.deltas.rms if is_back else layer.sums.rms
-            # A small end is legal, and a large one the first loss's, or the stream's.
-            if (is_back or not is_end) and (size < low if verb == "vanishes" else size > high):
-                out.append((layer, size, middle, (low, high)))
-                changes.append(size / band.start if band.start else 1.0)
-        if out:
-            change = (min if verb == "vanishes" else max)(changes)
-            case.add(f"{way}-{verb}", "band", *out[0], change=change)
+    for way, what, found in (
+        ("forward", "sums", case.forward),
+        ("backward", "deltas", case.backward),
+    ):
+        # A small end is legal, and a large one the first loss's, or the stream's.
+        ends = [x for x in found if x is case.last or x.branch is not None or not x.weight.any()]
+        size = {x: getattr(x, what).rms for x in found if way == "backward" or x not in ends}
+        low = [x for x in size if size[x] < found[x].ends[0]]
+        high = [x for x in size if size[x] > found[x].ends[2]]
+        for verb, out, worst in (("vanishes", low, min), ("explodes", high, max)):
+            if out:
+                least, middle, most = found[out[0]].ends
+                change = worst([1.0, *(size[x] / found[x].start for x in out if found[x].start)])
+                row = out[0], size[out[0]], middle, (least, most)
+                case.add(f"{way}-{verb}", "band", *row, change=change)
 
 
 def _alike(case: Case) -> None:
@@ -435,9 +428,7 @@ def judge(look: Look) -> Judgement:
         case = Case(look)
         for criterion in CRITERIA:
             criterion(case)
-    known = (case.forward, case.backward)
-    ends = [
-        {x: one.ends for x, one in way.items() if one.ends[2] > limits.NOTHING} for way in known
-    ]
-    expected = [[*map(way.get, look.layers)] for way in ends]
+    ways = (case.forward, case.backward)
+    ends = ({x: one.ends for x, one in way.items() if one.ends[2] > limits.NOTHING} for way in ways)
+    expected = ([*map(way.get, look.layers)] for way in ends)
     return Judgement(_settled(case.found), *expected, [*case.schemes.values()])
