@@ -14,9 +14,10 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from initcore import __main__ as command
-from initcore import diagnose, losses, network, optimizers, plots, probes
+from initcore import activations, diagnose, losses, network, optimizers, plots, probes
 from initcore.blocks import BatchNormMLP, ResidualMLP
 from initcore.diagnosis import case, criteria, of_arrays, of_weights
+from initcore.diagnosis import look as looks
 from initcore.initializers import HeNormal, RandomNormal
 
 RNG = np.random.default_rng(0)
@@ -187,6 +188,76 @@ def test_labels_out_of_range_are_a_finding_and_no_error():
 def test_without_targets_nothing_is_sent_back():
     report = diagnose(relu_net(), X)
     assert report.looks[0].layers[0].deltas is None and "nothing was sent back" in str(report)
+
+
+# --- What the adapters share.
+
+
+@pytest.mark.parametrize("most", [1, 40, 1 << 20])
+def test_equal_units_are_counted_whatever_part_is_compared_first(monkeypatch, most):
+    monkeypatch.setattr(looks, "MOST", most)
+    W, bias = RNG.standard_normal((2, 6, 8)), np.zeros(16)
+    W[0, :, 1], W[1, :, 3] = W[0, :, 0], W[1, :, 2]
+    assert looks.distinct(W, None) == looks.distinct(W, bias) == 14
+    assert looks.distinct(W, RNG.standard_normal(3)) == 14  # which is not the units' own
+    bias[1] = 1.0
+    assert looks.distinct(W, bias) == 15
+    for bad in ((W * np.inf, bias), (W, bias * np.nan)):
+        assert looks.distinct(*bad) is None
+
+
+def test_gradients_are_compared_by_their_largest_rows(monkeypatch):
+    G = np.stack([np.ones(8), 1e-3 * np.arange(8)])[None]
+    assert looks.distinct(G, None) == looks.distinct(G, None, at_least=True) == 8
+    monkeypatch.setattr(looks, "MOST", 8)
+    assert looks.distinct(G, None) == 8 and looks.distinct(G, None, at_least=True) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "fans"),
+    [
+        ("dense", (18, 5 * 9 / 4)),
+        ("convolution", (18, 5 * 9 / 4)),
+        ("transposed convolution", (18 / 4, 5 * 9)),
+        ("embedding", (1, 5 * 9 / 4)),
+    ],
+)
+def test_a_stride_divides_the_products_that_meet_or_the_outputs_that_are_reached(kind, fans):
+    layer = looks.Layer("a", kind)
+    layer.weigh(np.ones((1, 18, 5)), places=9, stride=4)
+    assert (layer.fan_in, layer.fan_out) == fans and layer.distinct == 1
+    assert layer.gradient is None and layer.distinct_gradients is None
+
+
+@pytest.mark.parametrize("name", activations.names())
+def test_an_activation_is_named_by_its_values(name):
+    phi, z = activations.get(name), RNG.standard_normal(500) * 4
+    assert looks.named(z, phi(z).astype("float16").astype(float)) == name
+    assert looks.named(z, phi(z) + 0.01 * np.abs(phi(z)).max() * np.sin(9 * z)) is None
+
+
+def test_leaky_relus_multiples_and_what_has_no_name():
+    z = RNG.standard_normal(500)
+    assert looks.named(z, np.where(z > 0, z, -0.3 * z)) == "leaky_relu(-0.3)"
+    assert looks.named(z, -2 * z) == "linear" and looks.named(-abs(z), 0 * z) == "relu"
+    assert looks.named(0 * z, 0 * z + 0.5) in ("sigmoid", "hard_sigmoid")
+    for a in (z[:-1], z * np.nan):
+        assert looks.named(z, a) is None
+    assert looks.named(z[:0], z[:0]) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "task"),
+    [
+        ((True, 100, 1000), "classes"),
+        ((True, 100, 100), "regression"),
+        ((True, 1000, 1000), "regression"),
+        ((False, 100, 1000), "regression"),
+    ],
+)
+def test_few_integers_are_labels(given, task):
+    remark = f", as y holds {'integers' if given[0] else 'floats'}"
+    assert looks.task_of(*given) == (task, remark)
 
 
 # --- NaN, infinity and short floats are results.
