@@ -17,22 +17,12 @@ from initcore import _checks
 from initcore.diagnosis.look import Layer
 from initcore.sampling import TRUNCATED_STD
 
-
-class Law(NamedTuple):
-    """Kurtosis κ = E[x⁴] of a standardized law, its sampling variance times N, and the law's end.
-
-    The variance is E[x⁸] - 4κ E[x⁶] + 4κ³ - κ², by the delta method.
-    """
-
-    kurtosis: float
-    variance: float
-    end: float
-
-
+# Of each law, standardized: its kurtosis κ = E[x⁴]; N times the sampling variance of that, which
+# is E[x⁸] - 4κ E[x⁶] + 4κ³ - κ² by the delta method; and its end.
 LAWS = {
-    "uniform": Law(9 / 5, 1.3166, math.sqrt(3)),
-    "truncated normal": Law(2.36554, 3.8482, 2 / TRUNCATED_STD),
-    "normal": Law(3.0, 24.0, math.inf),
+    "uniform": (9 / 5, 1.3166, math.sqrt(3)),
+    "truncated normal": (2.36554, 3.8482, 2 / TRUNCATED_STD),
+    "normal": (3.0, 24.0, math.inf),
 }
 SIGMAS = 4.0  # sampling errors beyond which a law or a rule is refused: by chance one in 16,000
 ROUNDING = 0.002  # relative; a weight in bfloat16 is off by up to 0.004, their RMS by less
@@ -155,16 +145,16 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
 def _law(centred: np.ndarray) -> tuple[str, float]:
     """Return the law whose kurtosis is nearest in sampling errors, or "other"; and the kurtosis."""
     if len(centred) < FEW:
-        return "few numbers", LAWS["normal"].kurtosis
+        return "few numbers", LAWS["normal"][0]
     x = centred / centred.std()
     measured, largest = float(np.mean(x**4)), float(np.abs(x).max())
     off = {
-        name: abs(measured - law.kurtosis) / math.sqrt(law.variance / len(x))
-        for name, law in LAWS.items()
-        if largest <= law.end * (1.0 + SIGMAS / math.sqrt(len(x)))
+        name: abs(measured - kurtosis) / math.sqrt(variance / len(x))
+        for name, (kurtosis, variance, end) in LAWS.items()
+        if largest <= end * (1.0 + SIGMAS / math.sqrt(len(x)))
     }
     name = min(off, key=off.get)
-    return (name, LAWS[name].kurtosis) if off[name] <= SIGMAS else ("other", max(measured, 1.1))
+    return (name, LAWS[name][0]) if off[name] <= SIGMAS else ("other", max(measured, 1.1))
 
 
 def _orthogonal(matrix: np.ndarray) -> float | None:

@@ -63,7 +63,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     except DAMAGED as error:
         said = " ".join(str(error).split()) or type(error).__name__
         what = f"{path} is no safetensors or npz file, or damaged: {said}"
-        raise ValueError(f"{what}. What PyTorch saves with pickle, {WRITE} saves without") from None
+        raise ValueError(f"{what}. In place of PyTorch's save, use {WRITE}") from None
 
 
 def _safetensors(data: bytes) -> dict[str, np.ndarray]:
