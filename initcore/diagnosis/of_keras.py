@@ -116,7 +116,7 @@ class _Run:
         """Return the loss, and the gradients by the trainable weights and by the sums."""
         backend, n = keras.backend.backend(), len(self.weights)
         arrays = [*self.weights, *(keras.ops.zeros_like(call.sums) for call in self.calls)]
-        is_half = any("float16" in str(call.sums.dtype) for call in self.calls)
+        is_half = any("float16" in str(array.dtype) for array in arrays[n:])
         scale = LOSS_SCALE if is_half else 1.0
 
         def value(arrays: list, x: Any, fixed: list) -> Any:
