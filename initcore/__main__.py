@@ -27,8 +27,12 @@ def main(arguments: list[str] | None = None) -> int:
         batch = of_weights.read(options.inputs) if options.inputs else {"x": None}
         if "x" not in batch:
             raise ValueError(f"{options.inputs} has no x")
+        if options.inputs and not options.activation:
+            raise ValueError("--inputs needs the activation too: --activation relu, for example")
         weights, how = of_weights.read(options.weights), (options.activation, options.layout)
-        report = Report([of_weights.look(weights, batch["x"], batch.get("y"), None, None, *how)])
+        look = of_weights.look(weights, batch["x"], batch.get("y"), None, None, *how)
+        remark = "" if options.activation else "gains not judged: no --activation was named"
+        report = Report([look], remark)
     except (OSError, ValueError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -6,16 +6,18 @@ import re
 import subprocess
 import sys
 import warnings
+import zipfile
 
 import ml_dtypes
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from initcore import __main__ as command
-from initcore import diagnose, losses, network, optimizers, plots, probes
+from initcore import activations, diagnose, losses, network, optimizers, plots, probes
 from initcore.blocks import BatchNormMLP, ResidualMLP
-from initcore.diagnosis import criteria, of_arrays, of_weights
+from initcore.diagnosis import case, criteria, of_arrays, of_weights
+from initcore.diagnosis import look as looks
 from initcore.initializers import HeNormal, RandomNormal
 
 RNG = np.random.default_rng(0)
@@ -133,9 +135,11 @@ def test_tokens_choose_the_rows_of_an_embedding_and_a_tied_head_has_its_key():
         "weights[1]",
     }
     # A row's gradient is the sum of the deltas of its tokens.
-    assert embedding.gradient.mean * E.size == pytest.approx(
-        embedding.deltas.mean * tokens.size * 8
-    )
+    by_logits = (softmax(logits, axis=-1) - np.eye(20)[tokens]) / tokens.size
+    by_rows = by_logits @ E * (1 - np.tanh(E[tokens]) ** 2)
+    by_E = np.einsum("btv,btd->vd", np.eye(20)[tokens], by_rows)
+    assert embedding.deltas.rms == pytest.approx(np.sqrt(np.mean(by_rows**2)))
+    assert embedding.gradient.rms == pytest.approx(np.sqrt(np.mean(by_E**2)))
 
 
 def test_integers_as_long_as_an_input_are_no_tokens():
@@ -184,6 +188,76 @@ def test_labels_out_of_range_are_a_finding_and_no_error():
 def test_without_targets_nothing_is_sent_back():
     report = diagnose(relu_net(), X)
     assert report.looks[0].layers[0].deltas is None and "nothing was sent back" in str(report)
+
+
+# --- What the adapters share.
+
+
+@pytest.mark.parametrize("most", [1, 40, 1 << 20])
+def test_equal_units_are_counted_whatever_part_is_compared_first(monkeypatch, most):
+    monkeypatch.setattr(looks, "MOST", most)
+    W, bias = RNG.standard_normal((2, 6, 8)), np.zeros(16)
+    W[0, :, 1], W[1, :, 3] = W[0, :, 0], W[1, :, 2]
+    assert looks.distinct(W, None) == looks.distinct(W, bias) == 14
+    assert looks.distinct(W, RNG.standard_normal(3)) == 14  # which is not the units' own
+    bias[1] = 1.0
+    assert looks.distinct(W, bias) == 15
+    for bad in ((W * np.inf, bias), (W, bias * np.nan)):
+        assert looks.distinct(*bad) is None
+
+
+def test_gradients_are_compared_by_their_largest_rows(monkeypatch):
+    G = np.stack([np.ones(8), 1e-3 * np.arange(8)])[None]
+    assert looks.distinct(G, None) == looks.distinct(G, None, at_least=True) == 8
+    monkeypatch.setattr(looks, "MOST", 8)
+    assert looks.distinct(G, None) == 8 and looks.distinct(G, None, at_least=True) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "fans"),
+    [
+        ("dense", (18, 5 * 9 / 4)),
+        ("convolution", (18, 5 * 9 / 4)),
+        ("transposed convolution", (18 / 4, 5 * 9)),
+        ("embedding", (1, 5 * 9 / 4)),
+    ],
+)
+def test_a_stride_divides_the_products_that_meet_or_the_outputs_that_are_reached(kind, fans):
+    layer = looks.Layer("a", kind)
+    layer.weigh(np.ones((1, 18, 5)), places=9, stride=4)
+    assert (layer.fan_in, layer.fan_out) == fans and layer.distinct == 1
+    assert layer.gradient is None and layer.distinct_gradients is None
+
+
+@pytest.mark.parametrize("name", activations.names())
+def test_an_activation_is_named_by_its_values(name):
+    phi, z = activations.get(name), RNG.standard_normal(500) * 4
+    assert looks.named(z, phi(z).astype("float16").astype(float)) == name
+    assert looks.named(z, phi(z) + 0.01 * np.abs(phi(z)).max() * np.sin(9 * z)) is None
+
+
+def test_leaky_relus_multiples_and_what_has_no_name():
+    z = RNG.standard_normal(500)
+    assert looks.named(z, np.where(z > 0, z, -0.3 * z)) == "leaky_relu(-0.3)"
+    assert looks.named(z, -2 * z) == "linear" and looks.named(-abs(z), 0 * z) == "relu"
+    assert looks.named(0 * z, 0 * z + 0.5) in ("sigmoid", "hard_sigmoid")
+    for a in (z[:-1], z * np.nan):
+        assert looks.named(z, a) is None
+    assert looks.named(z[:0], z[:0]) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "task"),
+    [
+        ((True, 100, 1000), "classes"),
+        ((True, 100, 100), "regression"),
+        ((True, 1000, 1000), "regression"),
+        ((False, 100, 1000), "regression"),
+    ],
+)
+def test_few_integers_are_labels(given, task):
+    remark = f", as y holds {'integers' if given[0] else 'floats'}"
+    assert looks.task_of(*given) == (task, remark)
 
 
 # --- NaN, infinity and short floats are results.
@@ -424,7 +498,7 @@ def test_no_line_is_wider_than_the_page_and_no_cell_is_lost(many):
 
 def test_the_verdict_counts_what_else_there_is_to_read():
     kinds = ["fault", "note", "fault", "watch", "note"]
-    kinds = [criteria.Finding("dead-units", kind, "a", *[None] * 6) for kind in kinds]
+    kinds = [case.Finding("dead-units", kind, "a", *[None] * 6) for kind in kinds]
     report = diagnose(relu_net(), X, Y)
     report.findings = kinds
     assert report.verdict == "Fault: dead-units at a (1 more at fault, 1 to watch, 2 to note)"
@@ -468,7 +542,7 @@ def test_the_figure_has_what_was_measured_and_the_band(faulty):
     top, bottom = forward.get_ylim()
     assert top > bottom and [t.get_text() for t in forward.get_yticklabels()][0] == "layer 1"
     band = forward.collections[0].get_paths()[0].vertices
-    expected = criteria.expected(faulty.looks[0])[12].forward
+    expected = criteria.judge(faulty.looks[0]).forward[12]
     assert {*expected[::2]} <= {*band[:, 0]}
     plots.to_png(fig)
     assert len(faulty.alt) > 40 and faulty.verdict in faulty.alt
@@ -487,7 +561,7 @@ def test_the_dictionary_is_json(faulty):
     layers = found["nets"][0]["layers"]
     assert layers[3]["sums"]["rms"] == faulty.looks[0].layers[3].sums.rms
     assert layers[3]["sums"]["saturated"] == "NaN" and layers[3]["weight"] is None
-    assert found["nets"][0]["expected"][3][0] == list(criteria.expected(faulty.looks[0])[3].forward)
+    assert found["nets"][0]["expected"][3][0] == list(criteria.judge(faulty.looks[0]).forward[3])
 
 
 def test_assert_healthy_names_the_faults(faulty, healthy):
@@ -652,8 +726,15 @@ def test_the_command_without_inputs_says_what_it_cannot(files, capsys):
     code, out, _ = run(capsys, files / "net.safetensors", "--activation", "relu")
     assert code == 0 and "weights alone: no signal, gradient or loss was seen" in out
     assert "He " in out and "3 of 3 layers seen" in out
+    assert "gains not judged" not in out
     code, out, _ = run(capsys, files / "nan.safetensors")
     assert code == 1 and out.startswith("Fault: not-finite at 2")
+    assert "gains not judged: no --activation was named" in out
+
+
+def test_inputs_without_an_activation_are_told_what_is_missing(files, capsys):
+    code, _, err = run(capsys, files / "net.npz", "--inputs", files / "data.npz")
+    assert code == 2 and "--activation relu" in err
 
 
 @pytest.mark.parametrize(
@@ -746,6 +827,40 @@ def test_a_damaged_file_says_where(tmp_path, content, said):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(ValueError, match=said):
         of_weights.read(tmp_path / "a")
+
+
+def test_an_npz_that_unpacks_to_very_much_more_is_refused_before_it_is(tmp_path):
+    zeros = {"a.weight": np.zeros((3000, 3000))}  # 72 MB, which become 70 kB
+    np.savez_compressed(tmp_path / "a.npz", **zeros)
+    with pytest.raises(ValueError, match="it would unpack to 69 MB"):
+        of_weights.read(tmp_path / "a.npz")
+    np.savez_compressed(tmp_path / "b.npz", **{"a.weight": np.zeros((300, 300))})
+    assert of_weights.read(tmp_path / "b.npz")["a.weight"].shape == (300, 300)
+
+
+def test_a_file_that_pytorch_saved_is_told_how_to_be_written(tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.pt", "w") as file:
+        file.writestr("m/data.pkl", b"\x80\x02}q\x00.")
+    (tmp_path / "old.pt").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.")
+    for name in ("m.pt", "old.pt"):
+        with pytest.raises(ValueError, match=r"safetensors\.torch\.save_file\(model\.state_dict"):
+            of_weights.read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "framework"),
+    [
+        ("a.weight", {}, "torch"),
+        ("a.kernel", {"layout": "torch"}, "torch"),
+        ("a.weight", {"layout": "keras"}, "arrays"),
+        ("a.kernel", {}, "arrays"),
+    ],
+)
+def test_remedies_of_weights_alone_are_in_the_code_of_their_framework(name, options, framework):
+    look = of_weights.look({name: np.ones((6, 6))}, **options)
+    assert look.framework == framework
+    remedy = criteria.judge(look).findings[0].remedy
+    assert remedy.startswith("torch.nn.init.normal_" if framework == "torch" else "W = ")
 
 
 def test_an_npz_with_objects_is_not_unpickled(tmp_path):

@@ -108,17 +108,15 @@ def _adapter(model: Any) -> Callable[..., list[Look]] | None:
 
 def _made(factory: Callable, seeds: int) -> Iterator[Any]:
     """Return the nets of a function; PyTorch's generator is set to the seed as well."""
-    parameters = inspect.signature(factory).parameters.values()
-    needed = [
-        one for one in parameters if one.default is one.empty and one.kind < one.VAR_POSITIONAL
-    ]
+    known = inspect.signature(factory).parameters
+    is_needed = any(p.default is p.empty and p.kind < p.VAR_POSITIONAL for p in known.values())
     for seed in range(seeds):
         if "torch" in sys.modules:
             sys.modules["torch"].default_generator.manual_seed(seed)
-        if any(one.name == "seed" for one in parameters):
+        if "seed" in known:
             yield factory(seed=seed)
         else:
-            yield factory(seed) if needed else factory()
+            yield factory(seed) if is_needed else factory()
 
 
 @contextlib.contextmanager

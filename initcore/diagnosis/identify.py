@@ -17,22 +17,12 @@ from initcore import _checks
 from initcore.diagnosis.look import Layer
 from initcore.sampling import TRUNCATED_STD
 
-
-class Law(NamedTuple):
-    """Kurtosis κ = E[x⁴] of a standardized law, its sampling variance times N, and the law's end.
-
-    The variance is E[x⁸] - 4κ E[x⁶] + 4κ³ - κ², by the delta method.
-    """
-
-    kurtosis: float
-    variance: float
-    end: float
-
-
+# Of each law, standardized: its kurtosis κ = E[x⁴]; N times the sampling variance of that, which
+# is E[x⁸] - 4κ E[x⁶] + 4κ³ - κ² by the delta method; and its end.
 LAWS = {
-    "uniform": Law(9 / 5, 1.3166, math.sqrt(3)),
-    "truncated normal": Law(2.36554, 3.8482, 2 / TRUNCATED_STD),
-    "normal": Law(3.0, 24.0, math.inf),
+    "uniform": (9 / 5, 1.3166, math.sqrt(3)),
+    "truncated normal": (2.36554, 3.8482, 2 / TRUNCATED_STD),
+    "normal": (3.0, 24.0, math.inf),
 }
 SIGMAS = 4.0  # sampling errors beyond which a law or a rule is refused: by chance one in 16,000
 ROUNDING = 0.002  # relative; a weight in bfloat16 is off by up to 0.004, their RMS by less
@@ -53,26 +43,15 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True)
 class Scheme:
-    """What `identify` found.
+    """What `identify` found; its text is a cell of the report's table."""
 
-    Attributes
-    ----------
-    kind : str
-        "zeros", "constant", "identity", "orthogonal", one of `LAWS`, "few numbers" where these
-        cannot be told apart, or "other" where none fits.
-    rule : Rule or None
-        The rule that fits best; None if none does.
-    sd, error : float
-        Root mean square of the weights, and its relative standard error.
-    fits : tuple of Rule
-        All rules within the sampling error, `rule` first.
-    """
-
+    # "zeros", "constant", "identity", "orthogonal", one of `LAWS`, "few numbers" where these
+    # cannot be told apart, or "other" where none fits.
     kind: str
-    rule: Rule | None
-    sd: float
-    error: float = 0.0
-    fits: tuple[Rule, ...] = ()
+    rule: Rule | None  # the one that fits best
+    sd: float  # root mean square of the weights
+    error: float = 0.0  # its relative standard error
+    fits: tuple[Rule, ...] = ()  # all rules within it, `rule` first
 
     def __str__(self) -> str:
         if self.kind in ("zeros", "identity"):
@@ -80,38 +59,15 @@ class Scheme:
         name = self.rule.name if self.rule else f"sd {self.sd:.3g}"
         if not self.error:
             return f"{self.kind}, {name}"
-        law = self.kind.split()[-1] if self.kind in LAWS else ""  # the cell of a table is short
+        law = self.kind.split()[-1] if self.kind in LAWS else ""  # the cell is short
         return f"{name} {law}".strip() + f", ±{self.error:.1%}"
-
-    @property
-    def sentence(self) -> str:
-        """The same in words, with the other rules that fit."""
-        if self.rule is None or not self.error:
-            return f"{self}, no known rule" if self.error else str(self)
-        off = self.sd / self.rule.sd - 1.0
-        text = (
-            f"{self.kind}, with a standard deviation of {self.sd:.3g}: {abs(off):.1%} "
-            f"{'above' if off > 0 else 'below'} {self.rule.name}'s {self.rule.sd:.3g}, "
-            f"and a sampling error of {self.error:.1%}"
-        )
-        others = ", ".join(rule.name for rule in self.fits[1:])
-        return f"{text}; not told apart from {others}" if others else text
-
-
-def places(layer: Layer) -> int:
-    """Return how many places of its input a convolution's kernel has, 1 of other layers."""
-    if "convolution" not in layer.kind or layer.weight is None or len(layer.shape) < 3:
-        return 1
-    is_out_first = layer.weight.shape[1] == math.prod(layer.shape[1:])  # PyTorch's layout
-    return math.prod(layer.shape[2:] if is_out_first else layer.shape[:-2])
 
 
 def rules(layer: Layer, branches: int = 0) -> list[Rule]:
     """Return the rules that are known for a layer, those with the true fans first.
 
-    Sources: LeCun et al. 1998, Glorot and Bengio 2010, He et al. 2015, and for 0.02 Radford et
-    al. 2018; the chapter on other layers for what the libraries take for fans. With a number of
-    residual `branches` also GPT-2's ``0.02/√branches``.
+    Sources: LeCun et al. 1998, Glorot and Bengio 2010, He et al. 2015, for 0.02, and GPT-2's
+    0.02/√branches, Radford et al. 2018; the chapter on other layers for the libraries' fans.
     """
     n, m = layer.fan_in, layer.fan_out
 
@@ -132,7 +88,7 @@ def rules(layer: Layer, branches: int = 0) -> list[Rule]:
     found += [Rule(name, sd, "fixed") for name, sd in fixed.items()]
     if not np.allclose(layer.library_fans, (n, m), equal_nan=True):
         found += scaling("library", *layer.library_fans, " (library)")
-    if (k := places(layer)) > 1:
+    if (k := layer.places) > 1:
         found += scaling("places", n / k, m / k, " (no places)")
     for out in dict.fromkeys((m, layer.library_fans[1])):
         if not (math.isnan(out) or out == n):
@@ -147,15 +103,6 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
     kurtosis κ and N weights. A square layer cannot tell LeCun's rule from Glorot's, nor He's from
     the one with fan_out: `Scheme.fits` holds all that fit.
 
-    Parameters
-    ----------
-    layer : Layer
-        With `weight`, the fans, `shape` and `library_fans`.
-    branches : int
-        As in `rules`.
-
-    Examples
-    --------
     >>> W = np.random.default_rng(0).uniform(-0.1, 0.1, (1, 100, 50))
     >>> print(identify(Layer("fc", "dense", W, None, 100, 50, (100, 50), (100, 50))))
     PyTorch uniform, ±0.6%
@@ -169,20 +116,19 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
     largest = float(np.abs(w).max()) or 1.0
     w = w / largest  # so that no square overflows or underflows
     sd = largest * float(np.sqrt(np.square(w).mean()))
-    if not matrix.any():
+    used = matrix != 0
+    if not used.any():
         return Scheme("zeros", None, 0.0)
     if np.ptp(matrix) == 0.0:
         return Scheme("constant", None, sd)
-    used = matrix != 0
     if (used.sum(axis=1) == 1).all() and matrix.shape[2] > 1 and np.ptp(matrix[used]) == 0.0:
         return Scheme("identity", None, sd)
     if (gain := _orthogonal(matrix)) is not None:
         return Scheme("orthogonal", Rule(f"gain {gain:.3g}", sd, "true"), sd)
     kind, kurtosis = _law(w - w.mean())
     error = math.sqrt((kurtosis - 1.0) / (4 * len(w)))
-    if (
-        kind == "other" or abs(w.mean()) * math.sqrt(len(w)) > SIGMAS * sd / largest
-    ):  # no rule has a mean
+    has_mean = abs(w.mean()) * math.sqrt(len(w)) > SIGMAS * sd / largest  # no rule has one
+    if kind == "other" or has_mean:
         return Scheme("other", None, sd, error)
     is_uniform = kind in ("uniform", "few numbers")
     fits = [
@@ -199,16 +145,16 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
 def _law(centred: np.ndarray) -> tuple[str, float]:
     """Return the law whose kurtosis is nearest in sampling errors, or "other"; and the kurtosis."""
     if len(centred) < FEW:
-        return "few numbers", LAWS["normal"].kurtosis
+        return "few numbers", LAWS["normal"][0]
     x = centred / centred.std()
     measured, largest = float(np.mean(x**4)), float(np.abs(x).max())
     off = {
-        name: abs(measured - law.kurtosis) / math.sqrt(law.variance / len(x))
-        for name, law in LAWS.items()
-        if largest <= law.end * (1.0 + SIGMAS / math.sqrt(len(x)))
+        name: abs(measured - kurtosis) / math.sqrt(variance / len(x))
+        for name, (kurtosis, variance, end) in LAWS.items()
+        if largest <= end * (1.0 + SIGMAS / math.sqrt(len(x)))
     }
     name = min(off, key=off.get)
-    return (name, LAWS[name].kurtosis) if off[name] <= SIGMAS else ("other", max(measured, 1.1))
+    return (name, LAWS[name][0]) if off[name] <= SIGMAS else ("other", max(measured, 1.1))
 
 
 def _orthogonal(matrix: np.ndarray) -> float | None:

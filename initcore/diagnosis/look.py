@@ -12,51 +12,21 @@ import numpy as np
 
 from initcore import activations, probes
 
-KINDS = (
-    "dense",
-    "convolution",
-    "depthwise convolution",
-    "transposed convolution",
-    "embedding",
-    "attention",  # a projection of an attention layer
-    "recurrent",
-    "normalisation",  # `weight` None; γ is `scale`
-)
 MOST = 1 << 20  # numbers of one array that are measured: evenly chosen inputs beyond
 NEAR = 2e-3  # of the largest output: more than half precision, or the tanh in a GELU, changes
 
 
 @dataclass
 class Signal:
-    """What an array ``(inputs, ..., units)`` looks like; all in float64, of the finite numbers.
+    """What an array ``(inputs, ..., units)`` looks like; all in float64, of the finite numbers."""
 
-    Attributes
-    ----------
-    finite : float
-        Share of the numbers that are finite.
-    rms, mean, median, largest : float
-        Root mean square, mean, median absolute value, largest absolute value.
-    across : float
-        Standard deviation over the inputs, averaged over places and units.
-    cosine : float
-        Mean cosine between inputs, each with all its places and units; NaN for one input.
-    dead : float
-        Share of the units that are 0 for every input, at every place.
-    saturated : float
-        Share beyond the ends of `probes.SATURATED`; NaN where the activation has no ends.
-    units : int
-        Length of the last axis.
-    """
-
-    finite: float
+    finite: float  # share of the numbers that are finite
     rms: float
-    mean: float
-    median: float
-    largest: float
-    across: float
-    cosine: float
-    dead: float
-    saturated: float
+    median: float  # of the absolute values
+    across: float  # standard deviation over the inputs, averaged over places and units
+    cosine: float  # mean between inputs, each with all its places and units; NaN for one input
+    dead: float  # share of the units that are 0 for every input, at every place
+    saturated: float  # share beyond `probes.SATURATED`; NaN where the activation has no ends
     units: int
 
 
@@ -65,8 +35,6 @@ def measure(values: np.ndarray, activation: str | None = None) -> Signal:
 
     Divided by its largest number first, so that no square overflows or underflows.
 
-    Examples
-    --------
     >>> measure(np.array([[1e30, -1e30], [1e30, np.inf]], np.float32)).rms
     1.0000000150474662e+30
     """
@@ -77,23 +45,19 @@ def measure(values: np.ndarray, activation: str | None = None) -> Signal:
     values = values.astype(np.float64)
     units = values.shape[-1]
     good = np.isfinite(values)
-    finite = float(good.mean())
-    if finite == 0.0:
-        return Signal(0.0, *[np.nan] * 8, units)
-    kept = values if finite == 1.0 else np.where(good, values, 0.0)
+    if not good.any():
+        return Signal(0.0, *[np.nan] * 6, units)
+    kept = np.where(good, values, 0.0)
     largest = float(np.abs(kept).max())
     scaled = kept / (largest or 1.0)
-    count = good.sum()
     rows = scaled.reshape(len(scaled), -1)
     saturated = np.nan
     if activation in probes.SATURATED:
         saturated = float(probes.SATURATED[activation](kept)[good].mean())
     return Signal(
-        finite=finite,
-        rms=largest * float(np.sqrt(np.square(scaled).sum() / count)),
-        mean=largest * float(scaled.sum() / count),
+        finite=float(good.mean()),
+        rms=largest * float(np.sqrt(np.square(scaled).sum() / good.sum())),
         median=largest * float(np.median(np.abs(scaled[good]))),
-        largest=largest,
         across=largest * float(rows.std(axis=0).mean()),
         cosine=float(probes.mean_cosine(rows)) if len(rows) > 1 else np.nan,
         dead=float((kept == 0).all(axis=tuple(range(kept.ndim - 1))).mean()),
@@ -151,83 +115,46 @@ def distinct(stack: np.ndarray, bias: np.ndarray | None, at_least: bool = False)
     return few if is_enough else int(probes.distinct_units(stack, bias).sum())
 
 
-@dataclass
+@dataclass(eq=False)
 class Layer:
     """One call of one layer; a shared module has one for each call.
 
-    Attributes
-    ----------
-    name : str
-        As the framework names it ("blocks.0.attn.c_proj"), with " (call 2)" from the second on.
-    kind : str
-        One of `KINDS`.
-    weight : ndarray or None
-        As a stack of matrices, ``(groups, fan_in, units)`` in float64: an output is the sum of
-        `fan_in` products, whatever the framework's own layout. A convolution's places are in
-        fan_in; a grouped or depthwise one has several groups; an embedding has ``(1, entries,
-        units)``, a packed query-key-value projection 3 groups. A transposed convolution of
-        stride s has ``(1, channels · places, units)``, and `fan_in` is smaller: see there.
-    bias : ndarray or None
-    fan_in, fan_out : float
-        The true ones: products that meet in an output, outputs that an input reaches; a stride
-        divides that of a transposed convolution's fan_in, and of a convolution's fan_out. An
-        embedding's fan_in is 1.
-    shape : tuple of int
-        Of the weight as the framework stores it.
-    library_fans : tuple of (float, float)
-        What the framework's own initializers take for fan_in and fan_out of that shape.
-    key : str
-        Name of the weight tensor in `Look.tensors`: equal for shared and tied weights.
-    activation : str or None
-        The φ that the output goes through before the next layer, as `activations.get` knows it;
-        "linear" if none, None if it is not understood.
-    normalised : bool
-        A normalisation stands between this layer and the next one with weights.
-    branch : str or None
-        Name of the residual branch that this layer ends: its output is added to a stream.
-    opens : bool
-        A residual branch begins here: what came in goes past it as well.
-    scale : ndarray or None
-        γ of a normalisation.
-    inputs, sums, outputs : Signal or None
-        What came in, ``x @ W + b``, and φ of it. None where there were no data.
-    stream : Signal or None
-        The sum after the addition, where `branch` is set.
-    deltas : Signal or None
-        The gradient by `sums`.
-    gradient : Signal or None
-        That by the weight.
-    distinct, distinct_gradients : int or None
-        Units that differ in their incoming weights and bias, and in the gradient by these.
-    update : float or None
-        RMS of the first step of the optimizer over the RMS of the weight.
-    trainable : bool
+    ``weight`` is a stack of matrices, ``(groups, fan_in, units)`` in float64: an output is the
+    sum of `fan_in` products, whatever the framework's own layout. A convolution's places are in
+    fan_in; a grouped or depthwise one has several groups; an embedding has ``(1, entries,
+    units)``, a packed query-key-value projection 3 groups. A transposed convolution of stride s
+    has ``(1, channels · places, units)``, and its fan_in is smaller.
     """
 
-    name: str
+    name: str  # as the framework names it ("blocks.0.attn.c_proj"), then " (call 2)" and so on
+    # "dense", "convolution", "depthwise convolution", "transposed convolution", "embedding",
+    # "attention" (a projection of it), "recurrent", or "normalisation" (`weight` is None).
     kind: str
     weight: np.ndarray | None = None
     bias: np.ndarray | None = None
-    fan_in: float = np.nan
-    fan_out: float = np.nan
-    shape: tuple[int, ...] = ()
+    fan_in: float = np.nan  # the true ones: products that meet in an output, and outputs that an
+    fan_out: float = np.nan  # input reaches; see `weigh`
+    shape: tuple[int, ...] = ()  # of the weight as the framework stores it
+    # What the framework's own initializers take for fan_in and fan_out of that shape.
     library_fans: tuple[float, float] = (np.nan, np.nan)
-    key: str = ""
+    key: str = ""  # of the weight in `Look.tensors`: equal for shared and tied weights
+    # The φ before the next layer, as `activations.get` knows it; None: it is not understood.
     activation: str | None = None
-    normalised: bool = False
-    branch: str | None = None
-    opens: bool = False
-    scale: np.ndarray | None = None
-    inputs: Signal | None = None
-    sums: Signal | None = None
-    outputs: Signal | None = None
-    stream: Signal | None = None
-    deltas: Signal | None = None
-    gradient: Signal | None = None
-    distinct: int | None = None
-    distinct_gradients: int | None = None
-    update: float | None = None
+    normalised: bool = False  # a normalisation stands before the next layer with weights
+    branch: str | None = None  # the residual branch that ends here: it is added to a stream
+    opens: bool = False  # a residual branch begins here: what came in goes past it as well
+    scale: np.ndarray | None = None  # γ of a normalisation
+    inputs: Signal | None = None  # these five are None where there were no data
+    sums: Signal | None = None  # ``x @ W + b``
+    outputs: Signal | None = None  # φ of the sums
+    stream: Signal | None = None  # the sum after the addition, where `branch` is set
+    deltas: Signal | None = None  # the gradient by `sums`
+    gradient: Signal | None = None  # that by the weight
+    distinct: int | None = None  # units that differ in their incoming weights and bias
+    distinct_gradients: int | None = None  # and in the gradient by these
+    update: float | None = None  # RMS of the optimizer's first step over that of the weight
     trainable: bool = True
+    places: int = 1  # of a convolution's kernel
 
     def weigh(
         self,
@@ -238,13 +165,14 @@ class Layer:
         places: int = 1,
         stride: int = 1,
     ) -> None:
-        """Set what a weight, a bias and the gradients by them tell: fans, units, `gradient`.
+        """Set what a weight, a bias and the gradients by them tell, of a layer whose kind is set.
 
-        `stack` and `by_stack` are stacks as `weight` is one. `places` and `stride` are products
-        over a kernel's axes; `kind` is set before.
+        `stack` and `by_stack` are as `weight`, `places` and `stride` products over a kernel's
+        axes. A stride divides a transposed convolution's fan_in, and another one's fan_out.
         """
         self.weight = np.asarray(stack, np.float64)
         self.bias = None if bias is None else np.asarray(bias, np.float64)
+        self.places = places
         _, n, m = stack.shape
         is_transposed = self.kind.startswith("transposed")
         self.fan_in = 1.0 if self.kind == "embedding" else float(n / stride**is_transposed)
@@ -257,41 +185,18 @@ class Layer:
 
 @dataclass
 class Look:
-    """What an adapter saw of a model.
+    """What an adapter saw of a model."""
 
-    Attributes
-    ----------
-    framework : {"initcore", "torch", "keras", "arrays"}
-    layers : list of Layer
-        In the order of the calls.
-    tensors : dict of str to ndarray
-        Every parameter and buffer, by name, as it is stored, for what is not finite and what is
-        equal; tied ones once.
-    unseen : dict of str to int
-        Layers with parameters that are not judged, counted by their class ("LSTM": 1).
-    inputs : ndarray or None
-        The batch, ``(inputs, ...)``; integers are tokens. A dict or tuple: its first float array.
-    targets : ndarray or None
-    outputs : ndarray or None
-        ``(inputs, ..., classes)`` of logits or predictions, in float64.
-    loss : float or None
-    task : {"classes", "regression"} or None
-        What the loss is about; None if it is not understood.
-    loss_name : str
-        What the loss is called, and why, if it was not given.
-    optimizer : str or None
-    loss_name : str
-        What the loss is called, and whether it was assumed.
-    """
-
-    framework: str
-    layers: list[Layer]
+    framework: str  # "initcore", "torch", "keras" or "arrays"
+    layers: list[Layer]  # in the order of the calls
+    # Every parameter and buffer, by name, as it is stored, tied ones once.
     tensors: dict[str, np.ndarray]
-    unseen: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, int] = field(default_factory=dict)  # not judged, by class: {"LSTM": 1}
+    # The batch, ``(inputs, ...)``; integers are tokens. Of a dict or tuple the first float array.
     inputs: np.ndarray | None = None
     targets: np.ndarray | None = None
-    outputs: np.ndarray | None = None
+    outputs: np.ndarray | None = None  # (inputs, ..., classes), logits or predictions in float64
     loss: float | None = None
-    task: str | None = None
+    task: str | None = None  # "classes", "regression", or None: it is not understood
     optimizer: str | None = None
-    loss_name: str = ""
+    loss_name: str = ""  # and why it was taken, if it was not given

@@ -74,33 +74,25 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     back; any other argument that does not fit is a ValueError or TypeError.
     """
     is_list, x = not isinstance(model, network.MLP), np.asarray(x)
-    tokens = is_list and len(model) > 1 and x.dtype.kind in "iu"
-    tokens = tokens and x.shape[-1:] != np.shape(model[0][0])[:1]  # those may be pixels
-    net = _Stack(model[tokens:]) if is_list else model
+    net = _Stack(model) if is_list else model
     net._check_parameters()
-    if tokens:
-        E = _Stack(model[:1]).weights[0]
-        places, rows = x.shape, E[_checks.labels("x", x, len(E)).reshape(-1)]
-    else:
-        x = floats("x", x)
-        if x.ndim < 2 or (x.ndim > 2 and not is_list) or x.shape[-1] != net.widths[0]:
-            _checks.fail("x", f"an array of shape (batch, {net.widths[0]})", x)
-        places, rows = x.shape[:-1], x.reshape(-1, x.shape[-1])
-    look = Look("arrays" if is_list else "initcore", [], {}, inputs=x)
+    tokens = is_list and net.n_layers > 1 and x.dtype.kind in "iu"
+    tokens = tokens and x.shape[-1:] != (net.widths[0],)  # those may be pixels
+    rows = floats("x", x)
+    if tokens:  # an embedding is the product with rows of one 1 each
+        rows = _checks.labels("x", x, net.widths[0])[..., None] == np.arange(net.widths[0])
+    if rows.ndim < 2 or (rows.ndim > 2 and not is_list) or rows.shape[-1] != net.widths[0]:
+        _checks.fail("x", f"an array of shape (batch, {net.widths[0]})", x)
+    look = Look("arrays" if is_list else "initcore", [], {}, inputs=x if tokens else rows)
     with np.errstate(all="ignore"):
-        trace = net._forward(rows.astype(net.dtype), None)
-        look.outputs = trace.output.astype(np.float64).reshape(*places, -1)
+        trace = net._forward(rows.reshape(-1, rows.shape[-1]).astype(net.dtype), None)
+        look.outputs = trace.output.astype(np.float64).reshape(*rows.shape[:-1], -1)
         found = None if y is None else _backward(look, net, trace, y, loss)
-        if tokens:
-            by_E = np.zeros(E.shape)
-            if found is not None:
-                np.add.at(by_E, x.reshape(-1), found.inputs)
-            back = (found.inputs, by_E, by_E[0]) if found else ()
-            _add(look, "embedding", E, 0 * E[0], "linear", None, rows, rows, *back)
         for i, (W, b) in enumerate(zip(net.weights, net.biases)):
-            back = (found.deltas[i], found.weights[i], found.biases[i]) if found else ()
+            kind = "embedding" if tokens and not i else "dense"
             along = trace.inputs[i], trace.pre_activations[i], trace.activations[i]
-            _add(look, "dense", W, b, net._phi(i).name, *along, *back)
+            back = (found.deltas[i], found.weights[i], found.biases[i]) if found else ()
+            _add(look, kind, W, b, net._phi(i).name, *along, *back)
             if isinstance(net, blocks._BlockMLP):
                 _mend(look, net, i, trace, found)
         if optimizer is not None and found is not None:
@@ -108,7 +100,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
             look.optimizer, after = repr(optimizer), copy.deepcopy(net.parameters())
             optimizer.start(after)
             optimizer.step(after, found.parameters())
-            rows = [row for row in look.layers if row.kind == "dense"]
+            rows = [row for row in look.layers if row.kind != "normalisation"]
             for row, W, new in zip(rows, net.weights, after):
                 size = measure(W).rms
                 row.update = measure(new.astype(np.float64) - W).rms / size if size else None

@@ -24,6 +24,8 @@ from initcore.diagnosis.look import Layer, Look
 
 DAMAGED = (ValueError, TypeError, KeyError, AttributeError, EOFError, RuntimeError, MemoryError)
 DAMAGED += (OverflowError, zipfile.BadZipFile, zlib.error)
+UNPACKED, SMALL = 100, 1 << 26  # bytes that an npz may unpack to: times its own, or in any case
+WRITE = "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
 # Of safetensors. NumPy has no bfloat16, which is the upper half of a float32.
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1", "U8": "u1"}
 DTYPES |= {"I64": "<i8", "I32": "<i4", "I16": "<i2", "U64": "<u8", "U32": "<u4", "U16": "<u2"}
@@ -43,7 +45,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        A file that is neither, or is damaged.
+        A file that is neither, is damaged, or would unpack to very much more than its size.
     OSError
         A file that cannot be read.
     """
@@ -51,11 +53,17 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
     try:
         if data.startswith(b"PK"):  # a zip
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                size = sum(entry.file_size for entry in file.zip.infolist())
+                if size > max(UNPACKED * len(data), SMALL):
+                    raise ValueError(f"it would unpack to {size / 2**20:,.0f} MB")
+                if not all(name.endswith(".npy") for name in file.zip.namelist()):
+                    raise ValueError("it holds more than arrays")
                 return {name: file[name] for name in file.files}
         return _safetensors(data)
     except DAMAGED as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} is no safetensors or npz file, or damaged: {said}") from None
+        what = f"{path} is no safetensors or npz file, or damaged: {said}"
+        raise ValueError(f"{what}. In place of PyTorch's save, use {WRITE}") from None
 
 
 def _safetensors(data: bytes) -> dict[str, np.ndarray]:
@@ -106,7 +114,8 @@ def look(
     if names == sorted(names):  # safetensors has 10 before 2
         names.sort(key=lambda name: [part.zfill(9) for part in re.split(r"(\d+)", name)])
     arrays = {name: of_arrays.floats(f"model[{name!r}]", arrays[name]) for name in names}
-    found = Look("arrays", [], arrays)
+    is_torch = layout == "torch" or (layout is None and any(n.endswith(".weight") for n in names))
+    found = Look("torch" if is_torch else "arrays", [], arrays)
     shapes = [array.shape for array in arrays.values() if array.ndim > 1]
     votes = sum((a[0] == b[1]) - (a[-1] == b[-2]) for a, b in itertools.pairwise(shapes))
     for name, array in arrays.items():
@@ -139,7 +148,7 @@ def look(
     ran = of_arrays.look(layers, x, y, loss, optimizer)
     for row, named in zip(ran.layers, rows):
         row.name, row.key, row.shape = named.name, named.key, named.shape
-    ran.tensors = arrays
+    ran.tensors, ran.framework = arrays, found.framework
     return ran
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from initcore import _checks
-from initcore.diagnosis import criteria, identify
-from initcore.diagnosis.criteria import Finding
+from initcore.diagnosis import criteria
+from initcore.diagnosis.case import CODES, Finding
 from initcore.diagnosis.look import Layer, Look
 from initcore.tables import PAGE, Table, fmt, quantiles, spread
 
@@ -57,24 +57,25 @@ class Report:
         if any(others != names[0] for others in names):
             _checks.fail("looks", "of nets with the same layers", names)
         self._layers, self._names = self.looks[0].layers, [*map(_shortened, names[0])]
-        self._expected = [criteria.expected(look) for look in self.looks]
-        branches = sum(layer.branch is not None for layer in self._layers)
-        schemes = [identify.identify(layer, branches) for layer in self._layers]
-        self._schemes = ["" if scheme is None else str(scheme) for scheme in schemes]
-        self.findings = _merged([criteria.findings(look) for look in self.looks])
+        self._judged = [criteria.judge(look) for look in self.looks]
+        self._schemes = [str(scheme or "") for scheme in self._judged[0].schemes]
+        self.findings = _merged([one.findings for one in self._judged])
 
     @property
     def ok(self) -> bool:
         """Whether no fault was found; what is to be watched, and notes, may be there."""
-        return all(finding.level != "fault" for finding in self.findings)
+        return not self._faults()
+
+    def _faults(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.level == "fault"]
 
     @property
     def verdict(self) -> str:
         """The first line of the report."""
-        faults = [finding for finding in self.findings if finding.level == "fault"]
-        counts = Counter(one.level for one in self.findings) - Counter(fault=len(faults[:1]))
+        first = self._faults()[:1]
+        counts = Counter(one.level for one in self.findings) - Counter(fault=len(first))
         more = ", ".join(f"{counts[level]} {LEVELS[level]}" for level in LEVELS if counts[level])
-        said = f"Fault: {_head(faults[0])}" if faults else "No fault found"
+        said = f"Fault: {_head(first[0])}" if first else "No fault found"
         return said + f" ({more})" * bool(more)
 
     def table(self) -> Table:
@@ -85,13 +86,12 @@ class Report:
         theory's band in parentheses; ``across`` the spread of the outputs across inputs, ``step``
         the first update over the weights. Of several nets a cell reads ``median [5%, 95%]``.
         """
-        numbered = [*enumerate(self.findings, 1)]
+        numbers = {row.name: [] for row in self._layers}
+        for number, one in enumerate(self.findings, 1):
+            numbers.get(one.layer, []).append(str(number))
         columns = {
             "layer": self._names,
-            "finding": [
-                ", ".join(str(number) for number, one in numbered if one.layer == row.name)
-                for row in self._layers
-            ],
+            "finding": [", ".join(numbers[row.name]) for row in self._layers],
             "weights": [
                 KINDS.get(row.kind, f"{row.kind} ") + "×".join(map(str, row.shape))
                 for row in self._layers
@@ -138,9 +138,7 @@ class Report:
         lines += [f"\n{table.select(*names)}" for names in blocks]
         for number, one in enumerate(self.findings, 1):
             lines += ["", f"{number}. {one.level.upper()}: {_head(one)}"]
-            lines += textwrap.wrap(
-                one.sentence, PAGE, initial_indent="   ", subsequent_indent="   "
-            )
+            lines += [f"   {line}" for line in textwrap.wrap(one.sentence, PAGE - 3)]
             lines += [f"   Remedy: {one.remedy}", f"   See {one.link}"]  # to be copied: not broken
         return "\n".join(lines)
 
@@ -188,29 +186,28 @@ class Report:
 
         ``nets`` has one entry a net, with what each layer showed and what the theory expects.
         """
-        nets = [
-            {**vars(look), "tensors": [*look.tensors], "expected": expected}
-            for look, expected in zip(self.looks, self._expected)
-        ]
-        scheme = dict(zip((layer.name for layer in self._layers), self._schemes))
-        found = {"ok": self.ok, "verdict": self.verdict, "findings": self.findings}
 
         def plain(value: Any) -> Any:
             if isinstance(value, np.ndarray):
                 return None
             return value.item() if isinstance(value, np.generic) else vars(value)
 
-        text = json.dumps({**found, "looks_like": scheme, "nets": nets}, default=plain)
-        return json.loads(text, parse_constant=str)
+        found = {"ok": self.ok, "verdict": self.verdict, "findings": self.findings}
+        found["looks_like"] = {row.name: said for row, said in zip(self._layers, self._schemes)}
+        found["nets"] = [
+            vars(look) | {"tensors": [*look.tensors], "expected": [*zip(one.forward, one.backward)]}
+            for look, one in zip(self.looks, self._judged)
+        ]
+        return json.loads(json.dumps(found, default=plain), parse_constant=str)
 
     def assert_healthy(self, allow: Iterable[str] = ()) -> None:
         """Raise an AssertionError that names the faults whose codes are not allowed."""
         if isinstance(allow, str) or not isinstance(allow, Iterable):
             _checks.fail("allow", "a sequence of codes", allow, TypeError)
-        allow = [_checks.choice("allow", code, criteria.CODES) for code in allow]
-        faults = [one for one in self.findings if one.level == "fault" and one.code not in allow]
-        if faults:
-            said = [f"{_head(one)}: {one.sentence} Remedy: {one.remedy}" for one in faults]
+        allow = [_checks.choice("allow", code, CODES) for code in allow]
+        faults = [one for one in self._faults() if one.code not in allow]
+        said = [f"{_head(one)}: {one.sentence} Remedy: {one.remedy}" for one in faults]
+        if said:
             raise AssertionError("\n".join(said))
 
     def compare(self, other: Report) -> Table:
@@ -251,7 +248,7 @@ class Report:
 
     def _bands(self, side: str) -> np.ndarray:
         """Return low, middle and high of the theory, shape (layers, 3)."""
-        nets = [[getattr(one, side) or (np.nan,) * 3 for one in net] for net in self._expected]
+        nets = [[ends or (np.nan,) * 3 for ends in getattr(one, side)] for one in self._judged]
         return np.median(np.array(nets, float).reshape(len(nets), -1, 3), axis=0)
 
 
@@ -260,12 +257,12 @@ def _merged(nets: list[list[Finding]]) -> list[Finding]:
     if len(nets) == 1:
         return nets[0]
     merged = []
-    for code in criteria.CODES:
-        found = [one for net in nets for one in net if one.code == code]
-        count = sum(any(one.code == code for one in net) for net in nets)
+    for code in CODES:
+        found = [one for net in nets for one in net if one.code == code]  # at most one of each net
         layers = Counter(one.layer for one in found)
         found.sort(key=lambda one: ([*LEVELS].index(one.level), -layers[one.layer]))
-        merged += [dataclasses.replace(one, found_in=(count, len(nets))) for one in found[:1]]
+        number = len(found), len(nets)
+        merged += [dataclasses.replace(one, found_in=number) for one in found[:1]]
     return merged
 
 
