@@ -24,7 +24,7 @@ from initcore.diagnosis import diagnose, of_arrays, of_keras  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SIGNALS = ("inputs", "sums", "outputs", "stream", "deltas", "gradient")
-NUMBERS = ("finite", "rms", "median", "across", "cosine", "dead")
+NUMBERS = ("finite", "rms", "mean", "median", "across", "cosine", "dead")
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((12, 6)).astype("float32")
 Y = RNG.integers(0, 4, size=12)

@@ -22,6 +22,7 @@ class Signal:
 
     finite: float  # share of the numbers that are finite
     rms: float
+    mean: float
     median: float  # of the absolute values
     across: float  # standard deviation over the inputs, averaged over places and units
     cosine: float  # mean between inputs, each with all its places and units; NaN for one input
@@ -46,7 +47,7 @@ def measure(values: np.ndarray, activation: str | None = None) -> Signal:
     units = values.shape[-1]
     good = np.isfinite(values)
     if not good.any():
-        return Signal(0.0, *[np.nan] * 6, units)
+        return Signal(0.0, *[np.nan] * 7, units)
     kept = np.where(good, values, 0.0)
     largest = float(np.abs(kept).max())
     scaled = kept / (largest or 1.0)
@@ -57,6 +58,7 @@ def measure(values: np.ndarray, activation: str | None = None) -> Signal:
     return Signal(
         finite=float(good.mean()),
         rms=largest * float(np.sqrt(np.square(scaled).sum() / good.sum())),
+        mean=largest * float(scaled.sum() / good.sum()),
         median=largest * float(np.median(np.abs(scaled[good]))),
         across=largest * float(rows.std(axis=0).mean()),
         cosine=float(probes.mean_cosine(rows)) if len(rows) > 1 else np.nan,
