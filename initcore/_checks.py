@@ -54,6 +54,12 @@ def nearest(word: Any, known: Iterable[str]) -> str:
     return f" Did you mean {by_lower[match[0]]!r}?" if match else ""
 
 
+def instance(name: str, value: Any, kind: type | tuple[type, ...], allowed: str) -> None:
+    """Raise a TypeError that says what is allowed, unless the value is of a kind."""
+    if not isinstance(value, kind):
+        fail(name, allowed, value, TypeError)
+
+
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """Return `value` if it is one of the allowed names."""
     if isinstance(value, str) and value in allowed:

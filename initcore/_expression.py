@@ -37,8 +37,7 @@ class Expression:
     """
 
     def __init__(self, text: str, functions: Mapping[str, tuple[Function, Kinks]]) -> None:
-        if not isinstance(text, str):
-            _checks.fail("text", "a formula of z", text, TypeError)
+        _checks.instance("text", text, str, "a formula of z")
         if len(text) > LONGEST:
             _checks.fail("text", f"a formula of at most {LONGEST} characters", text)
         self._text = text

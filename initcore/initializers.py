@@ -522,8 +522,7 @@ def calculate_gain(activation: str, param: float | None = None) -> float:
     >>> calculate_gain("relu") ** 2, calculate_gain("leaky_relu", 1.0)
     (2.0000000000000004, 1.0)
     """
-    if not isinstance(activation, str):
-        _checks.fail("activation", "a name", activation, TypeError)
+    _checks.instance("activation", activation, str, "a name")
     act = activations.get(activation)
     if act.name not in GAINS:
         gain = gaussian_mean(lambda z: act(z) ** 2, 1.0, act.kinks) ** -0.5
@@ -631,8 +630,7 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
     >>> serialize(Constant(2.0))["config"]
     {'value': 2.0}
     """
-    if not isinstance(initializer, Initializer):
-        _checks.fail("initializer", "an initcore Initializer", initializer, TypeError)
+    _checks.instance("initializer", initializer, Initializer, "an initcore Initializer")
     cls = type(initializer)
     return {
         "module": cls.__module__,

@@ -391,8 +391,7 @@ class MLP:
         ([[3.0], [4.0]], [[1.0, 1.0]])
         """
         self._check_parameters()
-        if not isinstance(trace, Trace):
-            _checks.fail("trace", "a Trace that `forward` returned", trace, TypeError)
+        _checks.instance("trace", trace, Trace, "a Trace that `forward` returned")
         expected = [(*self._replica_shape, *trace.output.shape[-2:-1], n) for n in self.widths[1:]]
         if [z.shape for z in trace.pre_activations] != expected:
             _checks.fail("trace", f"one of this network, with layers of shape {expected}", trace)

@@ -380,8 +380,7 @@ def show(fig: Figure, alt: str) -> None:
     The text says what is to be seen, in a sentence or two; one of less than 40 characters is a
     ``ValueError``. Outside a notebook it is printed.
     """
-    if not isinstance(fig, Figure):
-        _checks.fail("fig", "a Matplotlib Figure", fig, TypeError)
+    _checks.instance("fig", fig, Figure, "a Matplotlib Figure")
     if not isinstance(alt, str) or len(alt.strip()) < 40:
         _checks.fail("alt", "a text of at least 40 characters that says what is seen", alt)
     alt = " ".join(alt.split())

@@ -104,8 +104,7 @@ def pretrain(
     >>> bool((net.weights[1] == stack.weights[1]).all())
     True
     """
-    if not isinstance(net, MLP):
-        _checks.fail("net", "an initcore.network.MLP", net, TypeError)
+    _checks.instance("net", net, MLP, "an initcore.network.MLP")
     train = {"autoencoder": _autoencoder, "rbm": _rbm}
     _checks.choice("method", method, tuple(train))
     x = _in_unit_interval("x", net.check_batch("x", x))
@@ -156,8 +155,7 @@ def unroll(net: MLP, stack: Stack) -> None:
     >>> bool((net.weights[3] == net.weights[0].T).all())
     True
     """
-    if not isinstance(stack, Stack):
-        _checks.fail("stack", "what `pretrain` returns", stack, TypeError)
+    _checks.instance("stack", stack, Stack, "what `pretrain` returns")
     shapes = [W.shape for W in stack.decoder_weights[::-1]]
     half = len(shapes)
     if net.n_layers != 2 * half or [W.shape for W in net.weights[half:]] != shapes:

@@ -328,8 +328,7 @@ def layer_statistics(
     if not isinstance(net, network.MLP):
         other = "of another net, `diagnosis.look.measure` takes a layer's (inputs, ..., units)"
         _checks.fail("net", f"an initcore.network.MLP ({other})", net, TypeError)
-    if not isinstance(trace, network.Trace):
-        _checks.fail("trace", "what `net.forward` returns", trace, TypeError)
+    _checks.instance("trace", trace, network.Trace, "what `net.forward` returns")
     if not isinstance(gradients, (network.Gradients, type(None))):
         _checks.fail("gradients", "what `net.backward` returns, or None", gradients, TypeError)
     _checks.flag("parameters", parameters)

@@ -134,8 +134,7 @@ def fit(
     >>> history.accuracy[-1].tolist(), history.diverged.tolist()
     ([1.0, 1.0, 1.0, 1.0, 1.0], [-1, -1, -1, -1, -1])
     """
-    if not isinstance(net, MLP):
-        _checks.fail("net", "an initcore.network.MLP", net, TypeError)
+    _checks.instance("net", net, MLP, "an initcore.network.MLP")
     _checks.choice("loss", loss, tuple(LOSSES))
     optimizer = optimizers.get(optimizer)
     parts = {"": _check_data(net, loss, "", x, y)}
@@ -189,8 +188,7 @@ def batches(
     [[12, 10], [11]]
     """
     for i, rng in enumerate(rngs):
-        if not isinstance(rng, np.random.Generator):
-            _checks.fail(f"rngs[{i}]", "a numpy.random.Generator", rng, TypeError)
+        _checks.instance(f"rngs[{i}]", rng, np.random.Generator, "a numpy.random.Generator")
     order = np.stack([rng.permutation(examples) for rng in rngs])
     for first in range(0, examples, batch_size):
         chosen = order[:, first : first + batch_size]

@@ -422,8 +422,7 @@ def judge(look: Look) -> Judgement:
     from the measured first layer of its chain on (of deltas from the last hidden one back); a
     chain ends at a normalisation or a residual stream.
     """
-    if not isinstance(look, Look):
-        _checks.fail("look", "a Look", look, TypeError)
+    _checks.instance("look", look, Look, "a Look")
     with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest are results
         case = Case(look)
         for criterion in CRITERIA:

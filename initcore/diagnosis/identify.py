@@ -107,8 +107,7 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
     >>> print(identify(Layer("fc", "dense", W, None, 100, 50, (100, 50), (100, 50))))
     PyTorch uniform, ±0.6%
     """
-    if not isinstance(layer, Layer):
-        _checks.fail("layer", "a Layer of a Look", layer, TypeError)
+    _checks.instance("layer", layer, Layer, "a Layer of a Look")
     matrix = layer.weight
     if matrix is None or not np.isfinite(matrix).all():
         return None

@@ -341,8 +341,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     global keras
     import keras
 
-    if not isinstance(model, keras.Layer):
-        _checks.fail("model", "a keras.Model of Keras 3", model, TypeError)
+    _checks.instance("model", model, keras.Layer, "a keras.Model of Keras 3")
     if not model.built:
         _checks.fail("model", "built: call `model(x)` once", model)
     run = _Run(model, keras.tree.map_structure(keras.ops.convert_to_tensor, x))

@@ -216,8 +216,7 @@ class Report:
         A row for each finding that is gone, new or still there, and for each layer whose scheme
         changed, or whose forward or backward scale by more than 10%.
         """
-        if not isinstance(other, Report):
-            _checks.fail("other", "a Report", other, TypeError)
+        _checks.instance("other", other, Report, "a Report")
         old, new = ({one.code: one.layer or "found" for one in r.findings} for r in (self, other))
         rows = []
         for code in old | new:
