@@ -94,10 +94,6 @@ fuzz: $(TESTS) ## call all public functions with what is right, nearly right or 
 calibrate: $(TESTS) ## judge diagnose by 300 healthy and 300 broken nets, PyTorch's if it is there (ARGS="--half seen")
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=. $(BIN)/python tests/calibrate.py $(ARGS)
 
-bench-site: $(TESTS) book ## measure the built site in a browser: weight, paint, shifts, live figures
-	@$(BIN)/python tests/site/browser.py
-	@$(BIN)/python benchmarks/site.py $(SITE)
-
 notebooks: $(COURSE) ## run all notebooks and store their outputs (ARGS="chapters/03….ipynb" for one)
 	@$(BIN)/python -m website.tools.notebooks $(ARGS)
 	@$(if $(findstring --check,$(ARGS)),,$(BIN)/python -m website.tools.picture)

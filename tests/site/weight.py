@@ -1,4 +1,4 @@
-"""What a page weighs, and how it comes up: measured at its first view, by benchmarks and tests.
+"""What a page weighs, and how it comes up: measured at its first view.
 
 The first view is that of a reader who comes for the first time and has not scrolled yet: nothing
 is kept from an earlier page.
@@ -18,7 +18,6 @@ from playwright.sync_api import Browser, CDPSession, Page
 
 # The limits that the course sets itself for a chapter's first view.
 TRANSFER = 900_000  # bytes, texts compressed as a host sends them
-PAINT = 1.5  # seconds until the largest part is painted, on a processor slowed down four times
 SHIFT = 0.05  # cumulative layout shift
 DATA = 150_000  # bytes of an explorer's data, unpacked
 
@@ -32,17 +31,11 @@ SCREENS = {
 # Runs before the page's own scripts. Shifts are added up, all of them: the usual measure, of the
 # worst five seconds, is never more.
 OBSERVE = """
-window.measured = { paint: 0, painted: "", shift: 0, shifts: [] };
+window.measured = { shift: 0, shifts: [] };
 const named = (node) => {
     const element = node?.nodeType === Node.TEXT_NODE ? node.parentElement : node;
     return element ? [element.localName, ...element.classList].join(".") : "something removed";
 };
-new PerformanceObserver((list) => {
-    for (const entry of list.getEntries()) {
-        measured.paint = entry.startTime / 1000;
-        measured.painted = named(entry.element);
-    }
-}).observe({ type: "largest-contentful-paint", buffered: true });
 new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
         if (entry.hadRecentInput) continue;
@@ -53,18 +46,15 @@ new PerformanceObserver((list) => {
 }).observe({ type: "layout-shift", buffered: true });
 """
 
-# Until the formulas are set and the figures in view are live; then the time of the last of these.
+# Until the formulas are set and the figures in view are live.
 SETTLED = """async () => {
     if (document.readyState !== "complete")
         await new Promise((resolve) => addEventListener("load", resolve));
     await window.MathJax?.startup?.promise;
     await document.fonts.ready;
-    measured.formulas = performance.now() / 1000;
 }"""
 LIVE = """() => [...document.querySelectorAll(".explorer[data-esm]")].every((box) =>
     box.classList.contains("is-live") || box.getBoundingClientRect().top > innerHeight)"""
-END = """() => Math.max(measured.formulas, ...performance.getEntriesByType("resource")
-    .map((entry) => entry.responseEnd / 1000))"""
 
 # To the bottom, a window at a time.
 SCROLL = """async () => {
@@ -92,24 +82,17 @@ class View:
     ----------
     files, later : list of Asked
         Asked for at the first view, and after it.
-    paint : float
-        Seconds until the largest part (`painted`) was there.
     shift, scrolled : float
         The layout shifts of the first view, and of all.
     shifts : list of str
         What moved, and how much, a line each.
-    ready : float
-        Seconds until all formulas were set and the last file had come.
     """
 
     files: list[Asked]
     later: list[Asked]
-    paint: float
-    painted: str
     shift: float
     scrolled: float
     shifts: list[str]
-    ready: float
 
 
 @lru_cache
@@ -156,17 +139,14 @@ def wait_for(page: Page, files: dict[str, Asked]) -> None:
         known, quiet = len(files), quiet + 0.1 if still else 0
 
 
-def settle(page: Page, files: dict[str, Asked]) -> float:
-    """Wait until a page is ready, with nothing hurried; return the second when it was."""
+def settle(page: Page, files: dict[str, Asked]) -> None:
+    """Wait until a page is ready, with nothing hurried."""
     page.evaluate(SETTLED)
     wait_until(page, LIVE)
     wait_for(page, files)
-    return page.evaluate(END)
 
 
-def look(
-    browser: Browser, address: str, screen: str, slowed: float = 1, scroll: bool = False
-) -> View:
+def look(browser: Browser, address: str, screen: str, scroll: bool = False) -> View:
     """Open a page for the first time, in a profile of its own, and measure.
 
     Parameters
@@ -175,8 +155,6 @@ def look(
     address : str
     screen : str
         A key of `SCREENS`.
-    slowed : float, default 1
-        How many times slower than it is the processor is made to be.
     scroll : bool, default False
         Go through the whole page after the first view.
     """
@@ -185,9 +163,8 @@ def look(
         page = context.new_page()
         session = context.new_cdp_session(page)
         files = listen(session)
-        session.send("Emulation.setCPUThrottlingRate", {"rate": slowed})
         page.goto(address)
-        ready = settle(page, files)
+        settle(page, files)
         first, seen = page.evaluate("measured"), len(files)
         if scroll:
             page.evaluate(SCROLL)
@@ -196,10 +173,7 @@ def look(
         return View(
             files=asked[:seen],
             later=asked[seen:],
-            paint=first["paint"],
-            painted=first["painted"],
             shift=first["shift"],
             scrolled=last["shift"],
             shifts=last["shifts"],
-            ready=ready,
         )
