@@ -1,4 +1,4 @@
-"""The site is light. Bytes and layout are the same everywhere; seconds are not, and are not tested."""
+"""The site is light. Bytes and layout are the same everywhere; seconds are not tested."""
 
 import re
 from html.parser import HTMLParser
