@@ -123,7 +123,8 @@ zip: $(COURSE) ## write the offline site with a server of its own, to be run fro
 	@$(BIN)/python -m website.tools.javascript
 	@$(if $(COPY),$(BIN)/python -m website.tools.students $(COPY))
 	@$(MAKE) --no-print-directory $(if $(COPY),-C $(COPY) BIN=../../$(BIN) COURSE=) book OFFLINE=1
-	@$(BIN)/python -m website.tools.course_zip $(if $(COPY),$(COPY)/)_build/offline/_build/html
+	@$(BIN)/python -m website.tools.course_zip $(if $(COPY),$(COPY)/)_build/offline/_build/html \
+		_build/course-offline$(if $(COPY),-students).zip
 
 lint: $(TESTS) ## check style and spelling only
 	@$(BIN)/python -m pytest -q tests/test_lint.py
