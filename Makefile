@@ -40,9 +40,16 @@ book: $(COURSE) ## build the site, warnings being errors, and check its links (O
 	@$(BIN)/jupyter-book build -W -n --keep-going --path-output $(if $(OFFLINE),_build/offline,.) . || \
 		{ echo "The book is not built: the reason stands above. Run make book again" >&2; exit 1; }
 	@rm $(SITE).unfinished
-	@$(BIN)/python -m website.tools.lite $(SITE)
+	@$(MAKE) --no-print-directory $(SITE)/lite/.made
 	@$(BIN)/python -m website.tools.links $(SITE)
 	@$(if $(COURSE),,exit;) echo "The course is built. Open it: make serve$(if $(OFFLINE), OFFLINE=$(OFFLINE)), or $(CURDIR)/$(SITE)/index.html"
+
+# The browser's kernel takes half a minute: it is built anew only after a change of what it is made of.
+OF_LITE := chapters/*.ipynb initcore/*.* initcore/*/*.* website/lite/* website/tools/lite.py \
+	website/package-lock.json pyproject.toml requirements.txt
+$(SITE)/lite/.made: $(filter-out %.pyc,$(wildcard $(OF_LITE)))
+	@$(BIN)/python -m website.tools.lite $(SITE)
+	@mkdir -p $(@D) && touch $@
 
 serve: book ## build the site and serve it on this machine (PORT=8000)
 	@$(BIN)/python -m website.tools.serve $(SITE) $(PORT)
@@ -119,7 +126,8 @@ zip: $(COURSE) ## write the offline site with a server of its own, to be run fro
 	@$(BIN)/python -m website.tools.javascript
 	@$(if $(COPY),$(BIN)/python -m website.tools.students $(COPY))
 	@$(MAKE) --no-print-directory $(if $(COPY),-C $(COPY) BIN=../../$(BIN) COURSE=) book OFFLINE=1
-	@$(BIN)/python -m website.tools.course_zip $(if $(COPY),$(COPY)/)_build/offline/_build/html
+	@$(BIN)/python -m website.tools.course_zip $(if $(COPY),$(COPY)/)_build/offline/_build/html \
+		_build/course-offline$(if $(COPY),-students).zip
 
 lint: $(TESTS) ## check style and spelling only
 	@$(BIN)/python -m pytest -q tests/test_lint.py

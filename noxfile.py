@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import nox
+from numpy._core._multiarray_umath import __cpu_features__
 
 PINS = "".join(Path(n, "requirements.txt").read_text("utf-8") for n in (".", "tests"))
 # What the notebooks import beside NumPy, and what runs them: nothing else that may hide a need.
@@ -27,10 +28,6 @@ NUMPY = re.search(r"^numpy==(\S+)", PINS, re.MULTILINE)[1]
 # One thread and the processor's own kernels, whatever the shell says.
 PLAIN = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": None}
 PLAIN |= {"OPENBLAS_CORETYPE": None, "NPY_DISABLE_CPU_FEATURES": None}
-FEATURE = """
-from numpy._core._multiarray_umath import __cpu_features__ as features
-raise SystemExit(not features[{0!r}])
-"""
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"  # in .venv: the processor's runs have it
 
 nox.options.error_on_missing_interpreters = False
@@ -82,8 +79,7 @@ def python(session):
 )
 def processor(session, variables, feature):
     """Run the notebooks on the NumPy of ``requirements.txt``, in ``.venv``."""
-    check = [sys.executable, "-c", FEATURE.format(feature)]
-    if feature and subprocess.run(check).returncode:
+    if feature and not __cpu_features__[feature]:
         session.skip(f"the processor has no {feature}")
     compare(session, sys.executable, variables, 1 if "OMP_NUM_THREADS" in variables else 2)
 

@@ -41,8 +41,7 @@ def found(folder, article):
         "./chapters/../chapters/one.html#title",
         "chapters/one.html#gr%C3%B6%C3%9Fe",
         "chapters/one.html?highlight=spread#menu",
-        "guide.v1",
-        "guide.v1/#start",
+        "guide.v1/index.html#start",
         "#here",
         "lite/notebooks/index.html?path=chapters/one.ipynb",
         "https://example.org/page#part",
@@ -60,6 +59,7 @@ def test_what_leads_somewhere(tmp_path, link):
         ("chapters/two.html#title", "there is no file chapters/two.html"),
         ("chapters/One.html", "there is no file chapters/One.html"),
         ("chapters/one.html?q=1#gr%C3%B6", "there is no id grö in chapters/one.html"),
+        ("guide.v1/#start", "there is no file guide.v1"),  # none answers it in a folder of files
         ("#part", "there is no id part in index.html"),
         ("../index.html", "there is no file ../index.html"),
         ("lite/notebooks/index.html?path=one.ipynb", "there is no file lite/files/one.ipynb"),

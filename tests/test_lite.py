@@ -128,19 +128,3 @@ def test_a_notebook_is_carried_whole_with_its_texts_in_one_piece(tmp_path):
 def test_without_the_book_there_is_one_line():
     with pytest.raises(SystemExit, match="FOLDER must hold the built book, and nowhere does not"):
         lite.main("nowhere")
-
-
-def test_nothing_is_built_again_when_nothing_changed(tmp_path, monkeypatch):
-    (tmp_path / "index.html").touch()
-    built = []
-
-    def build(site):
-        built.append(site)
-        (site / "lite").mkdir(exist_ok=True)
-        (site / "lite" / lite.MADE_FROM).write_text(lite.digest())
-
-    monkeypatch.setattr(lite, "build", build)
-    for offline, builds in (("0", 1), ("0", 1), ("1", 2), ("1", 2)):
-        monkeypatch.setenv("OFFLINE", offline)
-        lite.main(str(tmp_path))
-        assert len(built) == builds, "the offline kernel is another one"

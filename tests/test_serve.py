@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from serving import running
 
 from website.tools import serve
 
@@ -32,7 +33,7 @@ def server(tmp_path):
 def ask(server):
     """Ask the running server for a path."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with serve.running(server) as address:
+    with running(server) as address:
         yield lambda path: opener.open(f"{address}/{path}", timeout=10)
 
 

@@ -15,6 +15,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 
 import browser as browsers  # noqa: E402
+from serving import running  # noqa: E402
 
 from website.tools import serve  # noqa: E402
 from website.tools.links import page_names as pages_of  # noqa: E402
@@ -102,7 +103,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def site(pytestconfig):
     """The address of the site, such as ``http://127.0.0.1:8000``, without a slash at its end."""
-    with serve.running(serve.make_server(str(site_folder(pytestconfig)), 0)) as address:
+    with running(serve.make_server(str(site_folder(pytestconfig)), 0)) as address:
         yield address
 
 

@@ -8,6 +8,7 @@ from checks import Watch, move_controls, settle
 from conftest import ROOT, site_folder
 from kernel import Notebook, Progress, Traffic, differences, expose, is_bar, texts
 from playwright.sync_api import expect
+from serving import running
 
 from initcore.explorers import EXPLORERS
 from initcore.initializers import HeNormal
@@ -131,7 +132,7 @@ def test_a_chapter_runs_from_first_to_last_cell(page, site, notebook, record_pro
     record_property("foreign", len(watch.elsewhere))
     assert not faults(watch), "\n".join(faults(watch))
 
-    page.get_by_role("link", name="Back to the chapter").click()
+    page.go_back()
     page.wait_for_url(f"{site}/chapters/{notebook}.html")
     assert page.get_by_role("link", name=BUTTON, exact=True).is_visible()
 
@@ -188,7 +189,7 @@ def default_site(pytestconfig, monkeypatch):
     folder = site_folder(pytestconfig)
     server = serve.make_server(str(folder), 0)
     server.policies["lite/"] = lite.policy(folder / "lite")
-    with serve.running(server) as address:
+    with running(server) as address:
         yield address
 
 

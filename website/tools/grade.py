@@ -4,7 +4,7 @@ It prints a table for each chapter, a line for each notebook in the folder or be
 ``grades.csv`` there, with the answers too. An exercise is `right`, `not yet` with the reason that
 its cell gives, `missing` if the answer is not there or is that handed out, or an `error`.
 
-Of a returned notebook only the answers count, lines such as ``my_k = 3``, wherever they stand. Such
+Of a returned notebook only the answers count, lines such as ``my_k = …``, wherever they stand. Such
 an answer is put into the course's own cell, which runs in the course's own chapter: once for all
 notebooks. It must be a number, a fraction, a tuple or such a formula as ``1 / np.sqrt(300)``. No
 other line that a student wrote is run.

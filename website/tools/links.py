@@ -73,8 +73,6 @@ class Site:
         target = name
         if parts.path:
             target = posixpath.normpath(posixpath.join(name, "..", unquote(parts.path)))
-            index = posixpath.normpath(f"{target}/index.html")  # what a server answers a folder by
-            target = index if index in self.files else target
         # those that the browser's kernel opens too
         notebooks = [f"lite/files/{path}" for path in parse_qs(parts.query).get("path", ())]
         if missing := [file for file in (target, *notebooks) if file not in self.files]:

@@ -9,8 +9,6 @@ With ``OFFLINE=1`` in the environment the site carries Pyodide, and nothing asks
 core comes from its npm package (``website/package-lock.json``), whose lock names the wheels, each
 with a hash that it must match. They come from the folder that the environment variable
 ``PYODIDE_DIR`` names, or else from the official network, and are kept then in ``_build/pyodide``.
-
-Building takes half a minute, and is left out when nothing that it is made of has changed.
 """
 
 from __future__ import annotations
@@ -51,7 +49,6 @@ EXTENSIONS = [
     for name in ("@jupyterlite/pyodide-kernel-extension", "anywidget")
 ]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input")
-MADE_FROM = ".made-from"
 WHEELS = "static/wheels"
 
 
@@ -107,17 +104,6 @@ def carry_pyodide(target: Path) -> None:
         shutil.copyfile(file, target / file.name)
 
 
-def digest() -> str:
-    """Return a digest of all that the browser's kernel is made of."""
-    made_from = ("chapters/*.ipynb", "initcore/**/*", "website/lite/*", "website/package-lock.json")
-    made_from += ("website/tools/*.py", "pyproject.toml", "requirements.txt", "LICENSE*")
-    found = hashlib.sha256(str(offline()).encode())
-    for path in sorted(path for pattern in made_from for path in ROOT.glob(pattern)):
-        if path.is_file() and "__pycache__" not in path.parts:
-            found.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()
-
-
 def fetch(folder: Path, listed: str) -> None:
     """Fetch the wheels of a list of requirements with hashes into a folder."""
     command = [*PIP, "download", "--quiet", "--no-deps", "--require-hashes", "-d", str(folder)]
@@ -151,14 +137,6 @@ def carry(notebook: Path, target: Path) -> None:
     JupyterLite sends the file as it is, and shows the lines of a stored output with commas between.
     """
     target.write_text(json.dumps(nbformat.read(notebook, as_version=4)), encoding="utf-8")
-
-
-def add_way_back(lite: Path) -> None:
-    """Load ``back.js`` in the application, which is one folder down."""
-    shutil.copy(PARTS / "back.js", lite)
-    path = lite / APP / "index.html"
-    script = '<script src="../back.js"></script>\n</body>'
-    path.write_text(path.read_text("utf-8").replace("</body>", script, 1), encoding="utf-8")
 
 
 def policy(lite: Path) -> str:
@@ -204,23 +182,18 @@ def build(site: Path) -> None:
     shutil.copytree(wheels, output / WHEELS / mark)
     if offline():
         carry_pyodide(output / "static/pyodide")
-    add_way_back(output)
-    (output / MADE_FROM).write_text(digest())
     shutil.rmtree(lite, ignore_errors=True)
     shutil.move(output, lite)
     shutil.rmtree(work)
 
 
 def main(folder: str = "_build/html") -> None:
-    """Build, unless all is there already."""
+    """Build the kernel and write its policy."""
     site = (ROOT / folder).resolve()
     if not (site / "index.html").is_file():
         sys.exit(f"FOLDER must hold the built book, and {folder} does not: run make book")
-    made_from = site / "lite" / MADE_FROM
-    if not made_from.is_file() or made_from.read_text() != digest():
-        print("Building the browser's kernel into lite/")
-        build(site)
-    # in any case: the book, built anew, has written its own policy only
+    print("Building the browser's kernel into lite/")
+    build(site)
     csp.write(site, "lite/", policy(site / "lite"))
 
 

@@ -19,21 +19,20 @@ class Repository(NamedTuple):
     """
 
     url: str
-    host: str
-    path: str
     branch: str
 
     def links(self, file: str, hub: str = "") -> dict[str, str]:
         """Return the addresses that open a file on other hosts, by the names of these."""
-        paths = {"github.com": f"gh/{self.path}", "gitlab.com": f"gl/{quote(self.path, safe='')}"}
-        there = paths.get(self.host, f"git/{quote(self.url, safe='')}")
+        host, _, path = self.url.removeprefix("https://").partition("/")
+        paths = {"github.com": f"gh/{path}", "gitlab.com": f"gl/{quote(path, safe='')}"}
+        there = paths.get(host, f"git/{quote(self.url, safe='')}")
         lab = f"lab/tree/{quote(file)}"
         links = {"Binder": f"https://mybinder.org/v2/{there}/{self.branch}?urlpath={lab}"}
-        if self.host == "github.com":  # Colab knows no other
-            there = f"{self.path}/blob/{self.branch}/{quote(file)}"
+        if host == "github.com":  # Colab knows no other
+            there = f"{path}/blob/{self.branch}/{quote(file)}"
             links["Colab"] = f"https://colab.research.google.com/github/{there}"
         if hub:  # its nbgitpuller clones the course first
-            lab = f"lab/tree/{self.path.rpartition('/')[2]}/{file}"
+            lab = f"lab/tree/{path.rpartition('/')[2]}/{file}"
             query = {"repo": self.url, "urlpath": lab, "branch": self.branch}
             pull = urlencode(query, safe="/", quote_via=quote)
             links["JupyterHub"] = f"{hub.rstrip('/')}/hub/user-redirect/git-pull?{pull}"
@@ -51,5 +50,4 @@ def read_repository(url: str | None, branch: str | None = None) -> Repository | 
     branch = branch or "main"
     if not re.fullmatch(r"[\w./-]+", str(branch)):
         raise ValueError(f"repository: branch must be the name of a branch, not {branch!r}")
-    host, path = found[1], found[2].removesuffix(".git")
-    return Repository(f"https://{host}/{path}", host, path, branch)
+    return Repository(f"https://{found[1]}/{found[2].removesuffix('.git')}", branch)

@@ -11,8 +11,6 @@ import contextlib
 import functools
 import json
 import sys
-import threading
-from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -56,17 +54,6 @@ def make_server(folder: str, port: int) -> ThreadingHTTPServer:
     path = Path(folder, "content-security-policy.json")
     server.policies = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return server
-
-
-@contextlib.contextmanager
-def running(server: ThreadingHTTPServer) -> Iterator[str]:
-    """Let a server run meanwhile; give its address, without a slash at its end."""
-    with server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
 
 
 def main(folder: str = "_build/html", port: str = "8000") -> None:

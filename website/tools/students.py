@@ -1,23 +1,20 @@
 """Make the students' copy of the course and the teachers' answer key (``make students``).
 
-``_build/students.zip`` holds what is needed to read and run the chapters. Their cells with the tag
-``solution`` are left out; they go to ``_build/answer_key.md``, with the exercises, and with all
-questions, those in the text and those under ``## Check yourself``. Nothing is written, and one line
-says why, when an exercise has no solution, when a question has no right option or several, or when
-an answer (`my_k = 3` in a solution) is still in a file of the zip.
+``_build/students.zip`` holds what the site is built from, and a README for students. The cells with
+the tag ``solution`` are left out of its chapters. They go to ``_build/answer_key.md``, with the
+exercises, and with all questions, those in the text and those under ``## Check yourself``. Nothing
+is written, and one line says why, when an exercise has no solution, when a question has no right
+option or several, or when an answer (`my_k = …` in a solution) is still in a file.
 
-``python -m website.tools.students FOLDER`` writes another copy: all that the site is built from,
-without solutions. `make zip STUDENTS=1` builds the students' site there.
+``python -m website.tools.students FOLDER`` writes the same files into a folder, where
+`make zip STUDENTS=1` builds the students' site.
 """
 
-import html
 import io
-import posixpath
 import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -26,13 +23,12 @@ from initcore import _files
 from website.tools import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("LICENSE", "LICENSE-CC-BY-4.0", "pyproject.toml")
-PAGES = [
-    *("pages/ten_minutes.md", "pages/summary.md", "pages/my_model_does_not_train.md"),
-    *("pages/claims.md", "pages/notation.md", "pages/glossary.md", "pages/references.md"),
-]
+COPIED = (  # and the chapters: what the site is built from, and nothing that lies about
+    *("LICENSE*", "Makefile", "_*.yml", "intro.md", "pyproject.toml", "requirements.lock"),
+    *("initcore/**/*", "pages/**/*", "website/**/*"),
+)
+LEFT_OUT = re.compile(r"/(\.|__pycache__/|node_modules/)")
 FOLDED = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
-LINK = re.compile(r"\[([^\[\]]*)\]\(([\w./]+)(?:#[^()\s]*)?\)")  # to a file of the course
 
 
 def exercises(notebook: NotebookNode) -> dict[str, list[NotebookNode]]:
@@ -128,35 +124,23 @@ def answers(name: str, notebook: NotebookNode) -> str:
     return "\n\n".join([*parts, "### Check yourself", *questions(notebook)])
 
 
-def students_files(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, bytes]:
+def without_solutions(root: Path, chapters: dict[str, NotebookNode]) -> dict[str, bytes]:
     """Return the files of the students' copy by their names."""
-
-    def plain(text: str, folder: str) -> str:
-        """Turn links to what is not in the zip into plain words."""
-        for link in LINK.finditer(text):
-            if posixpath.normpath(f"{folder}/{link[2]}") not in {*PAGES, *chapters}:
-                text = text.replace(link[0], link[1])
-        return text
-
-    files = {name: (root / name).read_bytes() for name in COPIED}
+    paths = (path for pattern in COPIED for path in root.glob(pattern) if path.is_file())
+    names = (path.relative_to(root) for path in paths)
+    names = (name for name in names if not LEFT_OUT.search(f"/{name.as_posix()}"))
+    files = {name.as_posix(): (root / name).read_bytes() for name in names}
     files["README.md"] = (ROOT / "website/students.md").read_bytes()
     pins = (root / "requirements.txt").read_text(encoding="utf-8").split("# The notebooks\n")[1]
     files["requirements.txt"] = (pins.split("\n\n")[0] + "\n-e .\n").encode()
-    for path in root.glob("initcore/**/*"):
-        if path.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & {*path.parts}:
-            files[path.relative_to(root).as_posix()] = path.read_bytes()
-    for name in PAGES:
-        files[name] = plain((root / name).read_text(encoding="utf-8"), "pages").encode()
     for name, notebook in chapters.items():
         notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
-        for cell in (cell for cell in notebook.cells if cell.cell_type == "markdown"):
-            cell.source = plain(cell.source, "chapters")
         files[name] = notebooks.to_text(notebook).encode()
     return files
 
 
-def read_course(root: Path = ROOT) -> tuple[dict[str, NotebookNode], str]:
-    """Return the chapters by their names, and the answer key."""
+def make(root: Path = ROOT) -> tuple[dict[str, bytes], str]:
+    """Return the files of the students' copy and the answer key, or end with one line."""
     chapters = read_chapters(root)
     key = "# Answer key\n\nFor teachers, made from the notebooks by `make students`."
     for name, notebook in chapters.items():
@@ -164,34 +148,21 @@ def read_course(root: Path = ROOT) -> tuple[dict[str, NotebookNode], str]:
             key += f"\n\n{answers(name, notebook)}"
         except ValueError as error:
             sys.exit(f"The students' copy cannot be made: {name}: {error}")
-    return chapters, key
+    files = without_solutions(root, chapters)
+    for name, value in re.findall(r"`(my_\w+) *= *([^`]+)`", key):
+        pattern = re.compile(rf"{name}\s*=\s*{re.escape(value)}(?!\w|\.\d)".encode())
+        if found := [file for file, content in files.items() if pattern.search(content)]:
+            sys.exit(f"The students' copy cannot be made: {found[0]}: has `{name} = {value}`")
+    return files, key
 
 
-def check(files: Iterable[tuple[str, bytes]], key: str) -> None:
-    """End with one line if an answer of the key is in a file."""
-    patterns = {
-        f"{name} = {value}": re.compile(rf"{name}\s*=\s*{re.escape(value)}(?!\w|\.\d)".encode())
-        for name, value in re.findall(r"`(my_\w+) *= *([^`]+)`", key)
-    }
-    for file, content in files:
-        if file.endswith(".html"):  # where each word of code may be an element
-            content = html.unescape(re.sub(r"<[^>]*>", "", content.decode())).encode()
-        if found := [answer for answer, pattern in patterns.items() if pattern.search(content)]:
-            sys.exit(f"The students' copy cannot be made: {file}: has `{found[0]}`")
-
-
-def write_course(folder: Path, root: Path = ROOT) -> None:
-    """Write all that the site is built from to a new folder, the chapters without solutions.
-
-    What was installed or fetched for the course is used there too.
-    """
+def write_folder(folder: Path, root: Path = ROOT) -> None:
+    """Write the copy to a new folder, where what was installed for the course is used too."""
+    files, _ = make(root)
     shutil.rmtree(folder, ignore_errors=True)
-    left_out = shutil.ignore_patterns(".*", "_build", "__pycache__", "node_modules", "tests")
-    shutil.copytree(root, folder, ignore=left_out)
-    for path in folder.glob("chapters/*.ipynb"):
-        notebook = notebooks.read(path.read_text(encoding="utf-8"))
-        notebook.cells = [cell for cell in notebook.cells if not is_solution(cell)]
-        path.write_text(notebooks.to_text(notebook), encoding="utf-8")
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     for name in ("_build/pyodide", "website/node_modules"):
         (root / name).mkdir(parents=True, exist_ok=True)
         (folder / name).parent.mkdir(exist_ok=True)
@@ -200,9 +171,7 @@ def write_course(folder: Path, root: Path = ROOT) -> None:
 
 def main(root: Path = ROOT) -> None:
     """Write the zip and the answer key to ``_build``."""
-    chapters, key = read_course(root)
-    files = students_files(root, chapters)
-    check(files.items(), key)
+    files, key = make(root)
     (build := root / "_build").mkdir(exist_ok=True)
     with zipfile.ZipFile(stream := io.BytesIO(), "w") as archive:
         for name in sorted(files):
@@ -211,9 +180,9 @@ def main(root: Path = ROOT) -> None:
             archive.writestr(info, files[name], zipfile.ZIP_DEFLATED)
     _files.write(build / "students.zip", stream.getvalue())
     _files.write(build / "answer_key.md", f"{key}\n")
-    print(f"{build}: students.zip, {len(chapters)} chapters without solutions; answer_key.md")
+    print(f"{build}: students.zip, the course without solutions; answer_key.md")
 
 
 if __name__ == "__main__":
     with _files.plain_errors():
-        write_course(Path(sys.argv[1])) if sys.argv[1:] else main()
+        write_folder(Path(sys.argv[1])) if sys.argv[1:] else main()
