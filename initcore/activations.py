@@ -351,7 +351,8 @@ def from_expression(text: str) -> Activation:
     ``<=``, ``>`` or ``>=``, and functions of one number: `names`, and ``abs``, ``arctan``, ``cos``,
     ``erf``, ``exp``, ``expm1``, ``log``, ``log1p``, ``sin`` and ``sqrt``. No part of it is run as
     Python, so that it may come from anybody. Anything else, or a formula that is not finite from
-    -50 to 50, is a ``ValueError`` with what is allowed and the part that is not.
+    -50 to 50, is a ``ValueError`` with what is allowed and the part that is not, and what is no
+    text is a ``TypeError``.
 
     Examples
     --------
