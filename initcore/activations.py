@@ -278,12 +278,8 @@ def get(identifier: str | Activation | Function) -> Activation:
 
     A name may be written with or without capitals and underscores (``"leaky_relu"`` or
     ``"LeakyReLU"``; ``"swish"`` is ``"silu"``); of a function of an array, see `from_callable`.
-    GLU, SwiGLU and softmax have no name here: they are not elementwise.
-
-    Raises
-    ------
-    ValueError, TypeError
-        An unknown name (the message proposes the nearest), or another kind of value.
+    GLU, SwiGLU and softmax have no name here: they are not elementwise. An unknown name is a
+    ``ValueError``, which proposes the nearest, another kind of value a ``TypeError``.
 
     Examples
     --------
@@ -314,6 +310,8 @@ def from_callable(
 ) -> Activation:
     """Return an activation made of a function.
 
+    What is not elementwise, or not finite near 0, is a ``ValueError`` or ``TypeError``.
+
     Parameters
     ----------
     function : callable
@@ -325,12 +323,6 @@ def from_callable(
         Where the function or one of its derivatives jumps.
     name : str, optional
         The function's own name by default.
-
-    Raises
-    ------
-    ValueError, TypeError
-        `function` or `derivative` is not an elementwise function of an array with finite
-        values near 0, or a kink is not finite.
 
     Examples
     --------
@@ -358,13 +350,9 @@ def from_expression(text: str) -> Activation:
     ``+ - * / **``, brackets, ``max`` and ``min`` of two numbers, ``where(z > 0, a, b)`` with ``<``,
     ``<=``, ``>`` or ``>=``, and functions of one number: `names`, and ``abs``, ``arctan``, ``cos``,
     ``erf``, ``exp``, ``expm1``, ``log``, ``log1p``, ``sin`` and ``sqrt``. No part of it is run as
-    Python, so that it may come from anybody.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Anything else, or a formula that is not finite from -50 to 50; the message has what is
-        allowed and the part that is not.
+    Python, so that it may come from anybody. Anything else, or a formula that is not finite from
+    -50 to 50, is a ``ValueError`` with what is allowed and the part that is not, and what is no
+    text is a ``TypeError``.
 
     Examples
     --------

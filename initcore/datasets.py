@@ -70,28 +70,21 @@ def xor() -> Dataset:
 def split(
     data: Dataset,
     *,
-    test_fraction: float = 0.2,
     seed: int | np.random.Generator | None = 0,
     standardize: bool = True,
 ) -> Split:
-    """Return a random training and test part, standardised by the training part.
+    """Return a random training part and, of a fifth of the examples, a test part.
 
     Parameters
     ----------
     data : Dataset
-        Or any pair of inputs ``(batch, features)`` and labels ``(batch,)``.
-    test_fraction : float
-        Share of the examples that goes to the test part.
+        Or any pair of inputs ``(batch, features)`` and labels ``(batch,)``, of three examples or
+        more.
     seed : int, numpy.random.Generator or None
         Source of the shuffle.
     standardize : bool
         Whether to shift and scale each feature of both parts by the training part's mean and
         standard deviation. A feature that is constant there is shifted only.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Inputs and labels of different lengths, or a fraction that leaves a part empty.
 
     Examples
     --------
@@ -105,11 +98,10 @@ def split(
     y = _checks.array("data.y", data[1], ndim=1)
     if len(x) != len(y):
         _checks.fail("data", "inputs and labels of one length", (x.shape, y.shape))
-    fraction = _checks.number("test_fraction", test_fraction, above=0.0, below=1.0)
     _checks.flag("standardize", standardize)
-    n_test = round(len(x) * fraction)
-    if not 0 < n_test < len(x):
-        _checks.fail("test_fraction", f"one that leaves two parts of {len(x)} examples", fraction)
+    if len(x) < 3:
+        _checks.fail("data", "at least three examples", x)
+    n_test = round(len(x) * 0.2)
     order = _checks.generator("seed", seed).permutation(len(x))
     test, train = order[:n_test], order[n_test:]
     if standardize:

@@ -1,7 +1,9 @@
 """What the cell of an exercise says to an answer (level 0).
 
 `check` compares the answer with what is right, `check_with` tries it in an experiment. The last
-line that they print is ``right``, or ``not yet:`` and the reason. No answer raises an error.
+line that they print is ``right``, or ``not yet:`` and the reason. No answer raises an error; a
+mistake in the exercise itself, such as an experiment that measures nan, is a ``ValueError`` or
+``TypeError``.
 """
 
 from __future__ import annotations
@@ -44,11 +46,6 @@ def check(
         What an answer may be by mistake, and how it becomes the right one. With
         ``{"the variance": np.sqrt}``, an answer whose root is right is asked whether it is the
         variance.
-
-    Raises
-    ------
-    TypeError, ValueError
-        `right` or `within` is no finite number, or `within` is negative.
 
     Examples
     --------
@@ -109,11 +106,6 @@ def check_with(
         Whether the measured number falls where the answer rises. What is said is of the answer.
     spec : str
         How to print the measured number.
-
-    Raises
-    ------
-    TypeError, ValueError
-        The experiment returns no number, or nan, or `wanted` is no pair that rises.
 
     Examples
     --------

@@ -97,7 +97,7 @@ def propagate(
     Parameters
     ----------
     cases : mapping of str to (activation, gain)
-        ``gain² = n Var(w)``.
+        At least one. ``gain² = n Var(w)`` is above 0; what is not is a ``ValueError``.
     depth, width : int
         Layers, and units in each and in the input (n).
     replicas : int
@@ -109,11 +109,6 @@ def propagate(
     -------
     dict of str to LayerStatistics
         With ``q``, the mean square of the pre-activations, shape ``(depth, replicas)``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        No case, a gain that is not positive, a count below 1, an unknown activation.
 
     Examples
     --------

@@ -2,8 +2,9 @@
 
 Names, arguments, defaults and the call protocol are those of Keras, and an instance may be
 handed to a Keras layer as it is. Glorot, He and LeCun are settings of one `VarianceScaling`.
-Weights have the shape ``(..., fan_in, fan_out)``. How a number is drawn, and rounded to the dtype
-asked for, stands in `initcore.sampling`.
+Weights have the shape ``(..., fan_in, fan_out)``. An argument out of its range is a ``ValueError``,
+one of another kind a ``TypeError``. How a number is drawn, and rounded to the dtype asked for,
+stands in `initcore.sampling`.
 
 Differences from Keras, all on purpose: ``seed=None`` draws afresh at every call (an unseeded
 Keras instance repeats itself), a seed may be a ``numpy.random.Generator``, and a dimension of zero
@@ -313,11 +314,6 @@ class VarianceScaling(Initializer):
         See `compute_fans`, where PyTorch's layout stands too. In a Keras layer leave them out: the
         layer sets them, which are others in the output kernel of MultiHeadAttention.
 
-    Raises
-    ------
-    ValueError, TypeError
-        An argument out of its range, or of another kind.
-
     Examples
     --------
     >>> init = VarianceScaling(2.0, "fan_in", "uniform", seed=0)
@@ -456,10 +452,7 @@ def compute_fans(
         ``input_axes=[1], output_axes=[0]``, and ``input_axes=[1, 2, 3], output_axes=[0, 2, 3]`` of
         a convolution.
 
-    Raises
-    ------
-    ValueError, TypeError
-        A dimension that is not a positive integer, an axis out of range or named twice.
+    An axis out of range or named twice is a ``ValueError``.
 
     Examples
     --------
@@ -594,12 +587,8 @@ def get(identifier: Any) -> Any:
     an array (`FromArray`), or None (returned as it is, as in Keras). "kaiming_normal" is
     `HeNormal`, "xavier_uniform" `GlorotUniform`: PyTorch's variances, by its defaults, but it does
     not cut its normals. What its layers start from, ``kaiming_uniform_`` with ``a=√5``, is
-    ``VarianceScaling(1 / 3, "fan_in", "uniform")``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        An unknown name (the message proposes the nearest), or another kind of object.
+    ``VarianceScaling(1 / 3, "fan_in", "uniform")``. Of an unknown name, the error proposes the
+    nearest.
 
     Examples
     --------
@@ -640,18 +629,11 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
     }
 
 
-def deserialize(
-    config: Mapping[str, Any], custom_objects: Mapping[str, type] | None = None
-) -> Initializer:
+def deserialize(config: Mapping[str, Any]) -> Initializer:
     """Return the initializer of a dict that `serialize`, or Keras for its own, has written.
 
-    Further classes by name, `custom_objects`, go before the package's own.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Not such a dict, an unknown class, or a class of another package that is not in
-        `custom_objects` (it would otherwise turn into the one of that name here).
+    A class of another package is a ``ValueError``: it would turn into the one of that name here.
+    Its own `from_config` takes the dict's ``"config"``.
 
     Examples
     --------
@@ -662,17 +644,10 @@ def deserialize(
     if not isinstance(config, Mapping) or "class_name" not in config:
         error = ValueError if isinstance(config, Mapping) else TypeError
         _checks.fail("config", "a dict with 'class_name' and 'config'", config, error)
-    name = config["class_name"]
     module = str(config.get("module") or __name__)
-    if custom_objects and name in custom_objects:
-        cls = custom_objects[name]
-    elif module.partition(".")[0] in ("initcore", "keras"):
-        cls = _by_name(name)
-    else:
-        _checks.fail("custom_objects", f"a dict with the {name!r} of {module}", custom_objects)
-    if not hasattr(cls, "from_config"):
-        _checks.fail(f"custom_objects[{name!r}]", "a class of initializers", cls, TypeError)
-    return cls.from_config(config.get("config") or {})
+    if module.partition(".")[0] not in ("initcore", "keras"):
+        _checks.fail("config", "that of a class of initcore or Keras", config)
+    return _by_name(config["class_name"]).from_config(config.get("config") or {})
 
 
 register_keras()

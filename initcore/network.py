@@ -49,15 +49,10 @@ def replica_generators(
         shares no number with ``default_rng(seed)``, from which a user may draw the inputs; of a
         Generator, its r-th spawned child; of None, a fresh unpredictable generator.
     replicas : int or None
-        How many; None gives one, the same as replica 0.
+        How many, at least 1; None gives one, the same as replica 0.
     *stream : int
         What for: nothing for the weights, otherwise one of `ORDER`, `INPUTS`, `SCALES`, `CHAINS`,
         `BROKEN`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        A seed that is negative, a bool, or no seed at all; no replica; a negative stream.
 
     Examples
     --------

@@ -51,13 +51,7 @@ class _Optimizer:
                 first = last
 
     def step(self, parameters: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> None:
-        """Change the parameters in place.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Parameters other than those of `start`, or gradients that do not fit them.
-        """
+        """Change the parameters of `start` in place; what does not fit is a ``ValueError``."""
         for name, arrays in (("parameters", parameters), ("gradients", gradients)):
             shapes = [getattr(array, "shape", None) for array in arrays]
             if shapes != self._shapes or not shapes:
@@ -160,12 +154,8 @@ class Adam(_Optimizer):
 def get(optimizer: Any) -> Any:
     """Return an optimizer of a run's own: by its name, or a copy of one, which keeps no state.
 
-    It is an `SGD` or `Adam`, "sgd" or "adam", or any object with their `start` and `step`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        An unknown name, a class, or an object without the two methods.
+    It is an `SGD` or `Adam`, "sgd" or "adam", or any object with their `start` and `step`. Another
+    name is a ``ValueError``, another object, or a class, a ``TypeError``.
 
     Examples
     --------

@@ -6,8 +6,8 @@ depends on colour alone. Figures are opaque and legible on a light and on a dark
 without pyplot, so there is no global state and nothing is shown twice.
 
 Arguments of one name are the same everywhere: `measured` and `finish` describe them. Values that
-are not finite, of another shape, or an unknown name are a ``ValueError``, an object of another kind
-is a ``TypeError``; a function names the errors that it raises besides.
+are not finite or of another shape, an unknown name, and a mapping without an entry are a
+``ValueError``, an object of another kind is a ``TypeError``.
 """
 
 from __future__ import annotations
@@ -198,11 +198,6 @@ def chart(
     xlabel, ylabel : str
         The `x` and `y` of `finish`.
 
-    Raises
-    ------
-    ValueError
-        There is no series.
-
     Examples
     --------
     >>> fig = chart([1, 2], {"tanh": [0.5, 0.4]}, theory={"tanh": [0.5, 0.41]}, title="It falls",
@@ -239,17 +234,13 @@ def layer_histograms(
     ----------
     rows : mapping of str to sequence of array_like, shape (..., batch, units)
         The values of each layer, by the label of the row; replicas, inputs and units are pooled.
+        All rows have the same number of layers.
     quantity : str
         What the values are, for the axis label.
     log : bool
         Show log10 of the absolute values. Zeros have none: a panel says which share they are.
     limit : float, optional
         The axis runs from ``-limit`` to ``limit`` instead of holding all that is shown.
-
-    Raises
-    ------
-    ValueError
-        There is no row, or there are rows with no layer or of different lengths.
 
     Examples
     --------
@@ -311,18 +302,12 @@ def images(
     rows : array_like, shape (rows, pictures, side · side)
         Each picture's pixels row by row.
     labels : sequence of str, optional
-        What each row is, written to its left.
+        What each row is, one text a row, written to its left.
     quantity : str
         What the values are, for the colour bar.
     signed : bool
         Whether a value's sign matters: then the scale is symmetric about 0, which is white.
-        Otherwise 0 is white and the largest value black.
-
-    Raises
-    ------
-    ValueError
-        Pictures are not square, values are negative where the sign is not shown, or there is not
-        one label a row.
+        Otherwise 0 is white and the largest value black, and no value may be negative.
 
     Examples
     --------

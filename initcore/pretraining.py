@@ -2,7 +2,8 @@
 
 A layer learns to describe what comes out of the layer below, then it is frozen and its activations
 are the data of the next. No label is used anywhere. The fine-tuning of all layers together is left
-to `training.fit`. All replicas of a network are pretrained at once.
+to `training.fit`. All replicas of a network are pretrained at once. Arrays that do not fit are a
+``ValueError``, what holds no numbers is a ``TypeError``.
 """
 
 from __future__ import annotations
@@ -180,11 +181,6 @@ def energy(v: np.ndarray, h: np.ndarray, W: np.ndarray, b: np.ndarray, c: np.nda
     b, c : array_like, shape (n_hidden,) and (n_visible,)
         Biases of the hidden units (the layer's b) and of the visible ones.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Arrays that do not fit.
-
     Examples
     --------
     >>> float(energy([1, 0], [1], W=[[2.0], [5.0]], b=[0.5], c=[0.25, 4.0]))
@@ -226,11 +222,6 @@ def contrastive_divergence(
         Minus the steps of W, b and c.
     ndarray, shape of `v`
         The reconstruction.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Arrays with other axes, that do not fit, or that hold no numbers.
 
     Examples
     --------

@@ -113,10 +113,7 @@ def _check_steps(dtype: np.dtype, mean: float, stddev: float) -> None:
 def to_dtype(values: Any, dtype: np.dtype, low: float = -math.inf, high: float = math.inf) -> Array:
     """Return float64 values rounded to `dtype`, and within ``[low, high]`` after it too.
 
-    Raises
-    ------
-    ValueError
-        A value that overflows the dtype, or values that all underflow it.
+    A value that overflows the dtype, or values that all underflow it, are a ``ValueError``.
     """
     with np.errstate(over="ignore", under="ignore"):  # what is lost is reported by the check
         rounded = np.asarray(values).astype(dtype)

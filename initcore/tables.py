@@ -53,7 +53,7 @@ def spread(values: Any, spec: str = ".3g") -> np.ndarray:
 
 
 class Table:
-    """Named columns of equal length that print aligned and rounded.
+    """Named columns, at least one and of equal length, that print aligned and rounded.
 
     Parameters
     ----------
@@ -64,12 +64,6 @@ class Table:
     formats : str, or mapping of str to str, optional
         How to print a column, such as ``".2e"``; one specification alone is that of all columns.
         Floats are otherwise printed with four significant digits, medians and bands with three.
-
-    Raises
-    ------
-    ValueError
-        No column, columns of different lengths, a column with more than two axes, or a format
-        for a column that does not exist.
 
     Examples
     --------
@@ -171,8 +165,6 @@ def decide(claim: str, verdict: str, statement: str, checks: Mapping[str, Any]) 
     ------
     AssertionError
         A check does not hold; the message lists those that failed.
-    ValueError, TypeError
-        No check, an unknown verdict or relation, an empty statement, or a check of another form.
 
     Examples
     --------

@@ -174,13 +174,9 @@ def fixed_points(
     """Return the mean squares that the variance map leaves as they are, in increasing order.
 
     The list has those at 0 and from 1e-12 to 1e12, with ``stable`` where the map's slope is below
-    1. Where every `q` is one (ReLU at ``σ_w² = 2``), only 0 is listed, with slope 1.
-
-    Raises
-    ------
-    ValueError
-        An activation that oscillates up to infinity, such as the sine, and so cannot be integrated
-        at large `q` (`variance_map` and `chi` at a given `q` can).
+    1. Where every `q` is one (ReLU at ``σ_w² = 2``), only 0 is listed, with slope 1. An activation
+    that oscillates up to infinity, such as the sine, is a ``ValueError``: it cannot be integrated
+    at large `q` (`variance_map` and `chi` at a given `q` can).
 
     Examples
     --------
@@ -255,17 +251,13 @@ def critical_line(activation: Identifier, sigma_b2: Numbers = 0.0) -> Numbers:
     On the border ``σ_w² = 1 / E[φ′²]`` and so ``σ_b² = q - E[φ²] / E[φ′²]``: a single equation
     for the fixed point `q`, of which the smallest solution is taken. That fixed point may be
     unstable, so that a network does not stay there (GELU and SiLU at small ``σ_b²``):
-    `fixed_points` tells. Source: Poole et al. (2016); Schoenholz et al. (2017).
+    `fixed_points` tells. Where no fixed point up to 1e12 has ``χ = 1`` (softplus), this is a
+    ``ValueError``. Source: Poole et al. (2016); Schoenholz et al. (2017).
 
     Parameters
     ----------
     sigma_b2 : float or array_like
         Variance of a bias; the result has its shape.
-
-    Raises
-    ------
-    ValueError
-        No fixed point up to 1e12 has ``χ = 1`` (softplus).
 
     Examples
     --------
@@ -314,6 +306,7 @@ def correlation_map(
     ``1 - σ_w² E[(φ(u) - φ(v))²] / 2q′``, which is the same and keeps its accuracy at `c` near 1.
     Source: Poole et al. (2016). For ReLU without biases it is
     ``(√(1 - c²) + c (π - arccos c)) / π``: Cho and Saul (2009), Kernel methods for deep learning.
+    A next layer without variance is a ``ValueError``.
 
     Parameters
     ----------
@@ -322,11 +315,6 @@ def correlation_map(
         shape, and is exact within 1e-8.
     q : float
         Mean square of the pre-activations for either input, above 0.
-
-    Raises
-    ------
-    ValueError
-        A next layer without variance.
 
     Examples
     --------
@@ -375,12 +363,8 @@ def correlation_trajectory(
     """Return the correlation in layers 1 to `depth`, while `q` moves as in `variance_trajectory`.
 
     The result has the shape ``(depth,)``. In the first layer the correlation is `c1`, from -1 to
-    1, and the mean square is `q1`, above 0, for both inputs.
-
-    Raises
-    ------
-    ValueError
-        A `q` that becomes 0 or infinite.
+    1, and the mean square is `q1`, above 0, for both inputs. A `q` that becomes 0 or infinite is a
+    ``ValueError``.
 
     Examples
     --------

@@ -41,11 +41,8 @@ def panel(function: Callable, **controls: Any) -> Panel:
         ``{label: object}`` a choice, a tuple of texts a box to type in, which proposes them. An
         integer is the first seed of a button *New draw*, which counts it up.
 
-    Raises
-    ------
-    ValueError, TypeError
-        No control, one without a value, a start that is none of its values, or an answer of
-        another form. What the function itself raises at the start is raised as well.
+    A start that is none of a control's values is a ``ValueError``; what the function itself raises
+    at the start is raised as well.
 
     Examples
     --------

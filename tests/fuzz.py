@@ -100,7 +100,7 @@ models |= st.sampled_from(
 )
 
 ARGUMENTS = {
-    reals: "at_zero alpha slope branch_scale test_fraction within gain mean stddev minval maxval "
+    reals: "at_zero alpha slope branch_scale within gain mean stddev minval maxval "
     "scale param beta_1 beta_2 learning_rate epsilon momentum q c c1 q1 sigma_w2 "
     "sigma_b2 variance xi_q xi_c probability dropout wanted right value limit height between",
     sizes: "blocks batch_size depth width batch replicas hidden epochs units "
@@ -135,7 +135,7 @@ ARGUMENTS = {
     shapes: "shape",
     st.none() | st.integers(-3, 3) | st.tuples(sizes): "input_axes output_axes",
     formulas: "text",
-    config: "config custom_objects",
+    config: "config",
     weights.map(initializers.get): "initializer",
     traces: "trace",
     st.none(): "gradients",

@@ -25,7 +25,7 @@ ONE, TWO = np.ones(3), np.ones((2, 3))
 @pytest.mark.parametrize(
     ("call", "error", "said"),
     [
-        (lambda: datasets.split(DIGITS, test_fraction=0.1), ValueError, "test_fraction=0.1"),
+        (lambda: datasets.split(DIGITS), ValueError, "data=array of shape"),
         (
             lambda: experiments.propagate({}, depth=2, width=2),
             ValueError,
