@@ -26,8 +26,7 @@ const chart = {
   ],
 };
 
-function update(ui, read, { mid }, table) {
-  table.set("factor of the layer", mid.map((q, layer) => (layer ? q / mid[layer - 1] : 1)));
+function update(ui, read, { mid }) {
   const names = Object.keys(CALLED);
   const broken = names.filter(read);
   const end = `q in layer 6 is ${number(mid.at(-1))} times its prediction.`;

@@ -116,12 +116,6 @@ class Assumptions(Explorer):
         """Measure the nets that break what is True, in the order of the controls."""
         return band(broken_net([name for name, is_so in zip(BREAKS, broken) if is_so]))
 
-    def numbers(self) -> dict[str, np.ndarray]:
-        """Return the columns of the table; the factors of the layers are not in the data."""
-        columns = super().numbers()
-        q = columns["q / q0"]
-        return columns | {"factor of the layer": np.append(1.0, q[1:] / q[:-1])}
-
     def _chosen(self) -> str:
         """Return what is broken, in short: ``A1, A4``; A2 has two parts."""
         short = {"mean": "A2 (mean)", "pairs": "A2 (pairs)", "input_mean": "input mean"}
