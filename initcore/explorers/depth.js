@@ -1,8 +1,6 @@
 // Depth and gain: a map of test accuracies with the line of the theory over it.
 
-const COLUMN = 42; // of the map, in units of its view box
-const ROW = 30;
-const LEFT = 44;
+const [COLUMN, ROW, LEFT] = [42, 30, 44]; // of the map, in units of its view box
 
 /** Where a number lies among `values`, counted in places: between two of them in proportion. */
 function place(values, value) {
