@@ -12,7 +12,8 @@ def test_what_each_costs_alone():
     """The stored medians of 40 nets, each of which scatters by up to a fifth a layer."""
 
     def factors(name):
-        return Assumptions(**{name: True}).reading()["factor of the layer"][1:]
+        q = Assumptions(**{name: True}).reading()["q / q0"]
+        return q[1:] / q[:-1]
 
     # n Σx⁴ / (Σx²)² of 100 normals: 3 in the limit, and its median less; that of 40 draws
     # scatters by 3%, which is 1.25 of its own spread by √40

@@ -17,8 +17,7 @@ from initcore.explorers.residual import Residual
 from initcore.explorers.scale import Scale
 from initcore.explorers.zeros import Zeros
 
-_OF_CHAPTERS = (Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual, Clinic)
-_ALL = (Opening, *_OF_CHAPTERS)
+_ALL = (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual, Clinic)
 __all__ = sorted(cls.__name__ for cls in (Explorer, *_ALL))
 #: By the name of its files and of its page on the site, in the order of the chapters.
 EXPLORERS = {cls.NAME: cls for cls in _ALL}

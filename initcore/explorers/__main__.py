@@ -16,8 +16,6 @@ from tqdm import tqdm
 from initcore import _files
 from initcore.explorers import EXPLORERS
 
-FOLDER = Path(__file__).parent / "data"
-
 
 def to_text(data: dict) -> str:
     """Return the text that numbers are stored as: compact, a case a line, for readable changes.
@@ -42,7 +40,7 @@ def main(names: list[str]) -> None:
         if name not in EXPLORERS:
             sys.exit(f"NAME must be one of {', '.join(EXPLORERS)}, not {name!r}")
         data = EXPLORERS[name].compute(progress=tqdm)
-        path = FOLDER / f"{name}.json"
+        path = Path(__file__).parent / "data" / f"{name}.json"
         _files.write(path, to_text(data) + "\n")
         print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 

@@ -220,13 +220,7 @@ class Explorer(anywidget.AnyWidget):
 
     @classmethod
     def load(cls) -> dict[str, Any]:
-        """Return the stored numbers, ``{"shared": {…}, "cases": {key: {…}}}``.
-
-        Raises
-        ------
-        ValueError
-            The file is damaged.
-        """
+        """Return the stored numbers, ``{"shared": {…}, "cases": {key: {…}}}``."""
         try:
             return json.loads(cls.stored())
         except ValueError:

@@ -1,15 +1,5 @@
 // The assumption breaker: the prediction of the variance derivation against nets that break it.
 
-// The check boxes in their order, and what they are called in the sentence.
-const CALLED = {
-  dependent: "A1, weights that know their input",
-  mean: "A2, the mean of the weights",
-  pairs: "A2, equal pairs",
-  unequal: "A3, unequal variances",
-  biases: "A4, biases",
-  relu: "A5, the ReLU",
-  input_mean: "the mean of the inputs",
-};
 // A difference that counts: well outside the scatter of a median over 40 nets.
 const FACTOR = 1.15;
 
@@ -26,10 +16,9 @@ const chart = {
   ],
 };
 
-function update(ui, read, { mid }, table) {
-  table.set("factor of the layer", mid.map((q, layer) => (layer ? q / mid[layer - 1] : 1)));
-  const names = Object.keys(CALLED);
-  const broken = names.filter(read);
+function update(ui, read, { mid }) {
+  const controls = ui.model.get("controls");
+  const broken = controls.filter(({ key }) => read(key));
   const end = `q in layer 6 is ${number(mid.at(-1))} times its prediction.`;
   if (!broken.length) return `Nothing is broken, and ${end}`;
   const off = mid.findIndex((value) => differs(value, 1));
@@ -37,10 +26,12 @@ function update(ui, read, { mid }, table) {
   if (broken.length === 1) return found;
   // What repairing one of them would change: in all layers, as the effect may be in one only.
   const [costly, harmless] = [[], []];
-  for (const name of broken) {
-    const repaired = ui.data.cases[names.map((one) => one !== name && read(one)).join(" ")].mid;
-    if (!repaired.some((value, layer) => differs(mid[layer], value))) harmless.push(CALLED[name]);
-    else costly.push(`without ${CALLED[name]}, ${number(repaired.at(-1))}`);
+  for (const { key: name, label } of broken) {
+    const left = controls.map(({ key }) => key !== name && read(key));
+    const repaired = ui.data.cases[left.join(" ")].mid;
+    const [called] = label.split(":");
+    if (!repaired.some((value, layer) => differs(mid[layer], value))) harmless.push(called);
+    else costly.push(`without ${called}, ${number(repaired.at(-1))}`);
   }
   const better = costly.length ? ` Repair one, and it is: ${costly.join("; ")}.` : "";
   return found + better + (harmless.length ? ` Makes no difference here: ${harmless.join("; ")}.` : "");
@@ -50,4 +41,4 @@ const note =
   "Markers: the median of 40 nets of 100 units, with a band from 5% to 95%. Dashed: the derivation's " +
   "formula. The vertical axis changes with what is broken.";
 
-export default explorer({ charts: [chart], update, note, room: [6, 14] });
+export default explorer({ charts: [chart], update, note, room: [4.5, 10] });

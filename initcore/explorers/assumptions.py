@@ -11,15 +11,15 @@ from initcore import network
 from initcore.explorers._base import Explorer, band, control
 
 DEPTH = 6
-#: What a net can break, by the names of the controls.
+#: What a net can break, by the names of the controls; before the colon, what it is called.
 BREAKS = {
     "dependent": "A1: a weight is ± its input's size",
-    "mean": "A2: the weights have the mean 1/√n",
-    "pairs": "A2: a unit's weights are equal in pairs",
+    "mean": "A2 (mean): the weights have the mean 1/√n",
+    "pairs": "A2 (pairs): a unit's weights are equal in pairs",
     "unequal": "A3: half of the units have larger weights",
     "biases": "A4: the biases vary (variance 1/2)",
     "relu": "A5: the activation is a ReLU",
-    "input_mean": "not assumed: the inputs have the mean 1",
+    "input_mean": "the inputs' mean: 1, where nothing is assumed",
 }
 
 
@@ -92,7 +92,7 @@ class Assumptions(Explorer):
     """
 
     TITLE = "The assumption breaker: when does q stay as predicted?"
-    HEIGHTS = (745, 1055)
+    HEIGHTS = (745, 1040)
     MEASURED = tuple(BREAKS)
     COLUMNS = {
         "layer": list(range(DEPTH + 1)),
@@ -116,14 +116,7 @@ class Assumptions(Explorer):
         """Measure the nets that break what is True, in the order of the controls."""
         return band(broken_net([name for name, is_so in zip(BREAKS, broken) if is_so]))
 
-    def numbers(self) -> dict[str, np.ndarray]:
-        """Return the columns of the table; the factors of the layers are not in the data."""
-        columns = super().numbers()
-        q = columns["q / q0"]
-        return columns | {"factor of the layer": np.append(1.0, q[1:] / q[:-1])}
-
     def _chosen(self) -> str:
-        """Return what is broken, in short: ``A1, A4``; A2 has two parts."""
-        short = {"mean": "A2 (mean)", "pairs": "A2 (pairs)", "input_mean": "input mean"}
-        labels = [short.get(name, BREAKS[name][:2]) for name in BREAKS if getattr(self, name)]
-        return f"Broken: {', '.join(labels) or 'nothing'}"
+        """Return what is broken, in short: ``A1, A4``."""
+        called = [BREAKS[name].partition(":")[0] for name in BREAKS if getattr(self, name)]
+        return f"Broken: {', '.join(called) or 'nothing'}"

@@ -26,14 +26,7 @@ function build(ui) {
   chart("backward", "Backward: the gradient by the sums", 1, [-5, -2]);
   const [folded, write] = makeTable("The table that diagnose prints");
   folded.open = true; // what is shown of it has no summary to close it with
-  const draw = element("button", { type: "button" }, "Draw a patient");
-  draw.addEventListener("click", () => {
-    const any = (values) => values[Math.floor(Math.random() * values.length)];
-    for (const name of ["patient", "activation", "depth"]) ui.model.set(name, any(ui.values(name)));
-    ui.model.save_changes();
-  });
   const answers = element("div", { class: "ie-controls" }, ...[...ui.panel.children].slice(3));
-  ui.panel.append(element("div", { class: "ie-control ie-buttons" }, draw));
   const verdict = element("details", {}, element("summary", {}, "The verdict of diagnose"), element("div"));
   ui.figure.after(element("div", { class: "ie-numbers" }, folded.lastChild));
   ui.figure.parentNode.querySelector(".ie-note").after(answers);

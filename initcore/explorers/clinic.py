@@ -42,7 +42,7 @@ class Clinic(Explorer):
     """
 
     TITLE = "A patient of the clinic: what is wrong with this net?"
-    HEIGHTS = (930, 1440)
+    HEIGHTS = (930, 1405)
     MEASURED = ("patient", "activation", "depth")
     COLUMNS = {
         "layer": list(range(1, DEPTHS[-1] + 2)),

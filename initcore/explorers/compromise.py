@@ -34,7 +34,7 @@ class Compromise(Explorer):
     """
 
     TITLE = "The compromise: which fan keeps the signal, which the gradient?"
-    HEIGHTS = (785, 1420)
+    HEIGHTS = (740, 1355)
     MEASURED = ("shape", "first", "second")
     COLUMNS = {
         "layer": list(range(LAYERS + 1)),

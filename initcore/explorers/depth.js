@@ -1,8 +1,6 @@
 // Depth and gain: a map of test accuracies with the line of the theory over it.
 
-const COLUMN = 42; // of the map, in units of its view box
-const ROW = 30;
-const LEFT = 44;
+const [COLUMN, ROW, LEFT] = [42, 30, 44]; // of the map, in units of its view box
 
 /** Where a number lies among `values`, counted in places: between two of them in proportion. */
 function place(values, value) {
@@ -89,15 +87,15 @@ function build(ui) {
 
 function update(ui, read, one) {
   const [depth, gain] = [read("depth"), read("gain")];
-  const { bound, settings } = ui.data.shared;
+  const { bound } = ui.data.shared;
   for (const [axis, at] of Object.entries(ui.corner(depth, gain))) ui.mine.setAttribute(axis, at);
   const { low, mid, high } = one.accuracy;
   const percent = (value) => Math.round(100 * value);
   const verdict = mid <= 0.3 ? "fails" : mid >= 0.8 ? "trains" : "trains in part";
   const inside = one.ratio.theory >= 1 / bound && one.ratio.theory <= bound;
   return (
-    `${depth} hidden layers, gain² ${number(gain)}: the start ${verdict}. After ${settings.epochs} ` +
-    `epochs the median net is right about ${percent(mid)}% of the time (5–95%: ${percent(low)} to ` +
+    `${depth} hidden layers, gain² ${number(gain)}: the start ${verdict}. After 8 epochs the median ` +
+    `net is right about ${percent(mid)}% of the time (5–95%: ${percent(low)} to ` +
     `${percent(high)}%). Before training the RMS of z in the last layer is ` +
     `${number(one.ratio.mid, 2)} of layer 1's; theory says ${number(one.ratio.theory, 2)}, ` +
     `${inside ? "between" : "outside"} the dashed lines.`

@@ -78,7 +78,6 @@ class Depth(Explorer):
         ends = {"lower": 2 / reach, "upper": 2 * reach}
         return {
             "bound": BOUND,
-            "settings": {"epochs": EPOCHS, "replicas": REPLICAS, "rates": list(RATES)},
             "line": {"depth": rounded(depths)} | {name: rounded(end) for name, end in ends.items()},
         }
 

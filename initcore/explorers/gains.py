@@ -56,11 +56,6 @@ class Gains(Explorer):
     start = control("Start", STARTS, "forward", kind="list")
 
     @classmethod
-    def shared(cls) -> dict[str, Any]:
-        """Return the layers that are measured."""
-        return {"layers": LAYERS.tolist()}
-
-    @classmethod
     def measure(cls, activation: str, start: str) -> dict[str, Any]:
         """Measure both ways through the nets."""
         gain, sigma_b = scales(activation, start)

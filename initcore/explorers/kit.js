@@ -5,11 +5,9 @@
 //
 //   charts     the charts of columns of the table, as `makeChart` describes them; or, for more,
 //   build(ui)  makes the picture once: ui.data holds Python's numbers, ui.figure is the element to
-//              fill, ui.chart(…) makes a chart, ui.widthOf(box, f) calls f with a width when it
-//              changes, ui.onRemove(f) calls f when the figure goes
-//   update(ui, read, one, table)  draws the present state, but for the charts, and returns a sentence
-//              about it: read("name") is the value of a control, `one` the numbers of its case,
-//              `table` the columns that the class in Python describes, to which it may add
+//              fill, ui.chart(…) makes a chart, ui.widthOf(box, f) calls f with each new width
+//   update(ui, read, one)  draws the present state, but for the charts, and returns a sentence about
+//              it: read("name") is the value of a control, `one` the numbers of its case
 //   note, room  how to read the marks; the height of the longest sentence, wide and on a phone, in em
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -394,11 +392,10 @@ function explorer({ charts = [], build = (ui) => charts.forEach(ui.chart), updat
         observer.observe(box);
         endings.push(() => observer.disconnect());
       },
-      onRemove: (end) => endings.push(end),
     };
     build(ui);
     const [follow, unfollow] = makeFollower(model, root);
-    ui.onRemove(unfollow);
+    endings.push(unfollow);
 
     /** What a chart draws: the numbers where the controls are as `read` says. */
     function stateOf(read) {
@@ -413,8 +410,8 @@ function explorer({ charts = [], build = (ui) => charts.forEach(ui.chart), updat
       boxes.forEach(([, show]) => show());
       const state = stateOf(read);
       drawn.forEach((drawChart) => drawChart(state));
-      const sentence = update(ui, read, state.one, state.table);
-      // aloud only what is new: a figure opens without a word, and some move by themselves
+      const sentence = update(ui, read, state.one);
+      // aloud only what is new: a figure opens without a word
       clearTimeout(timer);
       if (says.textContent && sentence !== aloud.textContent)
         timer = setTimeout(() => (aloud.textContent = sentence), 700);

@@ -1,27 +1,25 @@
-// The opening picture: digits travel through a deep net, whose layers light up or die.
+// The opening picture: a digit travels through a deep net, whose layers light up or die.
 
 const [DEPTH, HEIGHT] = [10, 201];
 const EDGE = { left: 58, right: 14, top: 18, row: 22 }; // left and right: as the chart below has it
-const [STEP, HOLD, ROUNDS] = [110, 700, 2]; // milliseconds a layer, and at the end; rounds of digits
+const STEP = 80; // milliseconds from layer to layer: a change goes through the net like a signal
 
 /** The picture of a digit, and a group of dots for each layer; a dot is one unit. */
 function makeDots(ui, parent) {
   const svg = shape("svg", { height: HEIGHT, role: "img", class: "ie-opening-dots" });
-  const front = shape("rect", { class: "ie-opening-front", y: 5, height: HEIGHT - 5, rx: 4 });
   const [pixels, drawDigit] = makePixels(6, 1, 79, { class: "ie-opening-pixel" });
   const frame = shape("g", { class: "ie-axes" }, shape("path", { d: "M0.5 78.5h49v49h-49Z" }));
   const layers = Array.from({ length: DEPTH }, () => shape("g"));
-  svg.append(front, ...pixels, frame, ...layers);
+  svg.append(...pixels, frame, ...layers);
   parent.append(svg);
-  Object.assign(ui, { svg, front, drawDigit });
+  Object.assign(ui, { svg, drawDigit });
 
   ui.widthOf(parent, (width) => {
-    ui.column = (width - EDGE.left - EDGE.right) / DEPTH;
-    ui.radius = Math.min(10, ui.column / 4 - 0.6);
+    const column = (width - EDGE.left - EDGE.right) / DEPTH;
+    ui.radius = Math.min(10, column / 4 - 0.6);
     svg.setAttribute("width", width);
-    front.setAttribute("width", ui.column);
     ui.dots = layers.map((group, l) => {
-      const middle = EDGE.left + (l + 0.5) * ui.column;
+      const middle = EDGE.left + (l + 0.5) * column;
       const places = Array.from({ length: ui.data.shared.shown }, (_, unit) => ({
         cx: (middle + (unit % 2 ? 1 : -1) * (ui.radius + 0.8)).toFixed(1),
         cy: EDGE.top + EDGE.row * Math.floor(unit / 2),
@@ -29,7 +27,7 @@ function makeDots(ui, parent) {
       const socket = { class: "ie-opening-socket", r: 1.2 };
       const sockets = places.map((place) => shape("circle", { ...place, ...socket }));
       const dots = places.map((place) => shape("circle", place));
-      group.style.transitionDelay = `${l * STEP}ms`; // of the dots, while a digit travels
+      group.style.transitionDelay = `${l * STEP}ms`; // which its dots inherit
       group.replaceChildren(...sockets, ...dots);
       return dots;
     });
@@ -40,33 +38,13 @@ function makeDots(ui, parent) {
 /** Show what the units answer to the digit: the area of a dot is the activation. */
 function drawDots(ui) {
   ui.dots?.forEach((dots, l) => {
-    const codes = ui.one.units[ui.digit][l];
+    const codes = ui.units[l];
     dots.forEach((dot, unit) => {
       const value = (Number(codes.slice(2 * unit, 2 * unit + 2)) - 50) / 49;
       dot.setAttribute("r", (ui.radius * Math.sqrt(Math.abs(value))).toFixed(1));
       dot.setAttribute("class", `ie-opening-${value < 0 ? "negative" : "positive"}`);
     });
   });
-}
-
-/** Let the next digit travel through the layers. */
-function travel(ui) {
-  ui.left -= 1;
-  if (ui.left <= 0) return play(ui, false);
-  ui.byItself = true;
-  ui.model.set("digit", (ui.model.get("digit") + 1) % 10); // draws the picture, by update
-  ui.byItself = false;
-  const ends = [0, DEPTH].map((l) => `translateX(${EDGE.left + l * ui.column}px)`);
-  const timing = { duration: DEPTH * STEP, easing: `steps(${DEPTH})` };
-  ui.front.animate({ transform: ends, fillOpacity: [0.35, 0.35] }, timing);
-}
-
-function play(ui, playing) {
-  ui.playing = playing;
-  ui.button.textContent = playing ? "Pause the digits" : "Play the digits";
-  ui.left = 10 * ROUNDS;
-  clearInterval(ui.timer);
-  if (playing) ui.timer = setInterval(() => travel(ui), DEPTH * STEP + HOLD);
 }
 
 function build(ui) {
@@ -84,16 +62,6 @@ function build(ui) {
     height: 140,
     series: [{ key: "spread across inputs", colour: 0 }],
   });
-
-  ui.button = element("button", { type: "button" });
-  ui.button.addEventListener("click", () => {
-    play(ui, !ui.playing);
-    if (ui.playing) travel(ui);
-  });
-  ui.panel.classList.add("ie-opening-panel");
-  ui.panel.append(element("div", { class: "ie-control ie-buttons" }, ui.button));
-  play(ui, !matchMedia("(prefers-reduced-motion: reduce)").matches);
-  ui.onRemove(() => clearInterval(ui.timer));
 }
 
 /** What the numbers mean, in a sentence. */
@@ -121,11 +89,8 @@ function tell(one) {
 function update(ui, read, one) {
   const digit = read("digit");
   const [weights, activation] = [ui.text("weights"), ui.text("activation")];
-  const chosen = ui.one && digit !== ui.digit && !ui.byItself; // by the reader
-  Object.assign(ui, { one, digit });
-  if (chosen) play(ui, false);
+  ui.units = one.units[digit];
   ui.drawDigit(ui.data.shared.digits[digit]);
-  ui.svg.classList.toggle("is-moving", !!ui.byItself);
   drawDots(ui);
   ui.svg.setAttribute(
     "aria-label",

@@ -1,4 +1,4 @@
-"""The opening picture: digits travel through a deep net, whose layers light up or die."""
+"""The opening picture: a digit travels through a deep net, whose layers light up or die."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEAST = 1e-13  # the sigmoid's rounding errors are not far below: less counts as
 
 
 class Opening(Explorer):
-    """The picture of the opening page: digits travel through a deep net.
+    """The picture of the opening page: a digit travels through a deep net.
 
     Nets of 64 pixels, ten hidden layers of 64 units without biases, before training. The dots are
     16 units a layer of one net, with the first test digit of each class as input. The RMS
@@ -42,7 +42,7 @@ class Opening(Explorer):
     """
 
     TITLE = "Choose how the weights start: does a digit get through ten layers?"
-    HEIGHTS = (840, 1110)
+    HEIGHTS = (855, 1075)
     MEASURED = ("weights", "activation")
     COLUMNS = {
         "layer": list(range(1, DEPTH + 1)),

@@ -15,15 +15,13 @@ function build(ui) {
     return { name, pictures };
   });
   ui.figure.append(grid);
-  const { "mean image": mean, PCA: pca } = ui.data.shared;
-  const level = (key, label, flat, look) => ({ key, label, flat, kind: "line", ...look });
+  const mean = { key: "mean image", label: "mean image", kind: "line", colour: "ink", dash: "2 4" };
   ui.chart({
     title: "Squared error of the rebuilt test digits",
     x: { label: "hidden layer", margin: 0.3 },
     y: { label: "squared error an image", domain: [0, 5], ticks: [0, 1, 2, 3, 4, 5] },
     series: [
-      level("mean image", "mean image", mean, { colour: "ink", dash: "2 4" }),
-      level("PCA", "6 numbers (PCA)", pca, { colour: 2, dash: "7 3" }),
+      { ...mean, flat: ui.data.shared["mean image"] },
       { key: "0.01 normal", label: "0.01 normal", colour: 1 },
       { key: "{stack}", label: "chosen start", colour: 0 },
     ],

@@ -83,7 +83,7 @@ def assert_table(page, figure):
 
 
 #: Series that are no column of the table: levels, and the reader's place.
-OTHERS = {"now", "linear", "mean image", "PCA", "bound low", "bound high", "mine"}
+OTHERS = {"now", "linear", "mean image", "bound low", "bound high", "mine"}
 # From the first point of a marker's outline to its middle, by how the outline goes on.
 MIDDLES = {"a4": (4, 0), "h7": (3.5, 3.5), "l5 5": (0, 5), "l5 9": (0, 5)}
 
@@ -150,7 +150,8 @@ def assert_opening(page, figure):
     values = figure.values().ravel()
     dots = ".ie-opening-dots :is(.ie-opening-positive, .ie-opening-negative)"
     radii = attributes(page, dots, "r")[:, 0]
-    full = attributes(page, ".ie-opening-front", "width")[0, 0] / 4 - 0.6  # room for four dots
+    wide = attributes(page, ".ie-opening-dots", "width")[0, 0] - 58 - 14  # without the margins
+    full = wide / 10 / 4 - 0.6  # room for four dots in each of ten columns
     np.testing.assert_allclose(radii, min(10, full) * np.sqrt(np.abs(values)), atol=0.051)
     rings = page.locator(dots).evaluate_all("all => all.map((one) => one.className.baseVal)")
     assert [ring.endswith("negative") for ring in rings] == (values < 0).tolist()
@@ -302,25 +303,29 @@ def test_a_guess_is_locked_in_and_the_verdict_is_unfolded(site, page):
     verdict.locator("summary").press("Enter")
     assert verdict.locator("p").all_text_contents() == kind(patient="H").case()["verdict"]
     lock.check()
-    page.evaluate("Math.random = () => 0")
-    page.get_by_role("button", name="Draw a patient").click()
-    assert_shows(page, kind(patient="A", activation="relu", depth=3))
+    page.locator("[name=patient]").select_option("A")
+    assert_shows(page, kind(patient="A"))
     assert guess.input_value() == "0" and lock.is_disabled() and not lock.is_checked()
-    assert says.text_content().startswith("Patient A, ReLU, 4 layers")
+    assert says.text_content().startswith("Patient A, ReLU, 7 layers")
     assert verdict.get_attribute("open") is None
 
 
-def test_the_digits_move_by_themselves_until_they_are_paused(site, browser):
-    """Not at all for a reader who wants no motion: the other tests rely on it."""
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_a_change_goes_through_the_net_layer_by_layer(site, browser, motion):
+    """At once for a reader who wants no motion: the other tests rely on it."""
     kind = EXPLORERS["opening"]
-    with browser.new_context(viewport={"width": 1280, "height": 1000}) as context:
+    with browser.new_context(reduced_motion=motion) as context:
         page = context.new_page()
-        page.goto(f"{site}/embed/{kind.NAME}.html?digit=8")
-        page.wait_for_selector("input[data-key=digit][value='9']:checked")
-        page.get_by_role("button", name="Pause the digits").click()
-        digit = page.locator("input[data-key=digit]:checked").get_attribute("value")
-        assert_opening(page, kind(digit=int(digit)))
-        assert page.get_by_role("button", name="Play the digits").is_visible()
+        open_figure(page, site, kind, weights="zeros", activation="tanh")
+        code = """() => {
+            document.querySelector("input[data-key=weights][value='3']").click();
+            const last = document.querySelector(".ie-opening-dots g:last-of-type");
+            const moves = last.getAnimations({ subtree: true });
+            return moves.map((one) => one.effect.getComputedTiming().delay);
+        }"""
+        delays = page.evaluate(code)
+        assert set(delays) == (set() if motion == "reduce" else {720})
+        assert_opening(page, kind(weights="he_normal", activation="tanh"))
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
