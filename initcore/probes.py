@@ -48,6 +48,8 @@ def _layer(name: str, value: Any) -> np.ndarray:
 def pooled_std(a: np.ndarray) -> np.ndarray:
     """Return the standard deviation over all inputs and units together.
 
+    `a` has the shape ``(..., batch, units)``, the result ``(...)``.
+
     Examples
     --------
     >>> units_with_their_own_constant = np.array([[1.0, -1.0], [1.0, -1.0]])
@@ -60,6 +62,8 @@ def pooled_std(a: np.ndarray) -> np.ndarray:
 def std_across_inputs(a: np.ndarray) -> np.ndarray:
     """Return each unit's standard deviation over the inputs, averaged over the units.
 
+    `a` has the shape ``(..., batch, units)``, the result ``(...)``.
+
     Examples
     --------
     >>> units_with_their_own_constant = np.array([[1.0, -1.0], [1.0, -1.0]])
@@ -70,12 +74,17 @@ def std_across_inputs(a: np.ndarray) -> np.ndarray:
 
 
 def mean_square(a: np.ndarray) -> np.ndarray:
-    """Return the mean square over inputs and units: q, if `a` are pre-activations."""
+    """Return the mean square over inputs and units: q, if `a` are pre-activations.
+
+    `a` has the shape ``(..., batch, units)``, the result ``(...)``.
+    """
     return np.square(_layer("a", a)).mean(axis=(-2, -1))
 
 
 def mean_cosine(a: np.ndarray) -> np.ndarray:
     """Return the mean cosine between the layer's answers to different inputs.
+
+    `a` has the shape ``(..., batch, units)``, the result ``(...)``.
 
     1 means that the layer answers every input with the same direction. Inputs whose answer is
     exactly zero have no direction and are left out; with fewer than two others left, the layer
@@ -103,6 +112,8 @@ def mean_cosine(a: np.ndarray) -> np.ndarray:
 def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
     """Return the share of activations within 1% of the end of their range.
 
+    `a` has the shape ``(..., batch, units)``, the result ``(...)``.
+
     That is ``|a| > 0.99`` where `activation` is "tanh" or "hard_tanh", ``a < 0.01 or a > 0.99``
     for "sigmoid" and "hard_sigmoid", and ``|a| > 0.49`` for "centred_sigmoid".
 
@@ -118,6 +129,8 @@ def saturated_fraction(a: np.ndarray, activation: str) -> np.ndarray:
 def dead_fraction(a: np.ndarray) -> np.ndarray:
     """Return the share of units that are zero for every input of the batch.
 
+    `a` has the shape ``(..., batch, units)``, the result ``(...)``.
+
     Examples
     --------
     >>> float(dead_fraction(np.array([[0.0, 0.0], [0.0, 3.0]])))
@@ -127,7 +140,10 @@ def dead_fraction(a: np.ndarray) -> np.ndarray:
 
 
 def rms(values: np.ndarray) -> np.ndarray:
-    """Return the root mean square over inputs and units, of gradients (deltas) say."""
+    """Return the root mean square over inputs and units, of gradients (deltas) say.
+
+    `values` has the shape ``(..., batch, units)``, the result ``(...)``.
+    """
     values = _layer("values", values)
     largest = np.abs(values).max(axis=(-2, -1), keepdims=True)
     scaled = values / (largest + (largest == 0))  # tiny gradients: no square underflows
@@ -136,12 +152,17 @@ def rms(values: np.ndarray) -> np.ndarray:
 
 
 def median_abs(values: np.ndarray) -> np.ndarray:
-    """Return the median absolute value over inputs and units: the typical unit's gradient."""
+    """Return the median absolute value over inputs and units: the typical unit's gradient.
+
+    `values` has the shape ``(..., batch, units)``, the result ``(...)``.
+    """
     return np.median(np.abs(_layer("values", values)), axis=(-2, -1))
 
 
 def gradient_norm(gradient: np.ndarray) -> np.ndarray:
     """Return the Frobenius norm ``‖∂W‖`` of one layer's weight gradient.
+
+    `gradient` has the shape ``(..., fan_in, fan_out)``, the result ``(...)``.
 
     Examples
     --------
@@ -155,6 +176,8 @@ def gradient_norm(gradient: np.ndarray) -> np.ndarray:
 def numerical_rank(W: np.ndarray) -> np.ndarray:
     """Return how many singular values exceed 1e-8 times the largest; 0 for a zero matrix.
 
+    `W` has the shape ``(..., fan_in, fan_out)``, the result ``(...)``.
+
     Examples
     --------
     >>> int(numerical_rank(np.ones((4, 3))))
@@ -166,6 +189,8 @@ def numerical_rank(W: np.ndarray) -> np.ndarray:
 
 def effective_rank(W: np.ndarray) -> np.ndarray:
     """Return ``exp(−Σ p ln p)``, where ``p`` are the singular values divided by their sum.
+
+    `W` has the shape ``(..., fan_in, fan_out)``, the result ``(...)``.
 
     It is 1 for a matrix of rank one, n for n equal singular values, and 0 for a zero matrix.
     Unlike the numerical rank it does not count directions that hardly matter. Source: Roy and
@@ -185,6 +210,8 @@ def effective_rank(W: np.ndarray) -> np.ndarray:
 
 def distinct_units(W: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """Return how many units of a layer differ in their incoming parameters.
+
+    `W` has the shape ``(..., fan_in, fan_out)``, the result ``(...)``.
 
     Two units count as one if their incoming weights, the columns of `W`, and their biases in `b`,
     of shape ``(..., fan_out)``, differ by at most 1e-8 times the largest absolute parameter.
