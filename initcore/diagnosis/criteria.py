@@ -261,7 +261,7 @@ def _weights(case: Case) -> None:
         level = "watch" if not is_end and not 1 / limit < change < limit else "note"
         gain2 = square(scheme.sd) * layer.fan_in
         measured, right, *band = (math.sqrt(g) for g in (gain2, best, least, most))
-        name = f", that of {rule.name}" if rule and rule.fans != "fixed" else ""
+        name = f" ({rule.name})" if rule and rule.fans != "fixed" else ""
         words = {"sd_is": scheme.sd, "rule": name, "phi": layer.activation or "the rule"}
         rows.append(((code, "gain", layer, measured, right, tuple(band)), level, words))
     for row, _, words in rows:  # the first layer of a code, at the level of its worst

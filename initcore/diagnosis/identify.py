@@ -135,6 +135,7 @@ def identify(layer: Layer, branches: int = 0) -> Scheme | None:
         for rule in rules(layer, branches)
         if abs(sd / rule.sd - 1.0) <= SIGMAS * error + ROUNDING
         and (is_uniform or not rule.name.startswith(("PyTorch", "U(")))
+        and not (kind == "uniform" and rule.name.startswith("sd 0"))  # these are normal
     ]
     order = {"true": 0, "fixed": 1}  # of the wrong ones the nearest
     fits.sort(key=lambda rule: (order.get(rule.fans, 2), abs(math.log(sd / rule.sd))))

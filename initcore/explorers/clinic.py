@@ -71,7 +71,9 @@ class Clinic(Explorer):
             low, _, high = rounded(np.transpose(bands))
             found[way] = {"low": low, "mid": mid, "high": high}
         found["table"] = {
-            name: None if name in WAYS else [cell.strip() for cell in table[name]]
+            name: None
+            if name in WAYS
+            else [one.strip().replace("e-0", "e−") for one in table[name]]
             for name in table.columns
             if name not in ("layer", "finding", "weights", "looks like")
         }
