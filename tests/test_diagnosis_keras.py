@@ -190,7 +190,7 @@ def test_attention_has_the_fans_of_its_products():
         row = found[name]
         assert (row.kind, row.weight.shape) == ("attention", (1, 24, 12))
         assert (row.fan_in, row.fan_out, row.shape) == (24, 12, (24, 4, 3))
-        assert (row.sums.units, row.activation) == (12, "linear")
+        assert (row.sums.units, row.activation) == (3, "linear")  # of each head
     row = found["attention_output"]
     assert (row.weight.shape, row.fan_in, row.fan_out) == ((1, 12, 7), 12, 7)
     assert row.library_fans == compute_fans((4, 3, 7)) == (12, 28)

@@ -52,6 +52,7 @@ def diagnose(
     x : array, tensor, tuple, dict or iterable
         Inputs of one batch; or, without `y`, the batch (x, y), a dict with the key labels, targets
         or y, or a loader, of which the first batch is taken. A generator has then lost that batch.
+        A model of PyTorch takes tensors.
     y : array or tensor, optional
         Labels or targets. Without them nothing is sent back.
     loss : optional

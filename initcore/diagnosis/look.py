@@ -6,6 +6,7 @@ a `Look`; `criteria` judges it. Nothing here knows a framework, a threshold or a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,10 +93,7 @@ def named(z: np.ndarray, a: np.ndarray) -> str | None:
 
 
 def task_of(is_integer: bool, size: int, outputs: int) -> tuple[str, str]:
-    """Return the task that targets suggest, and the remark on it for `Look.loss_name`.
-
-    Integers, and fewer than there are outputs, are labels of classes; all else is a regression.
-    """
+    """Return the task, and the remark on it: fewer integers than outputs are labels of classes."""
     task = "classes" if is_integer and size < outputs else "regression"
     return task, f", as y holds {'integers' if is_integer else 'floats'}"
 
@@ -103,8 +101,7 @@ def task_of(is_integer: bool, size: int, outputs: int) -> tuple[str, str]:
 def distinct(stack: np.ndarray, bias: np.ndarray | None, at_least: bool = False) -> int | None:
     """Return the number of units of a stack that differ; None if not all numbers are finite.
 
-    Of a large one the rows with the largest numbers are compared first, and `at_least` asks for
-    no more. A bias of another size is not the units' own.
+    Of a large one the rows with the largest numbers are compared first; `at_least`: no others.
     """
     groups, _, units = stack.shape
     count = groups * units
@@ -169,12 +166,15 @@ class Layer:
     ) -> None:
         """Set what a weight, a bias and the gradients by them tell, of a layer whose kind is set.
 
-        `stack` and `by_stack` are as `weight`, `places` and `stride` products over a kernel's
-        axes. A stride divides a transposed convolution's fan_in, and another one's fan_out.
+        `stack` and `by_stack` are as `weight`, or γ of any shape; `places` and `stride` products.
+        A stride divides a transposed convolution's fan_in, and another one's fan_out.
         """
-        self.weight = np.asarray(stack, np.float64)
         self.bias = None if bias is None else np.asarray(bias, np.float64)
-        self.places = places
+        if self.kind == "normalisation":
+            self.scale = np.array(stack, np.float64).ravel()
+            self.gradient = None if by_stack is None else measure(by_stack.reshape(1, -1))
+            return
+        self.weight, self.places = np.asarray(stack, np.float64), places
         _, n, m = stack.shape
         is_transposed = self.kind.startswith("transposed")
         self.fan_in = 1.0 if self.kind == "embedding" else float(n / stride**is_transposed)
@@ -202,3 +202,12 @@ class Look:
     task: str | None = None  # "classes", "regression", or None: it is not understood
     optimizer: str | None = None
     loss_name: str = ""  # and why it was taken, if it was not given
+
+    def add_updates(self, after: Mapping[str, np.ndarray]) -> None:
+        """Note how far an optimizer moves each weight, by the tensors after its step."""
+        for layer in (layer for layer in self.layers if layer.key in after):
+            old = self.tensors[layer.key].astype(np.float64)
+            size = np.linalg.norm(old)
+            with np.errstate(invalid="ignore"):  # infinity less itself
+                step = np.linalg.norm(after[layer.key].astype(np.float64) - old)
+            layer.update = float(step / size) if size else None

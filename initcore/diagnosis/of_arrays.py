@@ -1,8 +1,4 @@
-"""What a batch shows of the package's own networks, and of a plain list of weights.
-
-The passes are those of `network` and `blocks`, in the network's own precision. No parameter and no
-moving average is changed.
-"""
+"""What a batch shows of the package's own networks, and of a plain list of weights."""
 
 from __future__ import annotations
 
@@ -69,9 +65,8 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     """Return what a batch shows of an `MLP`, or of a list of (W, b, activation).
 
     Of a list, b may be None, and both it and a linear activation left out; x is ``(batch, ...,
-    fan_in)``, or integers that choose rows of the first W, an embedding. A callable ``loss(outputs,
-    y)`` returns the loss and its gradient. Labels out of range are no error, but nothing is sent
-    back; any other argument that does not fit is a ValueError or TypeError.
+    fan_in)``, or integers that choose rows of the first W, an embedding. `loss` is a name, and no
+    function. Labels out of range are no error, but nothing is sent back.
     """
     is_list, x = not isinstance(model, network.MLP), np.asarray(x)
     net = _Stack(model) if is_list else model
@@ -88,11 +83,8 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
         trace = net._forward(rows.reshape(-1, rows.shape[-1]).astype(net.dtype), None)
         look.outputs = trace.output.astype(np.float64).reshape(*rows.shape[:-1], -1)
         found = None if y is None else _backward(look, net, trace, y, loss)
-        for i, (W, b) in enumerate(zip(net.weights, net.biases)):
-            kind = "embedding" if tokens and not i else "dense"
-            along = trace.inputs[i], trace.pre_activations[i], trace.activations[i]
-            back = (found.deltas[i], found.weights[i], found.biases[i]) if found else ()
-            _add(look, kind, W, b, net._phi(i).name, *along, *back)
+        for i in range(net.n_layers):
+            _add(look, "embedding" if tokens and not i else "dense", net, i, trace, found)
             if isinstance(net, blocks._BlockMLP):
                 _mend(look, net, i, trace, found)
         if optimizer is not None and found is not None:
@@ -100,10 +92,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
             look.optimizer, after = repr(optimizer), copy.deepcopy(net.parameters())
             optimizer.start(after)
             optimizer.step(after, found.parameters())
-            rows = [row for row in look.layers if row.kind != "normalisation"]
-            for row, W, new in zip(rows, net.weights, after):
-                size = measure(W).rms
-                row.update = measure(new.astype(np.float64) - W).rms / size if size else None
+            look.add_updates({f"weights[{i}]": after[i] for i in range(net.n_layers)})
     return look
 
 
@@ -111,57 +100,46 @@ def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: 
     """Return the gradients, and note targets, loss and task; None if a label is out of range."""
     y, shape = np.asarray(y), look.outputs.shape
     is_integer = y.dtype.kind in "iu"
-    kind, remark = loss, ""
-    if loss is None:
-        task, remark = task_of(is_integer, y.size, look.outputs.size)
-        kind = next(name for name in TASKS if TASKS[name] == task)
-    elif not callable(loss):
-        _checks.choice("loss", loss, list(TASKS))
-    look.targets, look.task = y if is_integer else floats("y", y), TASKS.get(kind)
-    look.loss_name = getattr(kind, "__name__", str(kind)).replace("_", " ") + remark
-    y = look.targets
+    task, remark = task_of(is_integer, y.size, look.outputs.size)
+    if loss is not None:
+        task, remark = TASKS[_checks.choice("loss", loss, list(TASKS))], ""
+    loss = next(name for name in TASKS if TASKS[name] == task)
+    y = look.targets = y if is_integer else floats("y", y)
+    look.task, look.loss_name = task, loss.replace("_", " ") + remark
     if look.task == "classes":
         if not is_integer or y.shape != shape[:-1]:
             _checks.fail("y", f"an array of integers of shape {shape[:-1]}", y)
         if y.min() < 0 or y.max() >= shape[-1]:
             return None  # which is a finding
-    elif look.task == "regression":
+    else:
         if y.shape not in (shape, shape[: len(shape) - (shape[-1] == 1)]):
             labels = f"integers of shape {shape[:-1]}, if they are labels"
             _checks.fail("y", f"an array of shape {shape}, or of {labels}", y)
         y = y.reshape(shape).astype(np.float64)
-    value, gradient = losses.LOSSES.get(kind, kind)(
+    value, gradient = losses.LOSSES[loss](
         look.outputs.reshape(-1, shape[-1]), y.reshape(-1, *y.shape[len(shape) - 1 :])
     )
     look.loss = float(value)
     return net._backward(trace, np.reshape(gradient, trace.output.shape).astype(net.dtype))
 
 
-def _seen(look: Look, rows: np.ndarray | None, phi: str | None = None) -> Signal | None:
+def _seen(look: Look, rows: np.ndarray, phi: str | None = None) -> Signal:
     """Return the signal of rows, with the places of the batch put back."""
-    if rows is None:
-        return None
     return measure(rows.reshape(*look.outputs.shape[:-1], rows.shape[-1]), phi)
 
 
-def _add(
-    look: Look, kind: str, W: Any, b: Any, phi: str, x: Any, z: Any, a: Any,
-    by_z: Any = None, by_W: Any = None, by_b: Any = None,
-) -> None:  # fmt: skip
+def _add(look: Look, kind: str, net: Any, i: int, trace: Any, found: Any) -> None:
     """Add the row of a layer, and its tensors; tied weights have the key of the first ones."""
-    number = sum(row.kind != "normalisation" for row in look.layers)
-    key = f"weights[{number}]"
-    for name, known in look.tensors.items():
-        ties = look.layers[0].kind == "embedding" and known.shape == W.shape[::-1]
-        if np.shares_memory(known, W) or (ties and np.array_equal(known.T, W)):
-            key = name
-    look.tensors |= {key: look.tensors.get(key, W), f"biases[{number}]": b}
-    row = Layer(f"layer {number + 1}", kind, shape=W.shape, library_fans=W.shape, key=key)
-    row.weigh(W[None], b, None if by_W is None else by_W[None], by_b)
+    W, b, phi = net.weights[i], net.biases[i], net._phi(i).name
+    tied = (name for name, known in look.tensors.items() if np.shares_memory(known, W))
+    key = next(tied, f"weights[{i}]")
+    look.tensors |= {key: look.tensors.get(key, W), f"biases[{i}]": b}
+    row = Layer(f"layer {i + 1}", kind, shape=W.shape, library_fans=W.shape, key=key)
+    row.weigh(W[None], b, *((found.weights[i][None], found.biases[i]) if found else ()))
     row.activation = phi if phi.partition("(")[0] in activations.names() else None
-    row.inputs, row.sums, row.outputs = _seen(look, x), _seen(look, z), _seen(look, a, phi)
-    if by_z is not None:
-        row.deltas = _seen(look, by_z)
+    row.inputs, row.sums = _seen(look, trace.inputs[i]), _seen(look, trace.pre_activations[i])
+    row.outputs = _seen(look, trace.activations[i], phi)
+    row.deltas = _seen(look, found.deltas[i]) if found else None
     look.layers.append(row)
 
 
@@ -173,13 +151,13 @@ def _mend(look: Look, net: Any, i: int, trace: Any, found: Any) -> None:
     if (slot := net._slot.get(i)) is not None:
         last = copy.copy(row)  # whose sums are those behind it
         last.name, last.kind, last.key = f"norm {slot + 1}", "normalisation", f"scales[{slot}]"
-        last.weight = last.gradient = last.distinct = last.distinct_gradients = row.bias = None
-        last.scale, last.shape = net.scales[slot].astype(np.float64), net.scales[slot].shape
+        last.shape, by_scale = net.scales[slot].shape, found and found.scales[slot]
+        last.weigh(net.scales[slot], row.bias, by_scale)
+        last.weight = last.distinct = last.distinct_gradients = row.bias = None
         row.sums = last.inputs = _seen(look, network.product(trace.inputs[i], net.weights[i]))
         row.normalised = True
         if found is not None:
             row.deltas = _seen(look, net._past_normalisation(i, trace, found.deltas[i]))
-            last.gradient = measure(found.scales[slot][None])
         look.tensors[last.key] = net.scales[slot]
         look.layers.append(last)
     if i in net.ends:

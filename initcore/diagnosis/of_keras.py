@@ -1,15 +1,15 @@
 """What a batch shows of a Keras 3 model, on the JAX, torch or TensorFlow backend.
 
 The model runs in Keras' stateless scope: batch normalisation takes the batch's statistics, as in
-training, and keeps its own; dropout is off, so that no seed is used. Meanwhile each call of an
-operation is heard, and noted; whatever happens, all attributes of the layers are put back. In a
-second run zeros are added to the sums, for the gradient by them.
+training, and dropout is off. Meanwhile each call of an operation is noted; all attributes of the
+layers are put back. In a second run zeros are added to the sums, for the gradient by them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,10 +102,7 @@ class _Run:
         self.zeros = None if zeros is None else iter(zeros)
         self.path, self.is_inside = [self.model], False
         call = keras.Operation.__call__
-
-        def heard(op: Any, *args: Any, **kwargs: Any) -> Any:
-            return self._hear(call, op, args, kwargs)
-
+        heard = lambda op, *args, **kwargs: self._hear(call, op, args, kwargs)  # noqa: E731
         with contextlib.ExitStack() as kept:
             for layer in self.model._flatten_layers():
                 kept.enter_context(mock.patch.dict(vars(layer)))
@@ -116,8 +113,7 @@ class _Run:
         """Return the loss, and the gradients by the trainable weights and by the sums."""
         backend, n = keras.backend.backend(), len(self.weights)
         arrays = [*self.weights, *(keras.ops.zeros_like(call.sums) for call in self.calls)]
-        is_half = any("float16" in str(array.dtype) for array in arrays[n:])
-        scale = LOSS_SCALE if is_half else 1.0
+        scale = LOSS_SCALE if any("float16" in str(array.dtype) for array in arrays[n:]) else 1.0
 
         def value(arrays: list, x: Any, fixed: list) -> Any:
             return scale * loss(self._outputs(x, fixed, arrays[:n], arrays[n:]))
@@ -141,9 +137,7 @@ class _Run:
             found = tape.gradient(result, arrays, unconnected_gradients="zero")
         else:
             _checks.fail("model", "on a backend with gradients where `y` is given", backend)
-        found = [_numpy(gradient) for gradient in found]
-        if is_half:
-            found = [gradient.astype(np.float64) / scale for gradient in found]
+        found = [_numpy(gradient).astype(np.float64) / scale for gradient in found]
         return float(_numpy(result)) / scale, found
 
     def _hear(self, call: Callable, op: Any, args: tuple, kwargs: dict) -> Any:
@@ -206,11 +200,7 @@ class _Run:
         return self.sums
 
     def trail(self, t: Any) -> _Trail:
-        """Return where a tensor comes from.
-
-        One that no operation has made is known by its values, where a `call` of the model's own
-        computes an activation of another one, or the sum of two.
-        """
+        """Return where a tensor comes from, by its values if a `call` added two or applied a φ."""
         if id(t) not in self.trails:
             known = [one for one, _ in self.trails.values() if one.shape == t.shape][-RECENT:]
             alike, z = [(one, _sample(one)) for one in known], _sample(t)
@@ -224,10 +214,7 @@ class _Run:
         return self.trails[id(t)][1]
 
     def _note(self, name, op, kind, inputs, outputs, phi, is_end) -> None:
-        """Note what a call makes of the sums that go in, and the trails of what comes out.
-
-        Of two tensors that are added, the one with more weights behind it is the branch.
-        """
+        """Note what becomes of sums; of two that are added, that with more layers is a branch."""
         self.times[name] += 1
         name += f" (call {self.times[name]})" if self.times[name] > 1 else ""
         came, is_norm = [self.trail(t) for t in inputs], kind == "normalisation"
@@ -279,22 +266,13 @@ def _on_grid(function: Callable, ndim: int) -> str | None:
     return named(GRID, values.ravel().astype(np.float64))
 
 
-def _equation(op: Any) -> tuple[str, str, str]:
-    """Return the letters of what an EinsumDense takes, of its kernel and of what it returns."""
-    left, leaving = op.equation.replace(" ", "").split("->")
-    return *left.split(","), leaving
-
-
 def _weight(op: Any, kind: str) -> tuple[Any, str]:
-    """Return what an operation multiplies by, with a letter for each axis, as in `LAYERS`.
-
-    Of a normalisation it is γ, which may be None.
-    """
+    """Return what an operation multiplies by (or γ, or None), with a letter for each axis."""
     _, name, axes = LAYERS[_family(op)]
     if name == "embeddings" and kind == "dense":
         name, axes = ("embeddings", "ui") if op.tie_weights else ("reverse_embeddings", "iu")
     if _family(op) == "EinsumDense":
-        entering, kernel, leaving = _equation(op)
+        entering, kernel, leaving = re.split(",|->", op.equation.replace(" ", ""))
         letters = ("i" if a not in leaving else "g" if a in entering else "u" for a in kernel)
         axes = "".join(letters)
     return getattr(op, name, None), axes.replace("p", "p" * getattr(op, "rank", 0))
@@ -313,16 +291,10 @@ def _stack(array: np.ndarray, axes: str, groups: int) -> np.ndarray:
 def _signal(call: _Call, tensor: Any, phi: str | None = None) -> Signal:
     """Measure what goes in or out of a layer, with the axis of the units, or channels, last."""
     array, op = _numpy(tensor), call.op
-    if array.ndim == len(call.sums.shape) and _family(op) == "EinsumDense":
-        entering, kernel, leaving = _equation(op)
-        new = set(leaving) - set(entering)
-        axes = [leaving.index(a) - len(leaving) for a in kernel if a in new]
-        array = np.moveaxis(array, axes, range(-len(axes), 0))
-        array = array.reshape(*array.shape[: array.ndim - len(axes)], -1)
-    elif array.ndim == len(call.sums.shape):
-        is_first = getattr(op, "data_format", "") == "channels_first"
-        axis = 1 if is_first else getattr(op, "axis", -1)
-        array = np.moveaxis(array, axis, -1) if isinstance(axis, int) else array
+    is_first = getattr(op, "data_format", "") == "channels_first"
+    axis = 1 if is_first else getattr(op, "axis", -1)
+    if array.ndim == len(call.sums.shape) and isinstance(axis, int):
+        array = np.moveaxis(array, axis, -1)
     return measure(array, phi)
 
 
@@ -331,12 +303,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
 
     `x` is what the model takes, and where `y` is given it has one output. `loss` and `optimizer`
     may be names; None is that of ``model.compile``, else a loss that suits `y` and the last
-    activation. A copy of the optimizer takes one step, with copies of the weights.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Not a built model of Keras 3; targets or a loss that do not fit; no gradients.
+    activation. A new optimizer of the same settings takes one step, with copies of the weights.
     """
     global keras
     import keras
@@ -367,10 +334,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
 
 
 def _loss(look: Look, run: _Run, y: np.ndarray, loss: Any) -> tuple[Callable | None, Any]:
-    """Return the loss as a function of the outputs, and the logits or predictions it is about.
-
-    The function is None if labels are out of range, which is a finding.
-    """
+    """Return the loss of outputs (None if labels are out of range), and what it is about."""
     outputs, losses = run.outputs, keras.losses
     if not keras.ops.is_tensor(outputs) or len(y) != len(outputs):
         _checks.fail("y", "the targets of one output, one for each input", y)
@@ -414,20 +378,18 @@ def _complete(run: _Run, gradients: list) -> None:
         row.inputs = None if row.kind == "embedding" else _signal(call, call.x)
         row.stream = None if call.stream is None else _signal(call, call.stream)
         row.deltas = _signal(call, next(deltas)) if gradients else None
-        bias = getattr(op, "beta" if row.kind == "normalisation" else "bias", None)
+        is_norm = row.kind == "normalisation"
+        bias = getattr(op, "beta" if is_norm else "bias", None)
         row.bias = None if bias is None else _numpy(bias.value).astype(np.float64)
         if variable is None:
             continue
         row.key, row.shape = run.keys[id(variable)], tuple(variable.shape)
         row.trainable = any(variable is v for v in run.variables)
         row.library_fans = initializers.compute_fans(row.shape)
-        W, by_W = _numpy(variable.value).astype(np.float64), by.get(id(variable))
-        if row.kind == "normalisation":
-            row.scale = W.ravel()
-            row.gradient = None if by_W is None else measure(by_W.reshape(1, -1))
-            continue
         groups = op.groups if _family(op) == "BaseConv" else 1
-        stacks = [one if one is None else _stack(one, axes, groups) for one in (W, by_W)]
+        stacks = [_numpy(variable.value).astype(np.float64), by.get(id(variable))]
+        if not is_norm:
+            stacks = [one if one is None else _stack(one, axes, groups) for one in stacks]
         places = math.prod(n for n, axis in zip(row.shape, axes) if axis == "p")
         strides = math.prod(getattr(op, "strides", ()))
         row.weigh(stacks[0], row.bias, stacks[1], by.get(id(bias)), places, strides)
@@ -443,18 +405,5 @@ def _add_updates(look: Look, run: _Run, gradients: list, optimizer: Any) -> None
     steps = [keras.ops.convert_to_tensor(g, v.dtype) for g, v in zip(gradients, copies)]
     fresh = type(optimizer).from_config(config)
     fresh.build(copies)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        states = [[variable.value for variable in group] for group in (fresh.variables, copies)]
-        after = jax.jit(fresh.stateless_apply)(states[0], steps, states[1])[0]
-    else:
-        fresh.apply(steps, copies)
-        after = [variable.value for variable in copies]
-    for variable, value in zip(run.variables, after):
-        old, new = (_numpy(v).astype(np.float64).reshape(1, -1) for v in (variable.value, value))
-        with np.errstate(invalid="ignore"):  # infinity less itself
-            size, step = measure(old).rms, measure(new - old).rms
-        for row in look.layers:
-            if row.key == run.keys[id(variable)]:
-                row.update = step / size if size else np.inf
+    fresh.apply(steps, copies)
+    look.add_updates({run.keys[id(v)]: _numpy(new) for v, new in zip(run.variables, copies)})

@@ -1,9 +1,8 @@
 """What a batch shows of a PyTorch model, whatever its modules are called.
 
-A copy of the model runs, so that nothing of the caller's is moved. Meanwhile a `TorchFunctionMode`
-hears every function of tensors that is called: `F.linear` inside a module, and ``x @ self.W`` too.
-Each tensor carries a `_Trail`: which layers' sums it still is, and what it was computed from. So
-activations, normalisations, attention and residual branches are found wherever they are written.
+A copy of the model runs. Meanwhile a `TorchFunctionMode` hears every function of tensors that is
+called, ``x @ self.W`` too, and each tensor carries a `_Trail`: which layers' sums it still is, and
+what it was computed from. So activations and branches are found wherever they are written.
 """
 
 from __future__ import annotations
@@ -78,10 +77,6 @@ class _Call:
     is_open: bool = True  # what its sums go through is not known yet
 
 
-def _trail(t: Any) -> _Trail:
-    return getattr(t, "_trail", _Trail())
-
-
 def _base(W: Any) -> Any:
     """Return the tensor that W is, or is a view of."""
     return W if getattr(W, "_base", None) is None else W._base
@@ -114,7 +109,7 @@ class _Ear:
     """Hears the calls of a model while it runs."""
 
     def __init__(self, model: Any, inputs: list, batch: int) -> None:
-        self.batch, self.columns, self.bit = batch, 0, 1
+        self.batch, self.bit = batch, 1
         for t in inputs:
             t._trail, self.bit = _Trail(self.bit), 2 * self.bit
         self.calls: list[_Call] = []
@@ -161,7 +156,7 @@ class _Ear:
         if is_layer or NORM.fullmatch(name):
             out = func(*args, **kwargs)
             parts = [given.get(key) for key in ("input", "weight", "bias", "stride", "groups")]
-            parameters = [t for t in tensors[1:] if hasattr(t, "was")]
+            parameters = [t for t in tensors[1:] if isinstance(t, torch.nn.Parameter)]
             self._row(name, out, *(parts if is_layer else [tensors[0], *parameters]))
             return out
         before, size, passes = heard[0]._trail, heard[0].numel(), PASSING.fullmatch(name)
@@ -178,7 +173,7 @@ class _Ear:
 
     def settle(self, t: Any) -> None:
         """Note what the sums in a tensor became, as it goes into a layer, a sum or the output."""
-        trail = _trail(t)
+        trail = getattr(t, "_trail", _Trail())
         for call in (call for call in trail.sums if call.is_open):
             layer, phi, call.is_open = call.layer, trail.phi, False
             if phi == "linear" and call is trail.sums[-1]:
@@ -243,7 +238,7 @@ class _Ear:
     def _row(self, function, out, x, W=None, bias=None, stride=None, groups=None) -> None:
         """Add the row of a layer, with the signals of the forward pass."""
         kind, first = LAYERS.get(function, ("normalisation", ""))
-        trail, chain, axis = _trail(x), (), -1
+        trail, chain, axis = getattr(x, "_trail", _Trail()), (), -1
         stride, groups = stride or 1, groups or 1
         if kind == "normalisation":
             for call in trail.sums:
@@ -266,14 +261,13 @@ class _Ear:
         self.times[name] += 1
         name += f" (call {self.times[name]})" if self.times[name] > 1 else ""
         is_turned = isinstance(module, torch.nn.MultiheadAttention)  # places come before inputs
-        columns = (x.shape[1] if x.ndim == 3 else self.columns) if is_turned else 0
-        shapes, self.columns = (x.shape, out.shape), columns
+        shapes = x.shape, out.shape
 
         def array(t: Any) -> np.ndarray:
             t = t.detach() if t.ndim > 1 else t.detach().reshape(1, -1)
             t = t.movedim(axis if t.shape in shapes else -1, -1)
-            if columns:
-                t = t.reshape(-1, columns, t.shape[-1]).transpose(0, 1)
+            if is_turned and t.numel() % (self.batch * t.shape[-1]) == 0:
+                t = t.reshape(-1, self.batch, t.shape[-1]).transpose(0, 1)
             is_folded = len(t) != self.batch and len(t) % self.batch == 0
             return _array(t.reshape(self.batch, -1, *t.shape[1:]) if is_folded else t)
 
@@ -306,14 +300,11 @@ def _complete(call: _Call, gradients: dict[int, Any]) -> None:
     W, b, by_W, by_b = (None if t is None else _double(t) for t in tensors)
     if W is None:
         return
-    layer.shape, layer.trainable = tuple(base.shape), getattr(base, "was", False)
-    if layer.kind == "normalisation":
-        layer.scale, layer.bias = W, b
-        layer.gradient = None if by_W is None else measure(by_W.reshape(1, -1))
-        return
+    layer.shape, layer.trainable = tuple(base.shape), base.requires_grad
     places = math.prod(layer.shape[2:]) if layer.kind.endswith("convolution") else 1
-    layer.library_fans = (float(layer.shape[1] * places), float(layer.shape[0] * places))
-    W, by_W = (_stack(array, call.first, call.groups) for array in (W, by_W))
+    if call.first:
+        layer.library_fans = (float(layer.shape[1] * places), float(layer.shape[0] * places))
+        W, by_W = (_stack(array, call.first, call.groups) for array in (W, by_W))
     layer.weigh(W, b, by_W, by_b, places, call.stride)
 
 
@@ -346,7 +337,7 @@ def _loss(look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any:
     if own is not None:
         look.loss_name = "the model's own loss"
     elif y is not None and not fits:
-        _checks.fail("y", f"targets for outputs of shape {tuple(main.shape)}", y)
+        _checks.fail("y", f"a tensor of targets for outputs of shape {tuple(main.shape)}", y)
     return value if own is None else own
 
 
@@ -365,10 +356,9 @@ def _unseen(model: Any, keys: set[str]) -> dict[str, int]:
 def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = None) -> Look:
     """Return what a batch shows of a PyTorch model; the arguments are those of `diagnose`.
 
-    The model is called as ``model(x)``, ``model(*x)`` of a tuple or ``model(**x)`` of a mapping,
-    in the caller's mode: dropout drops, by a copy of PyTorch's random state. `loss` is called as
-    ``loss(outputs, y)``; None is the model's own if it takes labels, as Hugging Face's do. What
-    does not fit is a ValueError or TypeError; what the model itself raises is passed on.
+    The model is called as ``model(x)``, ``model(*x)`` of a tuple or ``model(**x)`` of a mapping of
+    tensors, in the caller's mode: dropout drops, by a copy of PyTorch's random state. A loss of
+    None is the model's own if it takes labels, as Hugging Face's do.
     """
     global torch
     import torch
@@ -388,16 +378,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     memo = {id(t): t.detach().clone() for t in kept}
     twin, loss, optimizer = copy.deepcopy((model, loss, optimizer), memo)
     parameters = dict(twin.named_parameters())
-    for p in parameters.values():
-        p.was = p.requires_grad
-        p.requires_grad_(p.is_floating_point())
-    like = next((p for p in parameters.values() if p.requires_grad), torch.zeros(()))
-
-    def own(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            return torch.tensor(value).to(like if value.dtype.kind == "f" else like.device)
-        return value.detach().clone() if torch.is_tensor(value) else value
-
+    own = lambda value: value.detach().clone() if torch.is_tensor(value) else value  # noqa: E731
     y, is_named = own(y), isinstance(x, Mapping)
     kwargs = {name: own(value) for name, value in x.items()} if is_named else {}
     args = [] if is_named else [*map(own, x if isinstance(x, (tuple, list)) else [x])]
@@ -438,10 +419,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     if optimizer is not None and gradients:
         look.optimizer = type(optimizer).__name__
         for p in parameters.values():
-            p.grad = gradients.get(id(p)) if p.was else None
+            p.grad = gradients.get(id(p))
         optimizer.step()
-        for layer in (layer for layer in look.layers if layer.key in parameters):
-            old = torch.from_numpy(tensors[layer.key]).double()
-            step = parameters[layer.key].detach().cpu().double() - old
-            layer.update = float(step.norm() / old.norm())  # infinite for zeros
+        look.add_updates({name: _array(p) for name, p in parameters.items()})
     return look

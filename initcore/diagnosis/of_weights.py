@@ -10,8 +10,6 @@ import itertools
 import json
 import math
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,6 @@ from initcore import _checks, activations, initializers
 from initcore.diagnosis import of_arrays
 from initcore.diagnosis.look import Layer, Look
 
-DAMAGED = (ValueError, TypeError, KeyError, AttributeError, EOFError, RuntimeError, MemoryError)
-DAMAGED += (OverflowError, zipfile.BadZipFile, zlib.error)
-UNPACKED, SMALL = 100, 1 << 26  # bytes that an npz may unpack to: times its own, or in any case
 WRITE = "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
 # Of safetensors. NumPy has no bfloat16, which is the upper half of a float32.
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1", "U8": "u1"}
@@ -40,27 +35,16 @@ HEADS = re.compile(r"(query|key|value)[./]kernel")  # of Keras, (channels, heads
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a safetensors or npz file by name, in the file's order.
-
-    Raises
-    ------
-    ValueError
-        A file that is neither, is damaged, or would unpack to very much more than its size.
-    OSError
-        A file that cannot be read.
-    """
+    """Return the arrays of a safetensors or npz file by name; a damaged one is a ValueError."""
     data = Path(path).read_bytes()
     try:
         if data.startswith(b"PK"):  # a zip
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                size = sum(entry.file_size for entry in file.zip.infolist())
-                if size > max(UNPACKED * len(data), SMALL):
-                    raise ValueError(f"it would unpack to {size / 2**20:,.0f} MB")
                 if not all(name.endswith(".npy") for name in file.zip.namelist()):
                     raise ValueError("it holds more than arrays")
                 return {name: file[name] for name in file.files}
         return _safetensors(data)
-    except DAMAGED as error:
+    except Exception as error:  # noqa: BLE001 - what a damaged file raises is not known
         said = " ".join(str(error).split()) or type(error).__name__
         what = f"{path} is no safetensors or npz file, or damaged: {said}"
         raise ValueError(f"{what}. In place of PyTorch's save, use {WRITE}") from None
@@ -68,10 +52,8 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 def _safetensors(data: bytes) -> dict[str, np.ndarray]:
     """Return the tensors: the header's length in 8 bytes, the header in JSON, the numbers."""
-    size = int.from_bytes(data[:8], "little")
-    if size > len(data) - 8:
-        raise ValueError(f"its header would have {size} bytes")
-    header, body = json.loads(data[8 : 8 + size]), memoryview(data)[8 + size :]
+    end = 8 + int.from_bytes(data[:8], "little")
+    header, body = json.loads(data[8:end]), memoryview(data)[end:]
     arrays = {}
     for name, entry in header.items():
         if name == "__metadata__":

@@ -296,14 +296,15 @@ def test_a_loss_that_knows_the_callers_parameters_leaves_them_without_gradients(
     assert net.weight.grad is None and look.layers[0].gradient.rms > 0 and look.task is None
 
 
-def test_frozen_parameters_are_measured_and_said_to_be_frozen():
+def test_frozen_parameters_are_said_to_be_frozen_and_have_no_gradient():
     net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 4))
     net[0].requires_grad_(False)
     first, last = of_torch.look(
         net, *classes(), optimizer=torch.optim.SGD(net.parameters(), 0.1)
     ).layers
     assert (first.trainable, last.trainable) == (False, True)
-    assert first.gradient.rms > 0 and first.update == 0 and last.update > 0
+    assert first.gradient is None and first.update == 0  # not judged: nothing is to learn there
+    assert first.sums.rms > 0 and last.gradient.rms > 0 and last.update > 0
 
 
 # --- What follows a layer.
@@ -718,10 +719,14 @@ def test_models_that_take_and_return_mappings_and_know_their_loss():
     assert of_torch.look(net, batch).loss is None and of_torch.look(net, batch | {"labels": y}).loss
 
 
-def test_tuples_and_arrays():
+def test_tuples_of_tensors_and_no_arrays():
     net = Of(lambda net, a, b: (net.head(a + b), a), head=nn.Linear(6, 4))
     x, y = classes()
-    look = of_torch.look(net, (x.double().numpy(), x.numpy()), y.numpy())
+    look = of_torch.look(net, (x, x), y)
+    with pytest.raises(TypeError, match="`x` must be a tensor, or a tuple or mapping of them"):
+        of_torch.look(net, (x.numpy(), x.numpy()), y)
+    with pytest.raises(ValueError, match="`y` must be a tensor of targets"):
+        of_torch.look(net, (x, x), y.numpy())
     np.testing.assert_allclose(look.outputs, net(x, x)[0].detach(), rtol=1e-6)
     assert look.layers[0].gradient.rms > 0 and look.targets.dtype.kind == "i"
 
@@ -798,7 +803,11 @@ def test_the_first_step_over_the_weight(make):
     [
         (("net", torch.ones(3, 6)), TypeError, "`model` must be a torch.nn.Module"),
         ((nn.Linear(6, 4), "text"), TypeError, "`x` must be a tensor"),
-        ((nn.Linear(6, 4), torch.ones(3, 6), torch.ones(3, 2)), ValueError, "`y` must be targets"),
+        (
+            (nn.Linear(6, 4), torch.ones(3, 6), torch.ones(3, 2)),
+            ValueError,
+            "`y` must be a tensor",
+        ),
         ((nn.Linear(6, 4), torch.ones(3, 6), torch.ones(3), "mse"), TypeError, "`loss` must be"),
         (
             (nn.Linear(6, 4), torch.ones(3, 6), torch.ones(3, 4), nn.MSELoss(reduction="none")),
