@@ -827,7 +827,11 @@ def test_a_damaged_file_says_where(tmp_path, content, said):
         of_weights.read(tmp_path / "a")
 
 
-def test_a_compressed_npz_is_read(tmp_path):
+def test_an_npz_that_unpacks_to_very_much_more_is_refused_before_it_is(tmp_path):
+    zeros = {"a.weight": np.zeros((3000, 3000))}  # 72 MB, which become 70 kB
+    np.savez_compressed(tmp_path / "a.npz", **zeros)
+    with pytest.raises(ValueError, match="it would unpack to 69 MB"):
+        of_weights.read(tmp_path / "a.npz")
     np.savez_compressed(tmp_path / "b.npz", **{"a.weight": np.zeros((300, 300))})
     assert of_weights.read(tmp_path / "b.npz")["a.weight"].shape == (300, 300)
 

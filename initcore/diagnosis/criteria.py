@@ -298,6 +298,8 @@ def _cut(case: Case) -> None:
             case.add("no-gradient", "dead", last, 0.0, level="fault")
     elif case.look.loss is not None and trained and not trained[0].gradient:
         case.add("no-gradient", "cut", trained[0], 0.0, level="fault")
+    elif case.look.loss is not None and case.layers and not trained:
+        case.add("no-gradient", "frozen", case.layers[0], 0.0, level="watch")
 
 
 def _levels(case: Case) -> None:

@@ -21,6 +21,7 @@ from initcore.diagnosis import of_arrays
 from initcore.diagnosis.look import Layer, Look
 
 WRITE = "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+UNPACKED, SMALL = 100, 1 << 26  # bytes that an npz may unpack to: times its own, or in any case
 # Of safetensors. NumPy has no bfloat16, which is the upper half of a float32.
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I8": "i1", "U8": "u1"}
 DTYPES |= {"I64": "<i8", "I32": "<i4", "I16": "<i2", "U64": "<u8", "U32": "<u4", "U16": "<u2"}
@@ -42,6 +43,9 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 if not all(name.endswith(".npy") for name in file.zip.namelist()):
                     raise ValueError("it holds more than arrays")
+                size = sum(entry.file_size for entry in file.zip.infolist())
+                if size > max(UNPACKED * len(data), SMALL):
+                    raise ValueError(f"it would unpack to {size / 2**20:,.0f} MB")
                 return {name: file[name] for name in file.files}
         return _safetensors(data)
     except Exception as error:  # noqa: BLE001 - what a damaged file raises is not known

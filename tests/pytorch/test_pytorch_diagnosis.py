@@ -1029,6 +1029,8 @@ def test_a_way_that_is_cut_leaves_no_gradient():
     assert leading(cut, x, y)[0] == ("fault", "no-gradient", "a")
     cut.a.requires_grad_(False)  # and so it is meant
     assert leading(cut, x, y)[0] is None
+    cut.b.requires_grad_(False)  # all is frozen: nothing can be learned
+    assert leading(cut, x, y)[0] == ("watch", "no-gradient", "a")
     dead = mlp(nn.ReLU(), of=1)
     nn.init.constant_(dead[2].bias, -5.0)
     assert leading(dead, x, torch.randn(100, 1), nn.MSELoss())[0] == ("fault", "no-gradient", "2")
