@@ -190,6 +190,6 @@ def test_a_claim_leads_to_the_cell_that_decides_it_and_back(page, lab):
     follow(chapter, fragment="#cell-id=s1-decided")
     expect(verdict).to_be_in_viewport()
     follow(chapter, "pages/claims.md")
-    row = page.locator('.jp-MarkdownViewer tr[data-jupyter-id="claim-S1"]')
-    follow(row, CHAPTER, "#cell-id=s1-decided")
+    entry = page.locator('.jp-MarkdownViewer li:has([data-jupyter-id="claim-S1"])')
+    follow(entry, CHAPTER, "#cell-id=s1-decided")
     expect(verdict).to_be_in_viewport()

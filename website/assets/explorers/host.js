@@ -94,8 +94,10 @@ async function mount(box) {
 
 if (document.documentElement.classList.contains("explorer-page")) {
   // a page of its own, without the theme's switch: as the reader's system is
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = dark ? "dark" : "light";
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => (document.documentElement.dataset.theme = dark.matches ? "dark" : "light");
+  dark.addEventListener("change", follow);
+  follow();
 }
 
 const near = new IntersectionObserver(
