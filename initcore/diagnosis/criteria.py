@@ -25,7 +25,9 @@ from initcore.diagnosis.identify import WRONG, Scheme
 from initcore.diagnosis.look import Layer, Look
 
 WEIGHTS = ("packed-qkv", "fans", "weight-scale")
-RAISED = (*WEIGHTS, "bias-scale")  # to the level of their symptoms
+RAISED = (*WEIGHTS, "bias-scale", "embedding-scale")  # to the level of their symptoms
+RECURRENT = {"LSTM", "GRU", "RNN", "SimpleRNN"}  # not judged, but what comes into the net is
+REACH = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "relu": (0.0, math.inf)}  # of an output
 
 
 class Judgement(NamedTuple):
@@ -55,7 +57,8 @@ def _finite(case: Case) -> None:
     back = itertools.product(reversed(look.layers), ("deltas", "gradient"))
     for layer, what in itertools.chain(way, back):
         if (signal := getattr(layer, what)) is not None and signal.finite < 1.0:
-            return add("signal", layer, signal.finite, 1.0, what=what)
+            says = "back" if what in ("deltas", "gradient") else "signal"
+            return add(says, layer, signal.finite, 1.0, what=what)
     if look.loss is not None and not math.isfinite(look.loss):
         add("loss", None, look.loss)
 
@@ -90,7 +93,7 @@ def _data(case: Case) -> None:
     size, band = float(np.square(x).mean()), CATALOGUE["input-scale"]["watch"]
     first = layers[0].inputs if layers else None
     is_seen = first and first.finite == 1.0 and first.rms > 0 and size < 1 / limits.TINY
-    got = square(first.rms) if is_seen else size
+    got = square(first.rms) if is_seen and not RECURRENT & {*case.look.unseen} else size
     if max(got, size) > 2 * min(got, size):  # the model scales them itself
         if not is_within(got, CATALOGUE["input-scale"]["fault"]):
             case.add("input-scale", "inside", layers[0], got, 1.0, tuple(band), level, of_x=size)
@@ -114,15 +117,20 @@ def _logits(look: Look, is_raw: bool = False) -> tuple[np.ndarray, np.ndarray] |
     if look.task != "classes" or look.outputs is None or look.targets is None:
         return None
     z, y = look.outputs.reshape(-1, look.outputs.shape[-1]), np.asarray(look.targets)
-    y = y.reshape(z.shape).argmax(axis=1) if y.size == z.size > len(z) else y.reshape(-1)
+    if y.size == z.size > len(z) and np.allclose(y.reshape(z.shape).sum(axis=1), 1):
+        y = y.reshape(z.shape).argmax(axis=1)
+    elif y.size == z.size:  # each output says yes or no
+        z = z.reshape(-1, 1)
+    y = y.reshape(-1)
     if len(y) != len(z) or not np.isfinite(z).all() or not np.isfinite(y).all():
         return None
-    kept = y != -100  # PyTorch's mark of what does not count
-    z, y = z[kept], y[kept].astype(np.int64)
-    if not len(y):
+    kept = y != look.ignored
+    z, y = z[kept], y[kept]
+    if not len(y) or (y % 1).any():
         return None
+    y = y.astype(np.int64)
     if z.shape[1] == 1:  # a logit, or a probability
-        is_probability = 0 <= z.min() and z.max() <= 1 and not is_raw
+        is_probability = look.layers and look.layers[-1].activation == "sigmoid" and not is_raw
         z = np.concatenate([1 - z if is_probability else np.zeros_like(z), z], axis=1)
     if z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3) and not is_raw:
         z = np.log(np.maximum(z, 1e-12))
@@ -156,10 +164,11 @@ def _losses(case: Case) -> None:
         return None
     own, twice = (-a[np.arange(len(y)), y] for a in (z, _logits(look, is_raw=True)[0]))
     mean, twice = float(own.mean()), float(twice.mean())
-    if look.loss is not None and math.isclose(look.loss, twice, rel_tol=1e-4):
-        if not math.isclose(twice, mean, rel_tol=1e-3):
-            return case.add("first-loss", "twice", last, look.loss, mean, level="fault")
     loss = mean if look.loss is None or not math.isfinite(look.loss) else look.loss
+    if abs(loss - twice) < abs(twice - mean) / 10 and abs(twice - mean) > 1e-5 * mean:
+        return case.add("first-loss", "twice", last, look.loss, mean, level="fault")
+    if loss < 0:
+        return case.add("first-loss", "negative", last, loss, mean, level="fault")
     if loss > 2 * mean and math.isclose(loss, own.sum(), rel_tol=0.01):
         return case.add("first-loss", "summed", None, loss, mean, level="watch")
     # C normal logits of deviation s give at most ln C + s²/2, from s² = 2 ln C on s √(2 ln C).
@@ -175,6 +184,7 @@ def _losses(case: Case) -> None:
     saved = guess + float((p * np.log(p)).sum())  # ln C less the entropy of the classes
     is_flat = last is not None and (last.bias is None or np.ptp(last.bias) < 1)
     is_late = saved > limits.UNBALANCED * guess and loss > guess - saved / 2
+    is_late = is_late and classes >= look.outputs.shape[-1]  # not of many outputs of two classes
     if is_flat and is_late and len(y) >= limits.ENOUGH * classes:
         says, words = "plain" if last.weight.shape[2] > 1 else "one", {"classes": classes}
         case.add("class-bias", says, last, loss, guess - saved, level="watch", **words)
@@ -193,6 +203,11 @@ def _regression(case: Case) -> None:
     if is_plain and look.framework == "torch" and t.shape != look.outputs.shape:
         shapes = {"out": look.outputs.shape, "of_y": t.shape}
         case.add("target-scale", "shape", None, look.loss, level="fault", **shapes)
+        return
+    low, high = REACH.get(case.last.activation if case.last else None, (-math.inf, math.inf))
+    if (share := float(((t < low - 0.05) | (t > high + 0.05)).mean())) > 0.05:
+        level, band = "fault" if share > 0.25 else "watch", (low, high)
+        case.add("target-scale", "range", case.last, share, 0.0, band, level)
         return
     out = look.outputs.reshape(t.shape)
     error, size, spread = rms(out - t) ** 2, rms(out), math.sqrt(float(t.var(axis=0).mean()))

@@ -201,6 +201,7 @@ class Look:
     loss: float | None = None
     task: str | None = None  # "classes", "regression", or None: it is not understood
     optimizer: str | None = None
+    ignored: int = -100  # the label of what does not count
     loss_name: str = ""  # and why it was taken, if it was not given
 
     def add_updates(self, after: Mapping[str, np.ndarray]) -> None:

@@ -325,6 +325,7 @@ def _loss(look: Look, raw: Any, main: Any, y: Any, loss: Any) -> Any:
             value = F.cross_entropy(last.flatten(0, -2), y.flatten().long())
     if loss is not None:
         look.loss_name = getattr(loss, "__name__", type(loss).__name__)
+        look.ignored = getattr(loss, "ignore_index", look.ignored)
         if fits and value is None:
             return None
         given = loss(raw, y)

@@ -1036,6 +1036,94 @@ def test_a_way_that_is_cut_leaves_no_gradient():
     assert leading(dead, x, torch.randn(100, 1), nn.MSELoss())[0] == ("fault", "no-gradient", "2")
 
 
+def test_one_output_that_lies_within_0_and_1_by_chance_is_no_probability():
+    wrong = 0
+    for seed in range(60):
+        torch.manual_seed(seed)
+        y = (torch.rand(16, 1) < 0.5).float()
+        wrong += leading(mlp(of=1), torch.randn(16, 20), y, nn.BCEWithLogitsLoss())[0] is not None
+    assert wrong == 0
+
+
+def test_labels_that_do_not_count_are_those_of_the_loss():
+    y = torch.randint(5, (8, 16, 16))
+    y[:, 0] = 255
+    at = nn.Conv2d(3, 5, 1), torch.randn(8, 3, 16, 16), y
+    assert leading(*at, nn.CrossEntropyLoss(ignore_index=255))[0] is None
+    assert leading(*at, nn.CrossEntropyLoss())[0] == ("fault", "labels", None)
+
+
+def test_a_map_of_yes_and_no_has_two_classes():
+    x, mask = torch.randn(8, 3, 16, 16), (torch.rand(8, 1, 16, 16) < 0.2).float()
+    conv = nn.Conv2d(3, 1, 1)
+    assert leading(conv, x, mask, nn.BCEWithLogitsLoss())[0] is None
+    assert leading(conv, x, 255 * mask, nn.BCEWithLogitsLoss())[0] == ("fault", "labels", None)
+    nn.init.normal_(conv.weight, std=20)
+    _, report = leading(conv, x, mask, nn.BCEWithLogitsLoss())
+    assert "ln 2 = 0.693" in report.findings[0].sentence
+
+
+@pytest.mark.parametrize("sd", [0.003, 0.03, 0.3])
+def test_a_softmax_is_found_however_small_the_logits_are(sd):
+    x, y = classes(100, 20, 5)
+    net = mlp()
+    nn.init.normal_(net[-1].weight, std=sd)
+    soft = Of(lambda s, x: s.net(x).softmax(1), net=net)
+    assert leading(soft, x, y, nn.CrossEntropyLoss())[0][:2] == ("fault", "first-loss")
+    assert leading(soft, x, y, lambda p, y: F.nll_loss(p.log(), y))[0] is None
+
+
+def test_a_loss_that_is_given_no_log_probabilities_is_negative():
+    x, y = classes(100, 20, 5)
+    net = mlp()
+    nn.init.constant_(net[-1].bias, 1.0)
+    assert leading(net, x, y, nn.NLLLoss())[0][:2] == ("fault", "first-loss")
+    assert leading(mlp(nn.LogSoftmax(-1)), x, y, nn.NLLLoss())[0] is None
+
+
+def test_targets_beyond_what_the_output_can_give():
+    x, net = torch.randn(100, 20), mlp(nn.Sigmoid(), of=20)
+    assert leading(net, x, x, nn.MSELoss())[0][:2] == ("fault", "target-scale")
+    assert leading(net, x, x.sigmoid(), nn.MSELoss())[0] is None
+
+
+def test_the_inputs_of_a_recurrent_net_are_looked_at():
+    x, y = torch.randn(64, 20, 12), torch.randint(5, (64,))
+    net = Of(
+        lambda s, x: s.out(s.gru(x)[0][:, -1]),
+        gru=nn.GRU(12, 32, batch_first=True),
+        out=nn.Linear(32, 5),
+    )
+    assert leading(net, x, y)[0] is None
+    assert leading(net, 1e9 * x, y)[0] == ("fault", "input-scale", None)
+
+
+def test_an_infinite_gradient_is_not_called_an_overflow():
+    net = nn.Linear(3, 1, bias=False)
+    _, report = leading(
+        net,
+        torch.ones(4, 3),
+        torch.zeros(4, 1),
+        lambda out, y: ((out - out.detach()) ** 2).sum().sqrt(),
+    )
+    assert report.findings[0].code == "not-finite" and "a root" in report.findings[0].sentence
+
+
+def test_copies_are_drawn_anew_at_the_size_that_each_weight_has():
+    x, y = classes(100, 20, 5)
+    net = mlp()
+    block = nn.Linear(64, 64)
+    nn.init.normal_(block.weight, std=0.1)
+    net.insert(2, block)
+    net.insert(3, nn.ReLU())
+    net.insert(4, copy.deepcopy(block))
+    net.insert(5, nn.ReLU())
+    found, report = leading(net, x, y)
+    assert found[:2] == ("fault", "equal-layers")
+    exec(report.findings[0].remedy, {"model": net, "torch": torch})
+    assert leading(net, x, y)[1].ok and abs(net[2].weight.data.std().item() / 0.1 - 1) < 0.1
+
+
 def test_a_large_first_step_is_not_the_default_weights_fault():
     x, y = classes(100, 20, 5)
     model = mlp()
