@@ -116,8 +116,7 @@ def _made(factory: Callable, seeds: int) -> Iterator[Any]:
     known = inspect.signature(factory.__init__.__get__(0) if is_class else factory).parameters
     needed = {p.name for p in known.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL}
     if is_class and (needed - {"seed"} or factory.__module__.startswith(("torch.", "keras."))):
-        allowed = "an instance, or a function that makes one, and no class of models"
-        _checks.fail("model", allowed, factory, TypeError)
+        _checks.fail("model", "an instance or a function, no class of models", factory, TypeError)
     for seed in range(seeds):
         if "torch" in sys.modules:
             sys.modules["torch"].default_generator.manual_seed(seed)

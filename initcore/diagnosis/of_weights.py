@@ -128,11 +128,9 @@ def look(
         return found
     others = [row for row in found.layers if row.kind != "dense" or row.activation is None]
     if others:
-        what = ", ".join(f"{row.name} ({row.kind})" for row in others[:3]) + " …" * (
-            len(others) > 3
-        )
+        what = ", ".join(f"{row.name} ({row.kind})" for row in others[:3])
         why = "only dense layers whose activation is known can be run"
-        raise ValueError(f"`x` (--inputs of the command) cannot be sent through {what}: {why}")
+        raise ValueError(f"`x` (--inputs) cannot pass {len(others)} layers, such as {what}: {why}")
     dtype = np.result_type(*(arrays[row.key] for row in rows))
     layers = [(row.weight[0].astype(dtype), row.bias, row.activation) for row in rows]
     ran = of_arrays.look(layers, x, y, loss, optimizer)
