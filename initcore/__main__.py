@@ -31,9 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError("--inputs needs the activation too: --activation relu, for example")
         weights, how = of_weights.read(options.weights), (options.activation, options.layout)
         look = of_weights.look(weights, batch["x"], batch.get("y"), None, None, *how)
-        remark = "" if options.activation else "gains not judged: no --activation was named"
-        report = Report([look], remark)
+        remark = "no --activation named: scales that no rule gives are compared with a gain of 1"
+        report = Report([look], "" if options.activation else remark)
     except (OSError, ValueError, TypeError) as error:
+        if isinstance(error, OSError) and error.strerror:
+            error = f"cannot read {error.filename}: {error.strerror.lower()}"
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) if options.json else report)

@@ -300,6 +300,15 @@ def test_short_floats_are_measured_in_float64(dtype):
         assert one.sums.rms == pytest.approx(other.sums.rms, rel=0.02)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("many", [False, True])
+def test_a_loss_that_is_not_finite_is_said_to_be(bad, many):
+    """NaN is no number that is missing, also where other nets have a loss."""
+    net = relu_net(replicas=2 if many else None)
+    net.biases[-1][..., 0] = np.where(np.arange(2) == 0, bad, 0.0) if many else bad
+    assert "; loss not finite (softmax cross entropy" in " ".join(str(diagnose(net, X, Y)).split())
+
+
 # --- It leaves everything as it was.
 
 
@@ -385,6 +394,8 @@ def test_a_batch_may_come_in_many_forms(batch):
         (relu_net(), {"x": X[:, :3]}, ValueError, "x"),
         (relu_net(), {"x": 3}, TypeError, "x"),
         (relu_net(), {"x": []}, TypeError, "x"),
+        (relu_net(), {"x": (X, Y, Y)}, ValueError, "x"),
+        (relu_net(), {"x": Loader([[X, Y, "names"]])}, ValueError, "x"),
         (relu_net(), {"x": X, "y": Y[:3]}, ValueError, "y"),
         (relu_net(), {"x": X, "y": Y, "loss": "mse"}, ValueError, "loss"),
         (relu_net(), {"x": X, "y": Y, "loss": losses.squared_error}, TypeError, "loss"),
@@ -477,7 +488,8 @@ def test_the_verdict_is_the_first_line(faulty, healthy):
     first = faulty.findings[0]
     assert str(faulty).splitlines()[0].startswith(f"Fault: {first.code} at {first.layer}")
     for finding in faulty.findings:
-        for said in (finding.sentence, finding.remedy, finding.link):
+        link = "See " + finding.link.replace(".html", "")  # of the site and of a clone alike
+        for said in (finding.sentence, finding.remedy, link):
             assert re.sub(r"\s+", " ", said) in re.sub(r"\s+", " ", str(faulty))
         assert f"   Remedy: {finding.remedy}\n" in str(faulty)  # on one line, to be copied
 
@@ -547,6 +559,27 @@ def test_the_figure_has_what_was_measured_and_the_band(faulty):
     assert {*expected[::2]} <= {*band[:, 0]}
     plots.to_png(fig)
     assert len(faulty.alt) > 40 and faulty.verdict in faulty.alt
+
+
+def test_nothing_of_the_figure_lies_over_anything_else(healthy):
+    """Drawn without the style of the course, as by a plain ``savefig``."""
+    fig = healthy.plot()
+    fig.draw_without_rendering()
+    (legend,) = fig.legends
+    boxes = [ax.xaxis.label.get_window_extent() for ax in fig.axes]
+    boxes += [ax.get_window_extent() for ax in fig.axes] + [legend.get_window_extent()]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said == ["theory", "forward, measured", "backward, measured"]
+
+
+def test_the_figure_has_only_the_sides_that_were_seen():
+    (ax,) = diagnose(relu_net(), X).plot().axes
+    assert ax.get_title(loc="left") == "forward" and len(ax.lines) == 1
+    with pytest.raises(ValueError, match="no signal to plot: .* weights alone"):
+        diagnose({"a.weight": SQUARE}).plot()
 
 
 def test_the_figure_leaves_out_what_is_not_finite():
@@ -727,10 +760,43 @@ def test_the_command_without_inputs_says_what_it_cannot(files, capsys):
     code, out, _ = run(capsys, files / "net.safetensors", "--activation", "relu")
     assert code == 0 and "weights alone: no signal, gradient or loss was seen" in out
     assert "He " in out and "3 of 3 layers seen" in out
-    assert "gains not judged" not in out
+    assert "--activation" not in out
     code, out, _ = run(capsys, files / "nan.safetensors")
     assert code == 1 and out.startswith("Fault: not-finite at 2")
-    assert "gains not judged: no --activation was named" in out
+    said = "no --activation named: scales that no rule gives are compared with a gain of 1"
+    assert said in " ".join(out.split())
+
+
+def test_without_an_activation_a_scale_is_judged_as_the_report_says(files, capsys):
+    """Any rule's scale is right; one that no rule gives is compared with a gain of 1."""
+    own = {f"{i}.weight": SQUARE * sd for i, sd in enumerate((0.02, np.sqrt(2 / 64)))}
+    np.savez(files / "rules.npz", **own)
+    np.savez(files / "none.npz", **own, **{"2.weight": SQUARE * 0.3 / 8, "3.weight": SQUARE / 9})
+    assert run(capsys, files / "rules.npz")[1].startswith("No fault found\n")
+    _, out, _ = run(capsys, files / "none.npz")
+    assert "NOTE: weight-scale at 2\n" in out and "where the rule asks for 1\n" in out
+    assert "compared with a gain of 1" in " ".join(out.split())
+
+
+def test_inputs_of_layers_that_cannot_be_run_name_them_and_the_option(files, capsys):
+    """Of many the first three, and how many there are."""
+    kernels = {f"c{i}.weight": np.ones((4, 4, 3, 3)) for i in range(5)}
+    np.savez(files / "conv.npz", **kernels, **{"fc.weight": SQUARE})
+    arguments = [files / "conv.npz", "--activation", "relu", "--inputs", files / "data.npz"]
+    code, _, err = run(capsys, *arguments)
+    assert code == 2 and "--inputs" in err and "5 layers, such as c0 (convolution), c1" in err
+    assert "c2" in err and "c3" not in err and "fc" not in err and "must be None" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("none.npz", "cannot read none.npz: no such file"), (".", "cannot read .: ")],
+)
+def test_a_file_that_cannot_be_read_is_said_in_plain_words(files, capsys, monkeypatch, name, said):
+    monkeypatch.chdir(files)
+    for arguments in ([name], ["net.npz", "--activation", "relu", "--inputs", name]):
+        _, _, err = run(capsys, *arguments)
+        assert err.startswith(f"error: {said}") and "Errno" not in err
 
 
 def test_inputs_without_an_activation_are_told_what_is_missing(files, capsys):

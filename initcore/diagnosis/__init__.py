@@ -56,8 +56,8 @@ def diagnose(
     y : array or tensor, optional
         Labels or targets. Without them nothing is sent back.
     loss : optional
-        As the framework takes it. None: softmax cross-entropy for integers and several outputs,
-        squared error for floats; the report says which.
+        As the framework takes it. None: the model's own, or else softmax cross-entropy if y holds
+        fewer integers than the batch has outputs, and squared error if not. The report says which.
     optimizer : optional
         Of the framework; its first step is compared with the weights, and not taken.
     seeds : int, optional
@@ -67,7 +67,7 @@ def diagnose(
     ------
     ValueError, TypeError
         No such model; a batch, loss or optimizer that does not fit it. NaN and infinity are
-        findings.
+        findings. Errors of the model's own forward pass come through unchanged.
 
     Examples
     --------
@@ -101,23 +101,29 @@ def _adapter(model: Any) -> Callable[..., list[Look]] | None:
         return lambda net, *rest: [of_arrays.look(one, *rest) for one in of_arrays.replicas(net)]
     look = of_arrays.look if isinstance(model, (list, tuple)) else None
     look = of_weights.look if isinstance(model, Mapping) else look
-    packages = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
-    for package in {"torch", "keras"} & packages:
+    for package in _packages(type(model)):
         look = importlib.import_module(f"initcore.diagnosis.of_{package}").look
     return look and (lambda *arguments: [look(*arguments)])
 
 
+def _packages(kind: type) -> set[str]:
+    return {one.__module__.partition(".")[0] for one in kind.__mro__} & {"torch", "keras"}
+
+
 def _made(factory: Callable, seeds: int) -> Iterator[Any]:
     """Return the nets of a function; PyTorch's generator is set to the seed as well."""
-    known = inspect.signature(factory).parameters
-    is_needed = any(p.default is p.empty and p.kind < p.VAR_POSITIONAL for p in known.values())
+    is_class = isinstance(factory, type) and _packages(factory)  # Keras hides what one takes
+    known = inspect.signature(factory.__init__.__get__(0) if is_class else factory).parameters
+    needed = {p.name for p in known.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL}
+    if is_class and (needed - {"seed"} or factory.__module__.startswith(("torch.", "keras."))):
+        _checks.fail("model", "an instance or a function, no class of models", factory, TypeError)
     for seed in range(seeds):
         if "torch" in sys.modules:
             sys.modules["torch"].default_generator.manual_seed(seed)
         if "seed" in known:
             yield factory(seed=seed)
         else:
-            yield factory(seed) if is_needed else factory()
+            yield factory(seed) if needed else factory()
 
 
 @contextlib.contextmanager
@@ -140,8 +146,12 @@ def _batch(x: Any) -> tuple[Any, Any]:
         return x.get("x", {name: x[name] for name in x if name != key}), x.get(key)
     if hasattr(x, "shape") or x is None:
         return x, None
-    if isinstance(x, (tuple, list)) and len(x) == 2 and all(hasattr(one, "shape") for one in x):
-        return x[0], x[1]
+    if isinstance(x, (tuple, list)) and len(x) == 2 and hasattr(x[1], "shape"):
+        return x[0], x[1]  # the first may be a tuple, of a model with several inputs
+    if isinstance(x, (tuple, list)) and len(x) > 1 and hasattr(x[0], "shape"):
+        _checks.fail("x", "a batch (x, y) of inputs and one array; or give x and y apart", x)
+    if "torch" in _packages(type(x)) and not hasattr(x, "__iter__"):
+        _checks.fail("x", "a batch or a DataLoader, as a Dataset has no batches", x, TypeError)
     try:
         return _batch(next(iter(x)))
     except (TypeError, StopIteration, RecursionError):

@@ -126,9 +126,11 @@ def look(
         rows[-1].activation = "linear"
     if x is None:
         return found
-    if any(row.kind != "dense" or row.activation is None for row in found.layers):
-        allowed = "None: only dense layers whose activation is known can be run"
-        _checks.fail("x", allowed, [f"{row.name} ({row.kind})" for row in found.layers])
+    others = [row for row in found.layers if row.kind != "dense" or row.activation is None]
+    if others:
+        what = ", ".join(f"{row.name} ({row.kind})" for row in others[:3])
+        why = "only dense layers whose activation is known can be run"
+        raise ValueError(f"`x` (--inputs) cannot pass {len(others)} layers, such as {what}: {why}")
     dtype = np.result_type(*(arrays[row.key] for row in rows))
     layers = [(row.weight[0].astype(dtype), row.bias, row.activation) for row in rows]
     ran = of_arrays.look(layers, x, y, loss, optimizer)

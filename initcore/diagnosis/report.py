@@ -122,7 +122,8 @@ class Report:
         if unseen:
             said += [f"{', '.join(unseen)} not judged"]
         if look.loss is not None:
-            losses = _cell(np.array([one.loss for one in self.looks]), ".3g")
+            losses = np.array([one.loss for one in self.looks])
+            losses = _cell(np.where(np.isnan(losses), np.inf, losses), ".3g")
             said += [f"loss {losses} ({look.loss_name})"]
         else:
             alone = "weights alone: no signal, gradient or loss was seen"
@@ -136,10 +137,10 @@ class Report:
             blocks[-1].append(name)
         lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), PAGE)]
         lines += [f"\n{table.select(*names)}" for names in blocks]
-        for number, one in enumerate(self.findings, 1):
+        for number, one in enumerate(self.findings, 1):  # a remedy is copied: not broken
             lines += ["", f"{number}. {one.level.upper()}: {_head(one)}"]
             lines += [f"   {line}" for line in textwrap.wrap(one.sentence, PAGE - 3)]
-            lines += [f"   Remedy: {one.remedy}", f"   See {one.link}"]  # to be copied: not broken
+            lines += [f"   Remedy: {one.remedy}", f"   See {one.link}".replace(".html", "")]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -148,27 +149,32 @@ class Report:
         """Return a Matplotlib figure of each layer's forward and backward scale, top to bottom.
 
         Markers are what was measured (of several nets the median, and a bar from 5% to 95%), the
-        grey band is the theory's. ``plots.show(report.plot(), report.alt)`` shows it.
+        grey band is the theory's. ``plots.show(report.plot(), report.alt)`` shows it. A side of
+        which nothing was seen is left out; of weights alone there is no figure, but a ValueError.
         """
         from initcore import plots
 
         return plots.styled(self._draw)(plots)
 
     def _draw(self, plots: Any) -> Any:
-        rows = np.arange(len(self._names))
-        fig, axes = plots.figure(2, height=1.5 + 0.2 * len(rows), sharey=True)
-        for number, (ax, side) in enumerate(zip(axes, SIDES)):
-            low, _, high = self._bands(side).T
-            ax.fill_betweenx(rows, low, high, color="#bbbbbb", alpha=0.5, lw=0, label="theory")
+        rows, height = np.arange(len(self._names)), 1.8 + 0.2 * len(self._names)
+        sides = [side for side in SIDES if not np.isnan(self._numbers(SIDES[side])).all()]
+        if not sides:
+            raise ValueError("There is no signal to plot: `diagnose` was given weights alone")
+        fig, [axes] = plots.figure(len(sides), height=height, sharey=True, squeeze=False)
+        for number, (ax, side) in enumerate(zip(axes, sides)):
+            (low, _, high), label = self._bands(side).T, "" if number else "theory"
+            ax.fill_betweenx(rows, low, high, color="#bbbbbb", alpha=0.5, lw=0, label=label)
             seen = self._numbers(SIDES[side])
             good = (np.isfinite(seen) & (seen > 0)).all(axis=1)
             if good.any():
                 low, middle, high = quantiles(seen[good])
                 colour, marker = plots.COLOURS[number], plots.MARKERS[number]
                 ax.hlines(rows[good], low, high, color=colour, alpha=0.4, lw=4)
-                ax.plot(middle, rows[good], marker, ls="none", color=colour, label="measured")
-            what = "sums x W + b" if side == "forward" else "gradient by the sums"
-            plots.finish(ax, title=side, x=f"root mean square of the {what}", y="", log="x")
+                ax.plot(middle, rows[good], marker, ls="none", c=colour, label=f"{side}, measured")
+            what = "RMS of x W + b" if side == "forward" else "RMS of the gradient by it"
+            plots.finish(ax, title=side, x=what, y="", log="x", legend="none")
+        fig.legend(loc="outside lower center", ncols=3)
         fig.suptitle(textwrap.fill(self.verdict, 70), x=0.01, ha="left", fontweight="bold")
         axes[0].set(yticks=rows, yticklabels=self._names, ylim=(len(rows) - 0.5, -0.5))
         return fig

@@ -1,6 +1,7 @@
 """What `diagnose` takes of PyTorch beside a model: loaders, factories, weights; and its seeds."""
 
 import numpy as np
+import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -53,6 +54,46 @@ def test_a_class_is_a_factory_and_keeps_its_own_defaults():
 
     report = diagnose(Net, X, Y, seeds=3)
     assert len(report.looks) == 3 and report.looks[2].layers[0].weight.shape == (1, 64, 32)
+
+
+def test_a_class_that_is_no_factory_is_said_to_be_one():
+    class Net(torch.nn.Sequential):
+        def __init__(self, width):
+            super().__init__(torch.nn.Linear(64, width))
+
+    for kind in (torch.nn.Linear, torch.nn.Sequential, torch.nn.LayerNorm, Net):
+        said = f"`model` must be an instance or a function, no class.*{kind.__module__}"
+        with pytest.raises(TypeError, match=said):
+            diagnose(kind, X, Y)
+
+
+class Examples(torch.utils.data.Dataset):
+    """Its items are single examples, as those of torchvision's are."""
+
+    def __getitem__(self, i):
+        return X[i], int(Y[i])
+
+
+@pytest.mark.parametrize("dataset", [TensorDataset(X, Y), TensorDataset(X), Examples()])
+def test_a_dataset_is_no_loader(dataset):
+    with pytest.raises(TypeError, match="`x` must be a batch or a DataLoader, as a Dataset"):
+        diagnose(make(), dataset)
+
+
+def test_a_batch_of_three_is_refused_and_one_of_inputs_alone_is_taken():
+    with pytest.raises(ValueError, match=r"`x` must be a batch \(x, y\)"):
+        diagnose(make(), DataLoader(TensorDataset(X, Y, Y), batch_size=50))
+    alone = DataLoader(TensorDataset(X), batch_size=50)  # a list of one tensor
+    assert str(diagnose(make(), alone)).count("nothing was sent back") == 1
+
+
+def test_several_inputs_may_come_in_a_batch():
+    class Two(torch.nn.Linear):
+        def forward(self, a, b):
+            return super().forward(a + b)
+
+    model = Two(64, 10)
+    assert diagnose(model, ((X, X), Y)).looks[0].loss == diagnose(model, (X, X), Y).looks[0].loss
 
 
 def test_a_state_dict_is_weights_alone():
