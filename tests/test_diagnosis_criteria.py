@@ -271,7 +271,8 @@ BROKEN = {
     "residual-growth": {
         "doubling": (lambda: ResidualMLP((64, 64, 10), blocks=16, weights="he_normal"), None)
     },
-    "forward-vanishes": {"GELU, fifty deep": (lambda: deep("gelu", 256, 50), None)},
+    # One draw, as in about one of twenty the signal lives: GELU's fixed point repels it.
+    "forward-vanishes": {"GELU, fifty deep": (lambda: deep("gelu", 256, 50, seed=0), None)},
 }
 CASES = [(code, name) for code, cases in BROKEN.items() for name in cases]
 
