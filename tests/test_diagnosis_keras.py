@@ -747,3 +747,14 @@ def test_what_goes_past_a_small_branch_is_no_explosion():
     report = diagnose(model, x, y, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert not [one for one in report.findings if one.level != "note"]
     assert [row.kind for row in report.looks[0].layers if row.opens] == ["normalisation"] * 3
+
+
+def test_a_class_that_is_no_factory_is_said_to_be_one():
+    class Net(keras.Model):
+        def __init__(self, width):
+            super().__init__()
+            self.dense = kl.Dense(width)
+
+    for kind in (keras.Sequential, keras.Model, kl.Dense, Net):
+        with pytest.raises(TypeError, match="`model` must be an instance or a function, no class"):
+            diagnose(kind, np.ones((5, 4)), np.arange(5) % 2)
