@@ -128,7 +128,7 @@ def _logits(look: Look, is_raw: bool = False) -> tuple[np.ndarray, np.ndarray] |
     z, y = z[kept], y[kept]
     if not len(y) or (y % 1).any():
         return None
-    y = y.astype(np.int64)
+    y = y.astype(np.intp)
     if z.shape[1] == 1:  # a logit, or a probability
         is_probability = look.layers and look.layers[-1].activation == "sigmoid" and not is_raw
         z = np.concatenate([1 - z if is_probability else np.zeros_like(z), z], axis=1)
