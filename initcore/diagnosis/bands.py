@@ -137,15 +137,10 @@ def _exact(activation: str, units: int, depth: int) -> np.ndarray:
 
 def _ends(low: float, high: float, below: float, above: float) -> tuple[float, float, float]:
     """Return the band of an RMS from two mean squares, and how far ln q may be off them."""
-    low, middle = (
-        low * math.exp(-min(below, limits.FAR)) / limits.SLACK**2,
-        math.sqrt(low) * math.sqrt(high),
-    )
-    return (
-        math.sqrt(low),
-        math.sqrt(middle),
-        math.sqrt(high * math.exp(min(above, limits.FAR))) * limits.SLACK,
-    )
+    middle = math.sqrt(low) * math.sqrt(high)
+    low = low * math.exp(-min(below, limits.FAR)) / limits.SLACK**2
+    high = high * math.exp(min(above, limits.FAR))
+    return math.sqrt(low), math.sqrt(middle), math.sqrt(high) * limits.SLACK
 
 
 def forward(look: Look, allowed: dict[Layer, Range]) -> dict[Layer, Band]:
