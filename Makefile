@@ -45,8 +45,9 @@ book: $(COURSE) ## build the site, warnings being errors, and check its links (O
 	@$(if $(COURSE),,exit;) echo "The course is built. Open it: make serve$(if $(OFFLINE), OFFLINE=$(OFFLINE)), or $(CURDIR)/$(SITE)/index.html"
 
 # The browser's kernel takes half a minute: it is built anew only after a change of what it is made of.
-OF_LITE := chapters/*.ipynb initcore/*.* initcore/*/*.* website/lite/* website/tools/lite.py \
-	website/package-lock.json pyproject.toml requirements.txt
+OF_LITE := chapters/*.ipynb initcore/*.* initcore/*/*.* initcore/*/*/*.* website/lite/* \
+	website/tools/*.py website/extensions/policy.py website/package*.json pyproject.toml \
+	requirements.txt LICENSE*
 $(SITE)/lite/.made: $(filter-out %.pyc,$(wildcard $(OF_LITE)))
 	@$(BIN)/python -m website.tools.lite $(SITE)
 	@mkdir -p $(@D) && touch $@
