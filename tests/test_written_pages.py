@@ -108,3 +108,10 @@ def test_the_opening_page_answers_five_readers_before_its_figure():
         r"^- I .+: \[[^]]+\]\((pages/\w+\.md)(?:#[\w-]+)?\)\.$", opening, re.MULTILINE
     )
     assert len(links) == 5 and all((ROOT / link).is_file() for link in links)
+
+
+def test_each_row_of_the_decision_tables_leads_to_the_cell_that_decides_it():
+    tables = (ROOT / "pages/summary.md").read_text("utf-8").partition("## The calls")[0]
+    rows = [line for line in tables.splitlines() if line.startswith("| ") and "| Why |" not in line]
+    without = [row.split(" | ")[0] for row in rows if "#cell-id=" not in row]
+    assert len(rows) > 25 and not without
