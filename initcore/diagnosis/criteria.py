@@ -22,7 +22,7 @@ from initcore.diagnosis import bands, limits
 from initcore.diagnosis.bands import rms, square
 from initcore.diagnosis.case import CATALOGUE, CODES, LEVELS, Case, Finding, is_within
 from initcore.diagnosis.identify import WRONG, Scheme
-from initcore.diagnosis.look import Layer, Look
+from initcore.diagnosis.look import Layer, Look, log_softmax
 
 WEIGHTS = ("packed-qkv", "fans", "weight-scale")
 RAISED = (*WEIGHTS, "bias-scale", "embedding-scale")  # to the level of their symptoms
@@ -109,34 +109,6 @@ def _data(case: Case) -> None:
             case.add("input-constant", "all" if is_one else "most", None, share, 0.0, level=level)
 
 
-def _logits(look: Look, is_raw: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return ln softmax (inputs, classes) and labels (inputs,); of one logit two classes.
-
-    Probabilities are taken for what they are, unless all outputs are to be logits.
-    """
-    if look.task != "classes" or look.outputs is None or look.targets is None:
-        return None
-    z, y = look.outputs.reshape(-1, look.outputs.shape[-1]), np.asarray(look.targets)
-    if y.size == z.size > len(z) and np.allclose(y.reshape(z.shape).sum(axis=1), 1):
-        y = y.reshape(z.shape).argmax(axis=1)
-    elif y.size == z.size:  # each output says yes or no
-        z = z.reshape(-1, 1)
-    y = y.reshape(-1)
-    if len(y) != len(z) or not np.isfinite(z).all() or not np.isfinite(y).all():
-        return None
-    kept = y != look.ignored
-    z, y = z[kept], y[kept]
-    if not len(y) or (y % 1).any():
-        return None
-    y = y.astype(np.intp)
-    if z.shape[1] == 1:  # a logit, or a probability
-        is_probability = look.layers and look.layers[-1].activation == "sigmoid" and not is_raw
-        z = np.concatenate([1 - z if is_probability else np.zeros_like(z), z], axis=1)
-    if z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3) and not is_raw:
-        z = np.log(np.maximum(z, 1e-12))
-    return z - np.logaddexp.reduce(z, axis=1, keepdims=True), y
-
-
 def _labels(case: Case, y: np.ndarray, classes: int) -> bool:
     """Judge the labels; return whether there is a loss to be judged by them."""
     low, high, count = int(y.min()), int(y.max()), np.bincount(np.maximum(y, 0), minlength=classes)
@@ -152,7 +124,7 @@ def _labels(case: Case, y: np.ndarray, classes: int) -> bool:
 
 def _losses(case: Case) -> None:
     """ln C for C classes is a guess; logits of spread s add about (1 - 1/C) s²/2 (chapter 4)."""
-    look, last, pair = case.look, case.last, _logits(case.look)
+    look, last, pair = case.look, case.last, log_softmax(case.look)
     if last is not None and not last.weight.any():
         says, classes = ("exactly", pair[0].shape[1]) if pair else ("plain", 0)
         case.add("zero-output", says, last, look.loss, level="note", classes=classes)
@@ -162,7 +134,7 @@ def _losses(case: Case) -> None:
     classes, guess = z.shape[1], math.log(z.shape[1])
     if not _labels(case, y, classes):
         return None
-    own, twice = (-a[np.arange(len(y)), y] for a in (z, _logits(look, is_raw=True)[0]))
+    own, twice = (-a[np.arange(len(y)), y] for a in (z, log_softmax(look, is_raw=True)[0]))
     mean, twice = float(own.mean()), float(twice.mean())
     loss = mean if look.loss is None or not math.isfinite(look.loss) else look.loss
     if abs(loss - twice) < abs(twice - mean) / 10 and abs(twice - mean) > 1e-5 * mean:

@@ -212,3 +212,31 @@ class Look:
             with np.errstate(invalid="ignore"):  # infinity less itself
                 step = np.linalg.norm(after[layer.key].astype(np.float64) - old)
             layer.update = float(step / size) if size else None
+
+
+def log_softmax(look: Look, is_raw: bool = False) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return ln softmax (inputs, classes) and labels (inputs,); of one logit two classes.
+
+    Probabilities are taken for what they are, unless all outputs are to be logits.
+    """
+    if look.task != "classes" or look.outputs is None or look.targets is None:
+        return None
+    z, y = look.outputs.reshape(-1, look.outputs.shape[-1]), np.asarray(look.targets)
+    if y.size == z.size > len(z) and np.allclose(y.reshape(z.shape).sum(axis=1), 1):
+        y = y.reshape(z.shape).argmax(axis=1)
+    elif y.size == z.size:  # each output says yes or no
+        z = z.reshape(-1, 1)
+    y = y.reshape(-1)
+    if len(y) != len(z) or not np.isfinite(z).all() or not np.isfinite(y).all():
+        return None
+    kept = y != look.ignored
+    z, y = z[kept], y[kept]
+    if not len(y) or (y % 1).any():
+        return None
+    y = y.astype(np.intp)
+    if z.shape[1] == 1:  # a logit, or a probability
+        is_probability = look.layers and look.layers[-1].activation == "sigmoid" and not is_raw
+        z = np.concatenate([1 - z if is_probability else np.zeros_like(z), z], axis=1)
+    if z.min() >= 0 and np.allclose(z.sum(axis=1), 1, atol=1e-3) and not is_raw:
+        z = np.log(np.maximum(z, 1e-12))
+    return z - np.logaddexp.reduce(z, axis=1, keepdims=True), y
