@@ -1,7 +1,7 @@
 """What all live figures share (level 8): traits that Python and the page know, data, a still.
 
 A live figure is an anywidget. Python measured its numbers once (`Explorer.compute`, stored as JSON
-in ``data/``) and a small ES module draws them: ``kit.js``, which all share, and one of its own. So
+in ``data/``) and a small ES module draws them: ``kit.js`` and ``follow.js``, which all share, and one of its own. So
 it works in a notebook, in the browser's kernel, and with no kernel at all on a built page. Nothing
 here draws on the screen or measures when it is shown.
 """
@@ -147,7 +147,7 @@ class Explorer(anywidget.AnyWidget):
             return  # anywidget's own child, with traits in their place
         cls.NAME = cls.__name__.lower()
         for trait, kind in (("_esm", "js"), ("_css", "css")):
-            files = [FILES.joinpath(f"{name}.{kind}") for name in ("kit", cls.NAME)]
+            files = [FILES.joinpath(f"{name}.{kind}") for name in ("kit", "follow", cls.NAME)]
             setattr(cls, trait, "\n".join(f.read_text("utf-8") for f in files if f.is_file()))
 
     def __init__(self, **state: Any) -> None:

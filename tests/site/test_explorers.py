@@ -60,7 +60,7 @@ def test_a_printed_table_is_written_as_by_python(page):
     values = [0.0, 1.0, -0.07068, 9.99e-5, 1e-4, 9.996, 999.4, 999.6, 123456.0, 5e-324, 1.8447e19]
     values += [1.125, 1.135, 1.145, 1.375, 0.125, 0.375, 0.05, 0.15, 0.25, 0.75, 2.5, 112.5, 1025.0]
     code = "([kit, ...rest]) => Function('values', 'format', kit)(...rest)"
-    kit = FILES.joinpath("kit.js").read_text("utf-8")
+    kit = FILES.joinpath("follow.js").read_text("utf-8")
     kit += "\nreturn values.map((value) => printed(value, format));"
     for spec in (".3g", ".1f", ".2f"):
         assert page.evaluate(code, [kit, values, spec]) == [fmt(v, spec) for v in values], spec
