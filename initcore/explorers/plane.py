@@ -78,7 +78,8 @@ def two_inputs(
     its digits where the cosine is 1.
     """
     phi, rng = activations.get(activation), np.random.default_rng(0)
-    a = rng.standard_normal((NETS, 2, width))
+    orthogonal, _ = np.linalg.qr(rng.standard_normal((NETS, width, 2)))
+    a = math.sqrt(width) * orthogonal.swapaxes(1, 2)
     a[:, 1] = COSINE * a[:, 0] + math.sqrt(1 - COSINE**2) * a[:, 1]
     q, apart = [], []
     for _ in range(DEPTH):
