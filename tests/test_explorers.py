@@ -35,6 +35,7 @@ AGAIN = {
     "depth": [(2, 2.0), (8, 8.0)],
     "gains": [("relu", "lecun"), ("gelu", "both")],
     "clinic": [("A", "relu", 3), ("B", "tanh", 6), ("C", "tanh", 6)],
+    "plane": [("tanh", 2.5, 0.05), ("sigmoid", 1.0, 0.0), ("relu", 2.0, 0.05)],
     "residual": [("1", False, 4), ("1/sqrt(L)", True, 8), ("1/L", False, 16)],
 }
 
