@@ -19,6 +19,7 @@ from initcore.network import MLP, SCALES, Gradients, product, replica_generators
 
 NORMS = ("layer", "rms", "none")
 PLACES = ("pre", "post")
+TOGETHER = 64  # examples that `predict` takes at a time: then they stay in the cache
 PROJECTIONS = ("queries", "keys", "values")
 
 
@@ -186,9 +187,9 @@ class Transformer(MLP):
             dtype=dtype,
         )
         shapes, rngs = self._parameter_shapes(), replica_generators(seed, self.replicas, SCALES)
-        makers = {"scales": "ones", "shifts": "zeros", "gates": gates or "zeros"}
-        for name, maker in makers.items():
-            setattr(self, name, self._draw(name, maker, shapes[name], rngs) if shapes[name] else [])
+        self.scales = self._draw("scales", "ones", shapes["scales"], rngs)
+        self.shifts = self._draw("shifts", "zeros", shapes["shifts"], rngs)
+        self.gates = self._draw("gates", "zeros" if gates is None else gates, shapes["gates"], rngs)
 
     @staticmethod
     def _triple(widths: Sequence[int]) -> tuple[int, ...]:
@@ -238,10 +239,6 @@ class Transformer(MLP):
         lists = {"weights": [*self._shapes], "biases": biases, "scales": self._norm_shapes}
         return lists | {"shifts": shifts, "gates": self._gate_shapes}
 
-    def _check_parameters(self) -> None:
-        if hasattr(self, "gates"):
-            super()._check_parameters()
-
     # The parts: each returns its output, and what takes a derivative by it back to its input and
     # writes those by its parameters into `into`.
 
@@ -282,25 +279,31 @@ class Transformer(MLP):
         parts = np.split(made[0][0], 3, axis=-1) if self.packed else [z for z, _ in made]
         q, k, v = (self._by_head(part) for part in parts)
         scale = self.dtype.type(self.attention_scale)
-        logits = scale * (q @ k.swapaxes(-1, -2))
+        logits = scale * product(q, k.swapaxes(-1, -2))
         A = np.exp(logits - np.maximum.reduce(np.moveaxis(logits, -1, 0))[..., None])
         A /= _mean(A) * self.dtype.type(self.tokens)
-        out, back_out = self._linear(first + count, self._by_row(A @ v))
+        out, back_out = self._linear(first + count, self._by_row(product(A, v)))
 
         def back(g: np.ndarray, into: TransformerGradients) -> np.ndarray:
             g = self._by_head(back_out(g, into))
-            by_A = g @ v.swapaxes(-1, -2)
-            by_logits = scale * A * (by_A - _mean(A * by_A) * self.dtype.type(self.tokens))
-            g_q, g_k = by_logits @ k, by_logits.swapaxes(-1, -2) @ q
-            gs = [self._by_row(part) for part in (g_q, g_k, A.swapaxes(-1, -2) @ g)]
+            by_A = product(g, v.swapaxes(-1, -2))
+            along = _mean(A * by_A) * self.dtype.type(self.tokens)
+            by_logits = scale * A * (by_A - along)
+            g_q, g_k = product(by_logits, k), product(by_logits.swapaxes(-1, -2), q)
+            gs = [self._by_row(part) for part in (g_q, g_k, product(A.swapaxes(-1, -2), g))]
             gs = [np.concatenate(gs, axis=-1)] if self.packed else gs
             return sum(back_one(one, into) for (_, back_one), one in zip(made, gs))
 
         return out, back, logits
 
+    def _by_token(self, rows: np.ndarray) -> np.ndarray:
+        return rows.reshape(*rows.shape[:-2], -1, self.tokens, rows.shape[-1])
+
     def _by_head(self, x: np.ndarray) -> np.ndarray:
         """Return rows ``(batch * tokens, width)`` as ``(batch, heads, tokens, width / heads)``."""
-        return x.reshape(*x.shape[:-2], -1, self.tokens, self.heads, x.shape[-1] // self.heads).swapaxes(-2, -3)
+        size = x.shape[-1] // self.heads
+        x = self._by_token(x)
+        return x.reshape(*x.shape[:-1], self.heads, size).swapaxes(-2, -3)
 
     def _by_row(self, x: np.ndarray) -> np.ndarray:
         """Return what `_by_head` made, as rows."""
@@ -322,7 +325,7 @@ class Transformer(MLP):
     def _forward(self, x: np.ndarray, rngs: Any = None, keep: bool = True) -> TransformerTrace:
         rows = x.reshape(*x.shape[:-2], -1, self.widths[0] // self.tokens)
         h, embedded = self._linear(0, rows)
-        h = h.reshape(*h.shape[:-2], -1, *self.biases[0].shape[-2:]) + self.biases[0][..., None, :, :]
+        h = self._by_token(h) + self.biases[0][..., None, :, :]
         h = h.reshape(*h.shape[:-3], -1, h.shape[-1])
         streams, branches, all_logits, tape = [h], [], [], []
         for branch in range(2 * self.blocks):
@@ -344,14 +347,14 @@ class Transformer(MLP):
         back_norm = None
         if self.place == "pre":
             h, back_norm = self._normalised(2 * self.blocks, h)
-        mean = h.reshape(*h.shape[:-2], -1, self.tokens, h.shape[-1]).mean(axis=-2)
-        output, headed = self._linear(len(self.weights) - 1, mean)
+        output, headed = self._linear(len(self.weights) - 1, self._by_token(h).mean(axis=-2))
         return TransformerTrace(
             output, streams, branches, all_logits, tape, (embedded, back_norm, headed)
         )
 
     def _predict(self, x: np.ndarray) -> np.ndarray:
-        return self._forward(x, keep=False).output
+        parts = np.array_split(x, -(-x.shape[-2] // TOGETHER), axis=-2)
+        return np.concatenate([self._forward(p, keep=False).output for p in parts], axis=-2)
 
     def _backward(
         self, trace: Any, output_gradient: np.ndarray, by_inputs: bool = True
@@ -375,8 +378,7 @@ class Transformer(MLP):
             g = by_sum + (back_norm(by_branch, into) if self.place == "pre" else by_branch)
             into.deltas.insert(0, g)
         by_rows = embedded(g, into)
-        tokens = g.reshape(*g.shape[:-2], -1, self.tokens, g.shape[-1])
-        into.biases[0] = tokens.sum(axis=-3)
+        into.biases[0] = self._by_token(g).sum(axis=-3)
         if not by_inputs:
             return into
         by_inputs = by_rows.reshape(*by_rows.shape[:-2], -1, self.widths[0])
