@@ -251,7 +251,9 @@ class Transformer(MLP):
             return product(g, W.swapaxes(-1, -2))
 
         z = product(x, W)
-        return (z + self.biases[layer][..., None, :] if layer else z), back
+        if layer:  # the positions are not the same for all rows
+            z += self.biases[layer][..., None, :]
+        return z, back
 
     def _normalised(self, slot: int, x: np.ndarray) -> tuple[np.ndarray, Callable]:
         if self.norm == "none":

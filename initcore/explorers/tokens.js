@@ -6,7 +6,10 @@ const charts = [
     title: "Cosine between two tokens of a digit",
     x,
     y: { label: "cosine", domain: [-0.1, 1], ticks: [0, 0.25, 0.5, 0.75, 1] },
-    series: [{ key: "cosine between tokens", label: "20 nets: median, 5% to 95%", colour: 0 }],
+    series: [
+      { key: "cosine, theory", label: "theory: uniform attention", kind: "line", colour: 0 },
+      { key: "cosine between tokens", label: "20 nets: median, 5% to 95%", colour: 0 },
+    ],
   },
   {
     title: "Gradient of each MLP's last weights, over that of the last block",
@@ -32,6 +35,6 @@ function update(ui, read, one) {
 
 const note =
   "Markers: the median of 20 nets before training, on 32 digits of eight tokens each, with a band from 5% to 95%. " +
-  "Dotted: the gradient of the last block.";
+  "Line: the recursion of the text. Dotted: the gradient of the last block.";
 
 export default explorer({ charts, update, note, room: [5.2, 8.5] });

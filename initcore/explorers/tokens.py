@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from initcore import experiments, losses, probes
-from initcore.explorers._base import Explorer, band, control
+from initcore import experiments, losses, probes, theory
+from initcore.explorers._base import Explorer, band, control, rounded
 from initcore.initializers import RandomNormal, VarianceScaling
 from initcore.transformer import Transformer
 
@@ -39,6 +39,7 @@ class Tokens(Explorer):
         "cosine between tokens": "case/cosine/mid",
         "cosine, 5%": "case/cosine/low",
         "cosine, 95%": "case/cosine/high",
+        "cosine, theory": "case/cosine/theory",
         "gradient": "case/gradient/mid",
         "gradient, 5%": "case/gradient/low",
         "gradient, 95%": "case/gradient/high",
@@ -52,8 +53,11 @@ class Tokens(Explorer):
     @classmethod
     def measure(cls, place: str, scale: str, blocks: int) -> dict[str, Any]:
         """Measure the tokens and the gradients of all blocks."""
-        cosine, gradient = tokens(place, factor(scale, blocks), blocks)
-        return {"cosine": band(cosine, decimals=2), "gradient": band(gradient / gradient[-1])}
+        alpha = factor(scale, blocks)
+        cosine, gradient = tokens(place, alpha, blocks)
+        found = {"cosine": band(cosine[1:], decimals=2), "gradient": band(gradient / gradient[-1])}
+        found["cosine"]["theory"] = rounded(predict(place, alpha, blocks, np.median(cosine[0])), 2)
+        return found
 
 
 def factor(scale: str, blocks: int) -> float:
@@ -62,7 +66,10 @@ def factor(scale: str, blocks: int) -> float:
 
 
 def tokens(place: str, alpha: float, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cosine after each block and the norm of each gradient, ``(blocks, nets)``."""
+    """Return the cosine before and after each block, and the norm of each gradient.
+
+    The shapes are ``(blocks + 1, nets)`` and ``(blocks, nets)``.
+    """
     train, _ = experiments.split_digits()
     he = VarianceScaling(2.0, distribution="untruncated_normal")
     net = Transformer(
@@ -80,7 +87,26 @@ def tokens(place: str, alpha: float, blocks: int) -> tuple[np.ndarray, np.ndarra
     trace = net.forward(train.x[:DIGITS])
     gradient = losses.softmax_cross_entropy(trace.output, train.y[:DIGITS])[1]
     moves = net.backward(trace, gradient).weights
-    rows = [h.reshape(NETS * DIGITS, net.tokens, WIDTH) for h in trace.streams[2::2]]
+    rows = [h.reshape(NETS * DIGITS, net.tokens, WIDTH) for h in trace.streams[::2]]
     cosines = [probes.mean_cosine(h).reshape(NETS, DIGITS).mean(axis=1) for h in rows]
     last = [dW for dW, role in zip(moves, net.roles) if role == "mlp_out"]
     return np.array(cosines), np.linalg.norm(np.array(last), axis=(-2, -1))
+
+
+def predict(place: str, alpha: float, blocks: int, c: float, q: float = 2.0) -> np.ndarray:
+    """Return the cosine after each block, by a recursion on what two tokens have in common.
+
+    The stream has the mean square q, and the tokens share cq of it. Attention that is uniform
+    adds α² times the mean square of the average of the normalised tokens to both; the MLP adds α²
+    to q, and α² times the correlation map of the ReLU to what is shared. Post-norm then makes q 1.
+    """
+    shared, cosines = c * q, []
+    for branch in range(2 * blocks):
+        c = shared / q
+        own = 1.0 if branch % 2 else c + (1 - c) / 8
+        both = theory.correlation_map("relu", c) if branch % 2 else own
+        q, shared = q + alpha**2 * own, shared + alpha**2 * both
+        if place == "post":
+            q, shared = 1.0, shared / q
+        cosines.append(shared / q)
+    return np.array(cosines[1::2])
