@@ -71,14 +71,14 @@ def tokens(place: str, alpha: float, blocks: int) -> tuple[np.ndarray, np.ndarra
     The shapes are ``(blocks + 1, nets)`` and ``(blocks, nets)``.
     """
     train, _ = experiments.split_digits()
-    he = VarianceScaling(2.0, distribution="untruncated_normal")
+    he, small = (VarianceScaling(k, distribution="untruncated_normal") for k in (2.0, 0.01))
     net = Transformer(
         (64, WIDTH, 10),
         "relu",
         blocks=blocks,
         hidden=2 * WIDTH,
         place=place,
-        weights={"mlp_in": he},
+        weights={"mlp_in": he, "head": small},
         positions=RandomNormal(stddev=1.0),
         replicas=NETS,
     )
