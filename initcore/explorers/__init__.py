@@ -16,11 +16,12 @@ from initcore.explorers.plane import Plane
 from initcore.explorers.pretraining import Pretraining
 from initcore.explorers.residual import Residual
 from initcore.explorers.scale import Scale
+from initcore.explorers.tokens import Tokens
 from initcore.explorers.zeros import Zeros
 
 _ALL = (
     *(Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual, Clinic),
-    Plane,
+    *(Plane, Tokens),
 )
 __all__ = sorted(cls.__name__ for cls in (Explorer, *_ALL))
 #: By the name of its files and of its page on the site, in the order of the chapters.
