@@ -79,16 +79,13 @@ class Scaling:
 
     def _drifts(self, i: int, name: str) -> Iterator[Drift]:
         birth, change = self.slopes[i, 0], self.slopes[i, -1]
-        can_vanish = self.layers[name] in ("output", "other")  # at birth logits may be nothing
-        # A change may fall as fast as what it changes does.
-        falls = np.maximum(birth, 0) if can_vanish else birth, change - np.minimum(birth, 0)
-        for what, values, fall, rms in zip(
-            ("at birth", "change"), (birth, change), falls, self.rms[i, [0, -1]]
-        ):
-            low, middle, high = quantiles(values)
+        # Logits may vanish at birth, and a change may fall as fast as what it changes does.
+        falls = birth * (self.layers[name] in ("input", "hidden")), change - np.minimum(birth, 0)
+        for what, t, fall in zip(("at birth", "change"), (0, -1), falls):
+            low, middle, high = map(float, quantiles(self.slopes[i, t]))
             is_wrong = low > CLEAR or quantiles(fall)[2] < -CLEAR
-            if is_wrong or (np.isnan(middle) and rms.any()):
-                yield Drift(name, what, float(middle), (float(low), float(high)))
+            if is_wrong or (np.isnan(middle) and self.rms[i, t].any()):
+                yield Drift(name, what, middle, (low, high))
 
     @property
     def ok(self) -> bool:
@@ -101,8 +98,9 @@ class Scaling:
         wrong = len({drift.layer for drift in self.drifts})
         if self.ok:
             return "Every layer keeps its scale across widths"
-        said = f"{wrong} of {len(self.layers)} layers do not keep their scale across widths"
-        return said if wrong else "No layer learns"
+        if not wrong:
+            return "No layer learns"
+        return f"{wrong} of {len(self.layers)} layers do not keep their scale across widths"
 
     def table(self) -> Table:
         """Return each layer's exponents, at birth and of the change after each step."""
@@ -205,7 +203,7 @@ def widths(
     if isinstance(optimizer, Real):
         optimizer = _checks.number("optimizer", optimizer, above=0.0)
     rows, found = [], []  # of each width: the layers of its first net, the scales of all nets
-    with torch_unmoved(x):
+    with torch_unmoved(x), np.errstate(all="ignore"):
         for width in sizes:
             nets: list[list[list[float]]] = []
             for net in _nets(functools.partial(make_model, width), count):
@@ -254,9 +252,8 @@ def _look(net: Any, x: Any, y: Any, loss: Any) -> Look:
 def _scales(*sums: dict[str, Any]) -> list[list[float]]:
     """Return the RMS of each layer's sums at birth, and of what has changed in them since."""
     scales = []
-    with np.errstate(all="ignore"):
-        for first, *later in zip(*(now.values() for now in sums)):
-            first = np.asarray(first, np.float64)
-            parts = [first, *(z - first for z in later)]
-            scales.append([float(np.sqrt(np.square(part).mean())) for part in parts])
+    for first, *later in zip(*(now.values() for now in sums)):
+        first = np.asarray(first, np.float64)
+        parts = [first, *(z - first for z in later)]
+        scales.append([float(np.sqrt(np.square(part).mean())) for part in parts])
     return scales
