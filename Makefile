@@ -86,6 +86,9 @@ bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there
 bench-growth: $(TESTS) book ## measure how the costs grow: draws, steps, the chapters, the site
 	@$(BIN)/python benchmarks/growth.py $(ARGS)
 
+audit: $(TESTS) ## measure what Keras and Flax draw by default, and PyTorch if it is there; then make lists
+	@$(BIN)/python benchmarks/audit.py $(ARGS)
+
 mutants: $(TESTS) $(MUTANTS) ## break the package in thousands of ways: which do the tests see (hours; ARGS="--sample 300")
 	@$(BIN)/python tests/mutants.py unit $(ARGS); status=$$?; \
 		$(BIN)/python tests/mutants.py notebooks $(ARGS) && exit $$status

@@ -123,6 +123,23 @@ class Table:
         formats = {name: spec for name, spec in self._formats.items() if name in names}
         return Table({name: self[name] for name in names}, title=self.title, formats=formats)
 
+    def blocks(self) -> list[Table]:
+        """Return tables that fit on the page: of all columns, each beside the first one.
+
+        Examples
+        --------
+        >>> wide = Table({name: ["." * 30] for name in ("layer", "first", "second")})
+        >>> [block.columns for block in wide.blocks()]
+        [('layer', 'first'), ('layer', 'second')]
+        """
+        first, *others = self.columns
+        blocks = [[first]]
+        for name in others:
+            if max(map(len, str(self.select(*blocks[-1], name)).splitlines())) > PAGE:
+                blocks.append([first])
+            blocks[-1].append(name)
+        return [self.select(*block) for block in blocks]
+
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return the unrounded columns as a new dict of new arrays."""
         return {name: column.copy() for name, column in self._columns.items()}

@@ -93,6 +93,11 @@ ROW = {
     **{"met": True, "date": "2026-01-31", "processor": "a chip", "cores": 2},
     **{"versions": {"NumPy": "2.0"}},
 }
+DRAWN = {"version": "3.1", "date": "2026-01-31", "rows": []}
+DRAWN["rows"] += [
+    {"layer": "Dense(5)", "part": "kernel", "drawn": ["uniform", 0.889], "says": "so"}
+]
+DRAWN["rows"] += [{"layer": "Dense(5)", "part": "bias", "drawn": ["zeros", 0.0], "says": "nothing"}]
 FILES = {
     "claims.yml": LEDGER,
     "references.bib": SOURCE,
@@ -103,6 +108,8 @@ FILES = {
     "pages/ten_minutes.md": f"# Ten minutes\n\n<!-- In one screen: {NAME} -->\n\n<!-- end -->\n",
     "pages/speed.md": "# Speed\n\n<!-- benchmarks/results.json -->\n\n<!-- end -->\n",
     "benchmarks/results.json": json.dumps({"rows": [ROW]}),
+    "pages/framework_defaults.md": "# D\n\n<!-- benchmarks/audit.json: Keras -->\n\n<!-- end -->\n",
+    "benchmarks/audit.json": json.dumps({"Keras": DRAWN}),
     "pages/references.md": '# References\n\n- <a id="glorot2010"></a>Glorot and Bengio. 2010.\n',
 }
 

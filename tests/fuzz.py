@@ -33,7 +33,7 @@ from hypothesis.extra.numpy import arrays
 import initcore
 from initcore import activations, initializers, network, optimizers, theory
 from initcore.datasets import Dataset, load_digits
-from initcore.diagnosis import Report, criteria, of_weights
+from initcore.diagnosis import Report, Scaling, criteria, of_weights
 from initcore.explorers import Depth
 from initcore.plots import figure
 from website.tools import claims, grade, repository
@@ -99,12 +99,20 @@ models |= st.sampled_from(
     [lambda seed: network.MLP((3, 2), seed=seed), lambda: network.MLP((3, 2))]
 )
 
+FACTORIES = [
+    lambda width: network.MLP((3, width, 2)),
+    lambda width, seed: network.MLP((3, width, width, 2), replicas=2, seed=seed, dtype="float32"),
+    lambda width: [(np.ones((3, width)), None, "tanh")],
+    lambda width: width,
+    lambda: network.MLP((3, 2)),
+]
+
 ARGUMENTS = {
     reals: "at_zero alpha slope branch_scale within gain mean stddev minval maxval "
     "scale param beta_1 beta_2 learning_rate epsilon momentum q c c1 q1 sigma_w2 "
     "sigma_b2 variance xi_q xi_c probability dropout wanted right value limit height between",
     sizes: "blocks batch_size depth width batch replicas hidden epochs units "
-    "measure_every layers stream examples columns series",
+    "measure_every layers stream examples columns series steps",
     st.just(0) | st.none() | st.integers(0, 9): "seed",
     st.booleans(): "normalise standardize whole falls line signed parameters stable legend",
     texts: "name title label xlabel ylabel alt quantity claim statement spec labels",
@@ -114,7 +122,7 @@ ARGUMENTS = {
     st.sampled_from(["true", "imprecise", "wrong"]): "verdict",
     st.sampled_from(["rbm", "autoencoder"]): "method",
     st.sampled_from(["float32", "float64", "float16"]): "dtype",
-    st.sampled_from([(3, 2), (3, 4, 2), [2, 2]]): "widths",
+    st.sampled_from([(3, 2), (3, 4, 2), [2, 2], (2, 3), [3, 5]]): "widths",
     phi: "activation output_activation",
     weights: "weights",
     st.just("zeros"): "biases",
@@ -148,6 +156,7 @@ ARGUMENTS = {
     st.just({}): "options",
     nets | models: "model",
     st.none() | sizes: "seeds",
+    st.sampled_from(FACTORIES): "make_model",
 }
 BY_NAME = {name: kind for kind, names in ARGUMENTS.items() for name in names.split()}
 # Not called: the first changes Keras for all that follows, the second is only inherited from.
@@ -163,6 +172,7 @@ def public():
             own = getattr(value, "__module__", None) == module.__name__
             if own and not key.startswith("_") and f"{name}.{key}" not in LEFT_OUT:
                 found[f"{name}.{key}"] = value
+    found["diagnosis.diagnose.widths"] = initcore.diagnose.widths
     return found
 
 
@@ -194,6 +204,8 @@ def use(made, draw):
         made.derivative(draw(x | junk))
     elif isinstance(made, network.MLP):
         made.predict(draw(x | arrays_of | junk))
+    elif isinstance(made, Scaling):
+        str(made), made.ok
     elif isinstance(made, Report):
         str(made), made.plot(), made.to_dict(), made.compare(made)
         made.assert_healthy(draw(st.just(criteria.CODES) | junk))

@@ -155,13 +155,18 @@ def test_a_link_to_no_claim_source_or_term_fails_the_build(tmp_path):
         assert "local id not found in doc 'pages/" in warning and f"'{name}'" in warning
 
 
-def test_the_page_on_speed_shows_the_results_as_they_are_stored(tmp_path):
+def test_the_pages_on_speed_and_draws_show_the_results_as_they_are_stored(tmp_path):
     make_course(tmp_path)
     lists.main(tmp_path)
     page = (tmp_path / "pages/speed.md").read_text(encoding="utf-8")
     assert "| a draw | 1 | – | – | 3.14 | – | – | ≥ 3× JAX | ✓ met |" in page
     assert "| its bare step | 0.5 | – | – | – | – | – | | |" in page
     assert "2026-01-31, a chip, 2 cores, NumPy 2.0" in page
+    page = (tmp_path / "pages/framework_defaults.md").read_text(encoding="utf-8")
+    assert "Drawn by Keras 3.1 on 2026-01-31." in page
+    assert (
+        "| Dense(5) | kernel | uniform, 0.889 | so |\n| Dense(5) | bias | zeros | nothing |" in page
+    )
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,10 @@ def test_a_page_marks_its_numbers(path):
     text = re.sub(r"(Python|CC BY|Jupyter Book) [\d.]+", r"\1", path.read_text(encoding="utf-8"))
     tokens = MARKDOWN.parse(text)
     problems = list(problems_of_marks(tokens, path))
-    # Compared elsewhere: calibration in test_calibration.py, speed in test_lists.py, fast_draws in
-    # test_sampling.py.
+    # Compared elsewhere: calibration in test_calibration.py, fast_draws in test_sampling.py, speed
+    # and framework_defaults in test_lists.py.
     apart = {"api", "fast_draws", "glossary", "notation", "references", "speed", "ten_minutes"}
-    apart.add("calibration")
+    apart |= {"calibration", "framework_defaults"}
     if path.stem not in apart:
         problems += [f"{numeral} has no mark" for numeral in unmarked(tokens)]
     assert not problems, "\n".join(problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,21 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
             optimizer.step(after, found.parameters())
             look.add_updates({f"weights[{i}]": after[i] for i in range(net.n_layers)})
     return look
+
+
+def train(net: Any, x: Any, y: Any, loss: Any, optimizer: Any) -> Iterator[dict[str, Any]]:
+    """Yield each layer's sums, the last one's as the net returns them, before each step."""
+    _checks.instance("net", net, network.MLP, "an initcore.network.MLP")
+    optimizer = optimizer(net) if callable(optimizer) else optimizer
+    is_rate = isinstance(optimizer, float)
+    optimizer = optimizers.get(optimizers.Adam(optimizer) if is_rate else optimizer)
+    optimizer.start(net.parameters())
+    while True:
+        trace = net._forward(np.asarray(x, net.dtype), None)
+        sums = [*trace.pre_activations[:-1], trace.output]
+        yield {f"layer {i}": z for i, z in enumerate(sums, 1)}
+        look = Look("initcore", [], {}, outputs=trace.output.astype(np.float64))
+        optimizer.step(net.parameters(), _backward(look, net, trace, y, loss).parameters())
 
 
 def _backward(look: Look, net: network.MLP, trace: network.Trace, y: Any, loss: Any) -> Any:

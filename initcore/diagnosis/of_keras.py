@@ -11,7 +11,7 @@ import contextlib
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -109,7 +109,7 @@ class _Run:
             kept.enter_context(mock.patch.object(keras.Operation, "__call__", heard))
             return self.model.stateless_call(weights, fixed, x)[0]
 
-    def gradients(self, loss: Callable) -> tuple[float, list[np.ndarray]]:
+    def gradients(self, loss: Callable, compiled: bool) -> tuple[float, list[np.ndarray]]:
         """Return the loss, and the gradients by the trainable weights and by the sums."""
         backend, n = keras.backend.backend(), len(self.weights)
         arrays = [*self.weights, *(keras.ops.zeros_like(call.sums) for call in self.calls)]
@@ -121,7 +121,9 @@ class _Run:
         if backend == "jax":
             import jax
 
-            result, found = jax.jit(jax.value_and_grad(value))(arrays, self.x, self.fixed)
+            function = jax.value_and_grad(value)
+            function = jax.jit(function) if compiled else function  # which pays for large nets
+            result, found = function(arrays, self.x, self.fixed)
         elif backend == "torch":
             import torch
 
@@ -320,7 +322,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     if y is not None:
         function, end = _loss(look, run, _numpy(y), loss)
         if function is not None:
-            look.loss, gradients = run.gradients(function)
+            look.loss, gradients = run.gradients(function, compiled=True)
     end = keras.tree.flatten(end)[0]
     look.outputs = _numpy(end).astype(np.float64)
     run.settle(end)
@@ -397,13 +399,34 @@ def _complete(run: _Run, gradients: list) -> None:
 
 def _add_updates(look: Look, run: _Run, gradients: list, optimizer: Any) -> None:
     """Let a new optimizer of the same settings take a step with copies of the weights."""
-    optimizer = keras.optimizers.get(optimizer)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
-    look.optimizer = optimizer.name
-    config = optimizer.get_config() | {"gradient_accumulation_steps": None}
+    fresh = _fresh(optimizer)
+    look.optimizer = fresh.name
     copies = [keras.Variable(keras.ops.copy(v.value), name=v.name) for v in run.variables]
     steps = [keras.ops.convert_to_tensor(g, v.dtype) for g, v in zip(gradients, copies)]
-    fresh = type(optimizer).from_config(config)
     fresh.build(copies)
     fresh.apply(steps, copies)
     look.add_updates({run.keys[id(v)]: _numpy(new) for v, new in zip(run.variables, copies)})
+
+
+def _fresh(optimizer: Any) -> Any:
+    """Return a new optimizer of the settings of one, or of a name's."""
+    optimizer = keras.optimizers.get(optimizer)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+    config = optimizer.get_config() | {"gradient_accumulation_steps": None}
+    return type(optimizer).from_config(config)
+
+
+def train(model: Any, x: Any, y: Any, loss: Any, optimizer: Any) -> Iterator[dict[str, Any]]:
+    """Yield each layer's sums, the last one's as they go into the loss, before each step."""
+    if isinstance(optimizer, float):
+        optimizer = keras.optimizers.Adam(optimizer)
+    optimizer = optimizer(model) if callable(optimizer) else _fresh(optimizer)
+    while True:
+        run = _Run(model, keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+        function, end = _loss(Look("keras", [], {}), run, _numpy(y), loss)
+        if end.shape == run.calls[-1].sums.shape:
+            run.calls[-1].sums = end
+        yield {call.row.name: _numpy(call.sums) for call in run.calls}
+        gradients = run.gradients(function, compiled=False)[1][: len(run.variables)]
+        steps = [keras.ops.convert_to_tensor(g, v.dtype) for g, v in zip(gradients, run.variables)]
+        optimizer.apply(steps, run.variables)

@@ -73,6 +73,7 @@ class _Call:
     sample: np.ndarray
     size: int
     came: _Trail  # of what came in
+    values: np.ndarray | None = None  # the sums, if they are to be kept
     parts: int = 0  # how many of query, key and value it made
     is_open: bool = True  # what its sums go through is not known yet
 
@@ -108,8 +109,8 @@ def _sample(t: Any) -> np.ndarray:
 class _Ear:
     """Hears the calls of a model while it runs."""
 
-    def __init__(self, model: Any, inputs: list, batch: int) -> None:
-        self.batch, self.bit = batch, 1
+    def __init__(self, model: Any, inputs: list, batch: int, keeps: bool) -> None:
+        self.batch, self.bit, self.keeps = batch, 1, keeps
         for t in inputs:
             t._trail, self.bit = _Trail(self.bit), 2 * self.bit
         self.calls: list[_Call] = []
@@ -278,6 +279,7 @@ class _Ear:
             out.register_hook(lambda g: setattr(layer, "deltas", measure(array(g))))
         seen = array, _sample(out), out.numel(), trail
         self.calls.append(_Call(layer, (W, bias), first, groups, int(stride), *seen))
+        self.calls[-1].values = np.array(array(out)) if self.keeps else None
         depth = trail.depth + bool(first)
         out._trail = _Trail(trail.past | self.bit, (*chain, self.calls[-1]), depth=depth)
         self.bit *= 2
@@ -378,6 +380,22 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     kept = [t for module in model.modules() for t in _tensors(vars(module)) if t.grad_fn]
     memo = {id(t): t.detach().clone() for t in kept}
     twin, loss, optimizer = copy.deepcopy((model, loss, optimizer), memo)
+    look, calls, gradients = _passes(twin, x, y, loss)
+    for call in calls:
+        _complete(call, gradients)
+    look.layers = [call.layer for call in calls]
+    look.unseen = _unseen(twin, {layer.key for layer in look.layers})
+    if optimizer is not None and gradients:
+        look.optimizer, parameters = type(optimizer).__name__, dict(twin.named_parameters())
+        for p in parameters.values():
+            p.grad = gradients.get(id(p))
+        optimizer.step()
+        look.add_updates({name: _array(p) for name, p in parameters.items()})
+    return look
+
+
+def _passes(twin: Any, x: Any, y: Any, loss: Any, keeps: bool = False) -> tuple[Look, list, dict]:
+    """Send a batch forward and back; return a look, the calls, and gradients by id of weights."""
     parameters = dict(twin.named_parameters())
     own = lambda value: value.detach().clone() if torch.is_tensor(value) else value  # noqa: E731
     y, is_named = own(y), isinstance(x, Mapping)
@@ -393,7 +411,7 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
     tensors = [*parameters.items(), *twin.named_buffers()]
     tensors = {name: np.array(_array(t)) for name, t in tensors}
     look = Look("torch", [], tensors, inputs=np.array(_array(first)))
-    ear, gradients = _Ear(twin, given, len(first)), {}
+    ear, gradients = _Ear(twin, given, len(first), keeps), {}
     # So that the steps of `multi_head_attention_forward` are heard, and not it alone.
     steps = mock.patch.object(torch.nn.functional, "has_torch_function", lambda _: False)
     devices = {p.device for p in parameters.values() if p.is_cuda}
@@ -413,14 +431,25 @@ def look(model: Any, x: Any, y: Any = None, loss: Any = None, optimizer: Any = N
             found = torch.autograd.grad(value, [*wanted.values()], allow_unused=True)
             gradients = dict(zip(wanted, found))
     look.loss = None if value is None else float(value.detach())
-    for call in ear.calls:
-        _complete(call, gradients)
-    look.layers = [call.layer for call in ear.calls]
-    look.unseen = _unseen(twin, {layer.key for layer in look.layers})
-    if optimizer is not None and gradients:
-        look.optimizer = type(optimizer).__name__
-        for p in parameters.values():
-            p.grad = gradients.get(id(p))
-        optimizer.step()
-        look.add_updates({name: _array(p) for name, p in parameters.items()})
-    return look
+    return look, ear.calls, gradients
+
+
+def train(model: Any, x: Any, y: Any, loss: Any, optimizer: Any) -> Iterator[dict[str, Any]]:
+    """Yield each layer's sums, the last one's as the net returns them, before each step."""
+    model = getattr(model, "_orig_mod", model)
+    if isinstance(optimizer, float):
+        own = torch.optim.Adam(model.parameters(), lr=optimizer)
+    else:
+        own = optimizer(model) if callable(optimizer) else None
+    if not hasattr(own, "param_groups"):
+        allowed = "a rate, or a function that returns an optimizer of the model it is given"
+        _checks.fail("optimizer", allowed, optimizer, TypeError)
+    while True:
+        twin = copy.deepcopy(model)
+        look, calls, gradients = _passes(twin, x, y, loss, keeps=True)
+        if look.outputs.size == calls[-1].size:
+            calls[-1].values = look.outputs
+        yield {call.layer.name: call.values for call in calls}
+        for p, copied in zip(model.parameters(), twin.parameters()):
+            p.grad = gradients.get(id(copied))
+        own.step()

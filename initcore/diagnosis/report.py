@@ -130,13 +130,8 @@ class Report:
             said += [alone if look.outputs is None else "nothing was sent back"]
         if len(self.looks) > 1:
             said += [f"{len(self.looks)} nets: median [5%, 95%]"]
-        blocks = [["layer"]]  # columns side by side as far as they fit, the others below
-        for name in [*(table := self.table())][1:]:
-            if max(map(len, str(table.select(*blocks[-1], name)).splitlines())) > PAGE:
-                blocks.append(["layer"])
-            blocks[-1].append(name)
         lines = [self.verdict, *textwrap.wrap("; ".join(filter(None, said)), PAGE)]
-        lines += [f"\n{table.select(*names)}" for names in blocks]
+        lines += [f"\n{block}" for block in self.table().blocks()]
         for number, one in enumerate(self.findings, 1):  # a remedy is copied: not broken
             lines += ["", f"{number}. {one.level.upper()}: {_head(one)}"]
             lines += [f"   {line}" for line in textwrap.wrap(one.sentence, PAGE - 3)]

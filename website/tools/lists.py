@@ -2,9 +2,10 @@
 
 ``claims.yml`` and the cells that decide give ``pages/claims.md``, ``references.bib`` gives
 ``pages/references.md``. What each chapter says under *In one screen*, but for the paragraph about
-its figure, is put into ``pages/ten_minutes.md``, between two comments, and what
-``benchmarks/results.json`` holds into ``pages/speed.md``. All are plain Markdown: the site,
-JupyterLab and a repository's host show them. A link leads to an element with its id.
+its figure, is put into ``pages/ten_minutes.md``, between two comments, and what the files in
+``benchmarks`` hold into ``pages/speed.md`` and ``pages/framework_defaults.md``. All are plain
+Markdown: the site, JupyterLab and a repository's host show them. A link leads to an element with
+its id.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ BIBLIOGRAPHY = "references.bib"
 TEMPLATE = Path(__file__).with_name("claims.md.jinja")
 SIGNS = {"true": "✓", "imprecise": "≈", "wrong": "✗"}  # said in words too, never by sign alone
 HEADING = "## In one screen\n"
-RESULTS = "benchmarks/results.json"
+RESULTS, AUDIT = "benchmarks/results.json", "benchmarks/audit.json"
 PEERS = ("initcore", "NumPy", "PyTorch", "JAX", "Keras", "raw bits")
 ROWS = re.compile(r"(<!-- benchmarks/results.json -->).*?<!-- end -->", re.DOTALL)
+DRAWN = re.compile(r"(<!-- benchmarks/audit.json: (\w+) -->).*?<!-- end -->", re.DOTALL)
 SCREEN = re.compile(r"(<!-- In one screen: (\S+) -->).*?<!-- end -->", re.DOTALL)
 REFERENCES = (
     "The sources of the course and of the docstrings of its package, in the order of their year."
@@ -127,11 +129,29 @@ def speed_page(root: Path) -> str:
     return ROWS.sub(lambda found: "\n\n".join([found[1], "\n".join(told), "<!-- end -->"]), page)
 
 
+def defaults_page(root: Path) -> str:
+    """Return the page on what the frameworks draw, with what was measured last."""
+    stored = json.loads((root / AUDIT).read_text(encoding="utf-8"))
+
+    def table(part: re.Match) -> str:
+        found = stored[part[2]]
+        told = [f"Drawn by {part[2]} {found['version']} on {found['date']}.", ""]
+        told += ["| layer | array | drawn | its page says |", "|---|---|---|---|"]
+        for row in found["rows"]:
+            law = row["drawn"][0] + f", {row['drawn'][1]:g}" * (row["drawn"][1] > 0)
+            told.append(f"| {row['layer']} | {row['part']} | {law} | {row['says']} |")
+        return "\n\n".join([part[1], "\n".join(told), "<!-- end -->"])
+
+    page = (root / "pages/framework_defaults.md").read_text(encoding="utf-8")
+    return DRAWN.sub(table, page)
+
+
 PAGES = {
     "pages/claims.md": claims_page,
     "pages/references.md": references_page,
     "pages/ten_minutes.md": ten_minutes_page,
     "pages/speed.md": speed_page,
+    "pages/framework_defaults.md": defaults_page,
 }
 
 
