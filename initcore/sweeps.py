@@ -1,0 +1,197 @@
+"""One function for many cases: on all cores or on a cluster, and to be continued (level 6).
+
+A sweep over rates, widths and seeds outgrows a notebook. `sweep` writes each result into a file as
+soon as it is there, so that an interruption costs only the cases that were running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from initcore import _checks, training
+
+
+class Row(NamedTuple):
+    """A case, what the function returned for it, and how many seconds that took."""
+
+    case: dict[str, Any]
+    result: Any
+    seconds: float
+
+
+def sweep(
+    function: Callable[..., Any],
+    cases: Mapping[str, Iterable] | Iterable[Mapping[str, Any]],
+    file: str | Path,
+    *,
+    jobs: int = -1,
+) -> list[Row]:
+    """Call ``function(**case)`` for each case that a file does not hold yet, and return all rows.
+
+    A case is all that the function depends on, its seed included: then the results are the same on
+    every number of cores and in every order. The file has a line of JSON for each case, which is
+    written when the case is done. After an interruption the same call goes on where it was; rows of
+    other cases stay in the file. After a change of the function take another file.
+
+    With joblib the cases run on several cores, and within
+    ``joblib.parallel_config(backend="dask")`` on the Dask cluster of the current client, where a
+    case whose worker is lost runs again on another one. (One that brings down every worker is not
+    reported by joblib: the sweep then waits for it. Stop it; the others are in the file.) Without
+    joblib the cases run one after the other. A run of over two seconds shows a bar as `fit` does.
+
+    Parameters
+    ----------
+    function : callable
+        Returns what JSON can hold, NumPy's numbers and arrays included: these become lists. Where
+        it runs in other processes they must be able to import it or, as of a notebook, copy it.
+    cases : mapping of str to iterable, or iterable of mappings
+        A grid, of which all combinations are run, the last name varying fastest; or the cases one
+        by one, each a mapping of the function's arguments to what JSON can hold.
+    file : str or Path
+        Of one function, and for one sweep at a time. It is made if it is not there.
+    jobs : int
+        How many cases run at once; -1 is one for each core.
+
+    Returns
+    -------
+    list of Row
+        In the order of the cases, as the file has them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is wrong, a case is there twice, or a line of the file is no result.
+    RuntimeError
+        The function failed in some cases, which are named. The others are in the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> def power(base, exponent):
+    ...     return base**exponent
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     rows = sweep(power, {"base": [2, 3], "exponent": [1, 2]}, folder + "/powers", jobs=1)
+    >>> rows[1].case, rows[1].result
+    ({'base': 2, 'exponent': 2}, 4)
+    """
+    _checks.instance("function", function, Callable, "callable")
+    wanted = _by_key(cases)
+    _checks.instance("file", file, (str, Path), "the name of a file")
+    if _checks.integer("jobs", jobs, at_least=-1) == 0:
+        _checks.fail("jobs", "-1 or a positive integer", jobs)
+    path = Path(file)
+    rows, failed = _read(path), {}
+    new = {key: case for key, case in wanted.items() if key not in rows}
+    bar = training._progress_bar(len(wanted), "sweep", "case", initial=len(wanted) - len(new))
+    try:
+        outcomes = contextlib.closing(_outcomes(function, new, jobs))
+        with path.open("a", encoding="utf-8") as lines, outcomes as done:
+            for key, line, error in done:
+                if error:
+                    failed[key] = error
+                else:
+                    lines.write(line + "\n")
+                    lines.flush()
+                    rows[key] = Row(**json.loads(line))
+                bar.update()
+    finally:
+        bar.close()
+    if failed:
+        told = [f"{key}: {error.partition(chr(10))[0]}" for key, error in failed.items()]
+        more = [f"and {len(told) - 5} more"] if len(told) > 5 else []
+        said = RuntimeError("\n".join([f"{len(told)} of the cases failed", *told[:5], *more]))
+        said.add_note(next(iter(failed.values())))
+        raise said
+    return [rows[key] for key in wanted]
+
+
+def _by_key(cases: Any) -> dict[str, dict[str, Any]]:
+    """Return the cases, each by its text."""
+    if isinstance(cases, Mapping):
+        for name, values in cases.items():
+            _checks.instance(f"cases[{name!r}]", values, Iterable, "an iterable of values")
+        cases = [dict(zip(cases, values)) for values in itertools.product(*cases.values())]
+    _checks.instance("cases", cases, Iterable, "a mapping or an iterable of mappings")
+    found = {}
+    for i, case in enumerate(cases):
+        if not isinstance(case, Mapping) or not all(isinstance(name, str) for name in case):
+            _checks.fail(f"cases[{i}]", "a mapping with names", case, TypeError)
+        try:
+            key = _key(case)
+        except (TypeError, ValueError):
+            _checks.fail(f"cases[{i}]", "of what JSON can hold", case, TypeError)
+        if key in found:
+            _checks.fail(f"cases[{i}]", "there only once", case)
+        found[key] = dict(case)
+    return found
+
+
+def _key(case: Mapping[str, Any]) -> str:
+    """Return the text that a case is known by: the same for (1, 2), [1, 2] and an array of them."""
+    return json.dumps(json.loads(_text(dict(case))), sort_keys=True, ensure_ascii=False)
+
+
+def _text(value: Any) -> str:
+    """Return JSON, in which NumPy's numbers and arrays stand as Python's."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (np.ndarray, np.generic)):
+            return value.tolist()
+        raise TypeError(f"JSON cannot hold {_checks.show(value)}")
+
+    return json.dumps(value, default=plain)
+
+
+def _read(path: Path) -> dict[str, Row]:
+    """Return the rows of a file by their cases, and cut off a last line that is not whole."""
+    if not path.exists():
+        return {}
+    rows, end = {}, 0
+    content = path.read_bytes()
+    for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            with path.open("r+b") as whole:
+                whole.truncate(end)
+            break
+        end += len(line)
+        try:
+            row = Row(**json.loads(line))
+            rows[_key(row.case)] = row
+        except (TypeError, ValueError):
+            raise ValueError(f"Line {number} of {path} is no result of a sweep") from None
+    return rows
+
+
+def _outcomes(function: Callable, cases: Mapping, jobs: int) -> Iterator[tuple[str, str, str]]:
+    """Yield the outcomes as they come."""
+    try:
+        import joblib
+    except ImportError:
+        return (_outcome(function, key, case) for key, case in cases.items())
+    run = joblib.delayed(_outcome)
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    return parallel(run(function, key, case) for key, case in cases.items())
+
+
+def _outcome(function: Callable, key: str, case: Mapping) -> tuple[str, str, str]:
+    """Return the text of a case, its line in the file, and its error in a line, with traceback.
+
+    One of the two is empty.
+    """
+    began = time.perf_counter()
+    try:
+        result = function(**case)
+        seconds = round(time.perf_counter() - began, 3)
+        return key, _text(Row(case, result, seconds)._asdict()), ""
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the other cases go on
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return key, "", f"{said}\n{traceback.format_exc()}"
