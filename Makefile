@@ -86,6 +86,9 @@ bench: $(TESTS) ## measure initcore beside its peers, and PyTorch if it is there
 bench-growth: $(TESTS) book ## measure how the costs grow: draws, steps, the chapters, the site
 	@$(BIN)/python benchmarks/growth.py $(ARGS)
 
+replicate: $(TESTS) ## measure the papers again; after an interruption it goes on (minutes; ARGS="glorot2010" for some)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/replicate.py $(ARGS)
+
 mutants: $(TESTS) $(MUTANTS) ## break the package in thousands of ways: which do the tests see (hours; ARGS="--sample 300")
 	@$(BIN)/python tests/mutants.py unit $(ARGS); status=$$?; \
 		$(BIN)/python tests/mutants.py notebooks $(ARGS) && exit $$status
@@ -112,7 +115,7 @@ quick: $(TESTS) ## compare what the notebooks say with what is stored, without k
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)
 
-lists: $(COURSE) ## write the pages of the claims, the sources and the ten minutes from what they repeat
+lists: $(COURSE) ## write the pages of the claims, the sources, the papers, the ten minutes from what they repeat
 	@$(BIN)/python -m website.tools.lists
 
 students: $(COURSE) ## write the course without solutions, and an answer key, into _build

@@ -93,6 +93,11 @@ ROW = {
     **{"met": True, "date": "2026-01-31", "processor": "a chip", "cores": 2},
     **{"versions": {"NumPy": "2.0"}},
 }
+PAPER = {
+    **{"key": "glorot2010:6", "statement": "It shrinks.", "ours": "Ten layers.", "seeds": 8},
+    **{"verdict": "partly", "measured": "To 0.3.", "seconds": 1.5, "date": "2026-01-31"},
+    **{"processor": "a chip", "versions": {"NumPy": "2.0"}},
+}
 FILES = {
     "claims.yml": LEDGER,
     "references.bib": SOURCE,
@@ -103,6 +108,8 @@ FILES = {
     "pages/ten_minutes.md": f"# Ten minutes\n\n<!-- In one screen: {NAME} -->\n\n<!-- end -->\n",
     "pages/speed.md": "# Speed\n\n<!-- benchmarks/results.json -->\n\n<!-- end -->\n",
     "benchmarks/results.json": json.dumps({"rows": [ROW]}),
+    "pages/replications.md": "# Papers\n\n<!-- benchmarks/replications.json -->\n\n<!-- end -->\n",
+    "benchmarks/replications.json": json.dumps([PAPER, PAPER | {"verdict": "not"}]),
     "pages/references.md": '# References\n\n- <a id="glorot2010"></a>Glorot and Bengio. 2010.\n',
 }
 

@@ -2,13 +2,15 @@
 
 ``claims.yml`` and the cells that decide give ``pages/claims.md``, ``references.bib`` gives
 ``pages/references.md``. What each chapter says under *In one screen*, but for the paragraph about
-its figure, is put into ``pages/ten_minutes.md``, between two comments, and what
-``benchmarks/results.json`` holds into ``pages/speed.md``. All are plain Markdown: the site,
-JupyterLab and a repository's host show them. A link leads to an element with its id.
+its figure, is put into ``pages/ten_minutes.md``, between two comments, what
+``benchmarks/results.json`` holds into ``pages/speed.md``, and the papers that ``make replicate``
+measured into ``pages/replications.md``. All are plain Markdown: the site, JupyterLab and a
+repository's host show them. A link leads to an element with its id.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -31,7 +33,13 @@ SIGNS = {"true": "✓", "imprecise": "≈", "wrong": "✗"}  # said in words too
 HEADING = "## In one screen\n"
 RESULTS = "benchmarks/results.json"
 PEERS = ("initcore", "NumPy", "PyTorch", "JAX", "Keras", "raw bits")
-ROWS = re.compile(r"(<!-- benchmarks/results.json -->).*?<!-- end -->", re.DOTALL)
+REPLICATIONS = "benchmarks/replications.json"
+OUTCOMES = {
+    "reproduced": ("✓", "reproduced"),
+    "partly": ("≈", "partly reproduced"),
+    "not": ("✗", "not reproduced"),
+}
+ROWS = re.compile(r"(<!-- benchmarks/re\w+.json -->).*?<!-- end -->", re.DOTALL)
 SCREEN = re.compile(r"(<!-- In one screen: (\S+) -->).*?<!-- end -->", re.DOTALL)
 REFERENCES = (
     "The sources of the course and of the docstrings of its package, in the order of their year."
@@ -127,11 +135,34 @@ def speed_page(root: Path) -> str:
     return ROWS.sub(lambda found: "\n\n".join([found[1], "\n".join(told), "<!-- end -->"]), page)
 
 
+def replications_page(root: Path) -> str:
+    """Return the page of the papers, with what was measured of them last."""
+    entries = json.loads((root / REPLICATIONS).read_text(encoding="utf-8"))
+    sources, verdicts = names_of_sources(root / BIBLIOGRAPHY), [e["verdict"] for e in entries]
+    counts = [f"{verdicts.count(name)} {told}" for name, (_, told) in OUTCOMES.items()]
+    blocks = [f"{len(entries)} statements: {', '.join(counts)}."]
+    for key, group in itertools.groupby(entries, lambda entry: entry["key"].partition(":")[0]):
+        if key not in sources:
+            raise ValueError(f"{REPLICATIONS} names the source {key}, not in {BIBLIOGRAPHY}")
+        blocks.append(f"## [{sources[key]}](references.md#{key})")
+        for entry in group:
+            sign, told = OUTCOMES[entry["verdict"]]
+            outcome = f'<span aria-hidden="true">{sign}</span> **{told.capitalize()}.**'
+            versions = ", ".join(f"{name} {value}" for name, value in entry["versions"].items())
+            cost = f"{entry['seeds']} seeds, {entry['seconds']:g} s on one core"
+            made = f"{entry['date']}, {entry['processor']}, {versions}"
+            blocks += [entry["statement"], f"*Measured here.* {entry['ours']}"]
+            blocks += [f"{outcome} {entry['measured']}", f"*Cost.* {cost} ({made})."]
+    page = (root / "pages/replications.md").read_text(encoding="utf-8")
+    return ROWS.sub(lambda found: "\n\n".join([found[1], *blocks, "<!-- end -->"]), page)
+
+
 PAGES = {
     "pages/claims.md": claims_page,
     "pages/references.md": references_page,
     "pages/ten_minutes.md": ten_minutes_page,
     "pages/speed.md": speed_page,
+    "pages/replications.md": replications_page,
 }
 
 
