@@ -11,6 +11,7 @@ import itertools
 import json
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from initcore import _checks, training
+
+BEGINNING = b'{"case": '  # of each line
 
 
 class Row(NamedTuple):
@@ -42,11 +45,17 @@ def sweep(
     written when the case is done. After an interruption the same call goes on where it was; rows of
     other cases stay in the file. After a change of the function take another file.
 
-    With joblib the cases run on several cores, and within
-    ``joblib.parallel_config(backend="dask")`` on the Dask cluster of the current client, where a
-    case whose worker is lost runs again on another one. (One that brings down every worker is not
-    reported by joblib: the sweep then waits for it. Stop it; the others are in the file.) Without
-    joblib the cases run one after the other. A run of over two seconds shows a bar as `fit` does.
+    With joblib the cases run on all cores of this machine, or on the Dask cluster of a client::
+
+        client = distributed.Client("address-of-the-scheduler:8786")
+        with joblib.parallel_config(backend="dask"):
+            rows = sweep(train, {"rate": [0.01, 0.1], "seed": range(8)}, "rates.jsonl")
+
+    There a case whose worker is lost runs again on another one. joblib does not hear of a case that
+    no worker survives, for want of memory say: the sweep waits for it until it is stopped, and what
+    else was measured is in the file. On this machine a lost worker is an error of joblib's, and the
+    same call goes on. Without joblib the cases run one after the other. A run of over two seconds
+    shows a progress bar as `fit` does.
 
     Parameters
     ----------
@@ -156,9 +165,8 @@ def _read(path: Path) -> dict[str, Row]:
     if not path.exists():
         return {}
     rows, end = {}, 0
-    content = path.read_bytes()
-    for number, line in enumerate(content.splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n"):
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n") and BEGINNING.startswith(line[: len(BEGINNING)]):
             with path.open("r+b") as whole:
                 whole.truncate(end)
             break
@@ -172,14 +180,20 @@ def _read(path: Path) -> dict[str, Row]:
 
 
 def _outcomes(function: Callable, cases: Mapping, jobs: int) -> Iterator[tuple[str, str, str]]:
-    """Yield the outcomes as they come."""
+    """Yield the outcomes as they come; closed, it ends those that are under way."""
     try:
         import joblib
     except ImportError:
-        return (_outcome(function, key, case) for key, case in cases.items())
+        yield from (_outcome(function, key, case) for key, case in cases.items())
+        return
     run = joblib.delayed(_outcome)
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    return parallel(run(function, key, case) for key, case in cases.items())
+    outcomes = parallel(run(function, key, case) for key, case in cases.items())
+    try:
+        yield from (outcome for outcome in outcomes)
+    finally:
+        with warnings.catch_warnings(action="ignore"):  # that not all was done
+            outcomes.close()
 
 
 def _outcome(function: Callable, key: str, case: Mapping) -> tuple[str, str, str]:

@@ -40,6 +40,11 @@ def killed_once(seed, folder):
     return np.random.default_rng(seed).normal()
 
 
+def noted(seed, folder):
+    Path(folder, str(seed)).touch()
+    time.sleep(0.1)
+
+
 def stop_at(number, calls, kind=KeyboardInterrupt):
     """Return a function of a seed that notes its calls and raises at one."""
 
@@ -126,6 +131,17 @@ def test_after_an_interruption_only_the_rest_is_run(file):
     wider = sweep(stop_at(0, calls), {"seed": [8, 9, 5]}, file, jobs=1)
     assert calls[5:] == [9] and [row.result for row in wider] == [64, 81, 25]
     assert len(lines(file)) == 5  # the others stay
+
+
+def test_an_interruption_ends_the_workers_work_too(file, monkeypatch):
+    bar = mock.Mock(**{"update.side_effect": [None, KeyboardInterrupt]})
+    monkeypatch.setattr(training, "_progress_bar", lambda *_, **__: bar)
+    cases = [{"seed": seed, "folder": str(file.parent)} for seed in range(40)]
+    with pytest.raises(KeyboardInterrupt) as caught:
+        sweep(noted, cases, file, jobs=2)
+    started = len([*file.parent.iterdir()])
+    time.sleep(1)
+    assert len([*file.parent.iterdir()]) == started < 30, caught  # which holds its frames
 
 
 def test_what_a_lost_process_had_done_is_kept(file):
@@ -241,12 +257,23 @@ def test_what_is_wrong_is_named_before_anything_is_run(file, change, error, word
     assert not calls and not file.exists()
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"case": {}}', '{"case": 3, "result": 1}', "1"])
-def test_a_file_of_something_else_is_refused_and_kept(file, line):
-    file.write_text(f"{line}\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{\n",
+        "[]\n",
+        '{"case": {}}\n',
+        '{"case": 3, "result": 1}\n',
+        "1\n",
+        "a diary",
+        '{"cases": 1}',
+    ],
+)
+def test_a_file_of_something_else_is_refused_and_kept(file, text):
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"Line 1 of .*results.jsonl is no result of a sweep"):
         sweep(functools.partial(int, 3), [{}], file, jobs=1)
-    assert file.read_text(encoding="utf-8") == f"{line}\n"
+    assert file.read_text(encoding="utf-8") == text
 
 
 def test_a_row_names_its_parts():
