@@ -71,7 +71,7 @@ def stored() -> dict[str, dict[str, Any]]:
 def store(entries: dict[str, dict[str, Any]]) -> None:
     """Write the entries in the order of the papers, each judged by what the papers say today."""
     found = [judged(paper, entries[paper.key]) for paper in papers.PAPERS if paper.key in entries]
-    _files.write(RESULTS, json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    _files.write(RESULTS, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""One function for many cases: on all cores or on a cluster, and to be continued (level 6).
+"""`sweep`, which runs a function for many cases, on all cores or on a cluster (level 6).
 
-A sweep over rates, widths and seeds outgrows a notebook. `sweep` writes each result into a file as
-soon as it is there, so that an interruption costs only the cases that were running.
+A sweep over rates, widths and seeds outgrows a notebook. Each result is written into a file as soon
+as it is there, so that an interruption costs only the cases that were running.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ def sweep(
         with joblib.parallel_config(backend="dask"):
             rows = sweep(train, {"rate": [0.01, 0.1], "seed": range(8)}, "rates.jsonl")
 
-    There a case whose worker is lost runs again on another one. joblib does not hear of a case that
-    no worker survives, for want of memory say: the sweep waits for it until it is stopped, and what
-    else was measured is in the file. On this machine a lost worker is an error of joblib's, and the
-    same call goes on. Without joblib the cases run one after the other. A run of over two seconds
-    shows a progress bar as `fit` does.
+    A cluster runs a case whose worker was lost again on another one. Of a case that no worker
+    survives, for want of memory say, joblib does not hear: the sweep waits for it until it is
+    stopped, and has everything else in the file. On this machine a lost worker ends the sweep with
+    joblib's error, and the same call goes on. Without joblib the cases run one after the other. A
+    sweep of over two seconds shows a progress bar where `fit` would.
 
     Parameters
     ----------
     function : callable
-        Returns what JSON can hold, NumPy's numbers and arrays included: these become lists. Where
-        it runs in other processes they must be able to import it or, as of a notebook, copy it.
+        Returns what JSON can hold, or NumPy's numbers and arrays, which become numbers and lists.
+        Other processes import it; one that was written in a notebook is copied to them.
     cases : mapping of str to iterable, or iterable of mappings
         A grid, of which all combinations are run, the last name varying fastest; or the cases one
         by one, each a mapping of the function's arguments to what JSON can hold.

@@ -151,7 +151,8 @@ def replications_page(root: Path) -> str:
             versions = ", ".join(f"{name} {value}" for name, value in entry["versions"].items())
             cost = f"{entry['seeds']} seeds, {entry['seconds']:g} s on one core"
             made = f"{entry['date']}, {entry['processor']}, {versions}"
-            blocks += [entry["statement"], f"*Measured here.* {entry['ours']}"]
+            said = f"*The paper says.* {entry['statement']}"
+            blocks += [said, f"*Measured here.* {entry['ours']}"]
             blocks += [f"{outcome} {entry['measured']}", f"*Cost.* {cost} ({made})."]
     page = (root / "pages/replications.md").read_text(encoding="utf-8")
     return ROWS.sub(lambda found: "\n\n".join([found[1], *blocks, "<!-- end -->"]), page)
