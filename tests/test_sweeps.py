@@ -155,14 +155,14 @@ sweep(lambda seed: seed if seed < 2 else os._exit(1), {{"seed": range(4)}}, {str
 
 
 def test_a_line_that_was_cut_off_anywhere_is_written_again(file):
-    calls, cases = [], [{"seed": 1}, {"seed": 2}]
+    calls, cases = [], {"seed": [1, 2, 3]}
     sweep(stop_at(0, calls), cases, file, jobs=1)
-    first, second = file.read_bytes().splitlines(keepends=True)
-    for end in range(len(second)):
-        file.write_bytes(first + second[:end])
+    *first, last = file.read_bytes().splitlines(keepends=True)
+    for end in range(len(last)):
+        file.write_bytes(b"".join(first) + last[:end])
         rows = sweep(stop_at(0, calls), cases, file, jobs=1)
-        assert [row.result for row in rows] == [1, 4] and len(lines(file)) == 2
-    assert calls == [1, 2] + [2] * len(second)
+        assert [row.result for row in rows] == [1, 4, 9] and len(lines(file)) == 3
+    assert calls == [1, 2, 3] + [3] * len(last)
 
 
 def test_failed_cases_are_named_and_the_others_run(file):
@@ -185,8 +185,14 @@ def test_failed_cases_are_named_and_the_others_run(file):
 
 
 def test_of_many_failed_cases_a_few_are_named(file):
-    with pytest.raises(RuntimeError, match=r"(?s)^7 of the cases failed\n.*\nand 2 more\n"):
-        sweep(lambda seed: open, {"seed": range(7)}, file, jobs=1)
+    for count, more in ((5, []), (6, ["and 1 more"])):
+        with pytest.raises(RuntimeError) as error:
+            sweep(lambda seed: open, {"seed": range(count)}, file, jobs=1)
+        first, *named = str(error.value).splitlines()
+        assert first == f"{count} of the cases failed" and named[5:] == more
+        assert [line.partition(": Type")[0] for line in named[:5]] == [
+            f'{{"seed": {seed}}}' for seed in range(5)
+        ]
     assert lines(file) == []
 
 
