@@ -1,22 +1,16 @@
-"""`sweeps`: cases on cores and on a cluster, interruptions, failures, and what is refused."""
+"""`sweeps` in one process: its file, interruptions, failures, the bar, and what is refused."""
 
 import functools
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 import types
-from pathlib import Path
 from unittest import mock
 
-import joblib
 import numpy as np
 import pytest
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from initcore import network, sweeps, training
+from initcore import network, training
 from initcore.sweeps import sweep
 
 GRID = {"width": [3, 5], "seed": range(4)}
@@ -28,21 +22,6 @@ def loss(width, seed):
     x = np.random.default_rng(seed).normal(size=(20, 2))
     done = training.fit(net, x, (x[:, 0] > 0).astype(int), optimizer="sgd", epochs=2, batch_size=5)
     return {"loss": done.loss[-1], "curve": done.loss}
-
-
-def killed_once(seed, folder):
-    """Kill the process that runs case 3, the first time; note who runs what."""
-    with Path(folder, f"runs-{seed}").open("a", encoding="utf-8") as runs:
-        runs.write(f"{os.getpid()}\n")
-    time.sleep(0.1)
-    if seed == 3 and len(Path(folder, "runs-3").read_text().split()) == 1:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return np.random.default_rng(seed).normal()
-
-
-def noted(seed, folder):
-    Path(folder, str(seed)).touch()
-    time.sleep(0.1)
 
 
 def stop_at(number, calls, kind=KeyboardInterrupt):
@@ -62,16 +41,6 @@ def file(tmp_path):
     return tmp_path / "results.jsonl"
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """A cluster of two worker processes; the import is none of the workers' business."""
-    from distributed import Client, LocalCluster
-
-    options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with LocalCluster(n_workers=2, **options) as made, Client(made):
-        yield made
-
-
 def lines(file):
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
@@ -87,40 +56,6 @@ def test_a_grid_in_its_order_with_results_as_the_file_has_them(file):
     assert lines(file) == [row._asdict() for row in rows]
 
 
-def test_the_cores_and_a_cluster_give_the_same_numbers(cluster, tmp_path):
-    alone = sweep(loss, GRID, tmp_path / "alone", jobs=1)
-    cores = sweep(loss, GRID, tmp_path / "cores", jobs=2)
-    with joblib.parallel_config(backend="dask"):
-        far = sweep(loss, GRID, tmp_path / "far")
-    results = [[(row.case, row.result) for row in rows] for rows in (alone, cores, far)]
-    assert results[0] == results[1] == results[2]
-
-
-def test_a_killed_worker_of_a_cluster_loses_nothing(cluster, file):
-    cases = [{"seed": seed, "folder": str(file.parent)} for seed in range(8)]
-    with joblib.parallel_config(backend="dask"):
-        rows = sweep(killed_once, cases, file)
-    assert [row.result for row in rows] == [np.random.default_rng(s).normal() for s in range(8)]
-    assert len(lines(file)) == 8
-    runs = [Path(file.parent, f"runs-{seed}").read_text().split() for seed in range(8)]
-    first, second = runs[3]
-    assert first != second and str(os.getpid()) not in sum(runs, [])
-    assert len({pid for pids in runs for pid in pids}) >= 2  # several workers
-
-
-def test_after_a_killed_worker_of_this_machine_the_call_goes_on(file):
-    cases = [{"seed": seed, "folder": str(file.parent)} for seed in range(4)]
-    with pytest.raises(TerminatedWorkerError):
-        sweep(killed_once, cases, file, jobs=2)
-    kept = lines(file)
-    assert {row["case"]["seed"] for row in kept} >= {0, 1}
-    rows = sweep(killed_once, cases, file, jobs=2)
-    assert [row.result for row in rows] == [np.random.default_rng(s).normal() for s in range(4)]
-    assert lines(file)[: len(kept)] == kept
-    for row in kept:
-        assert len(Path(file.parent, f"runs-{row['case']['seed']}").read_text().split()) == 1
-
-
 def test_after_an_interruption_only_the_rest_is_run(file):
     calls, cases = [], {"seed": [5, 6, 7, 8]}
     with pytest.raises(KeyboardInterrupt):
@@ -131,17 +66,6 @@ def test_after_an_interruption_only_the_rest_is_run(file):
     wider = sweep(stop_at(0, calls), {"seed": [8, 9, 5]}, file, jobs=1)
     assert calls[5:] == [9] and [row.result for row in wider] == [64, 81, 25]
     assert len(lines(file)) == 5  # the others stay
-
-
-def test_an_interruption_ends_the_workers_work_too(file, monkeypatch):
-    bar = mock.Mock(**{"update.side_effect": [None, KeyboardInterrupt]})
-    monkeypatch.setattr(training, "_progress_bar", lambda *_, **__: bar)
-    cases = [{"seed": seed, "folder": str(file.parent)} for seed in range(40)]
-    with pytest.raises(KeyboardInterrupt) as caught:
-        sweep(noted, cases, file, jobs=2)
-    started = len([*file.parent.iterdir()])
-    time.sleep(1)
-    assert len([*file.parent.iterdir()]) == started < 30, caught  # which holds its frames
 
 
 def test_what_a_lost_process_had_done_is_kept(file):
@@ -234,6 +158,7 @@ def test_the_bars_of_workers_are_not_shown(monkeypatch):
     for name in ("PYTEST_CURRENT_TEST", "PYTEST_VERSION"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "stderr", types.SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: None)
     assert training._is_watched()
     monkeypatch.setattr("multiprocessing.parent_process", lambda: object())
     assert not training._is_watched()
@@ -280,7 +205,3 @@ def test_a_file_of_something_else_is_refused_and_kept(file, text):
     with pytest.raises(ValueError, match=r"Line 1 of .*results.jsonl is no result of a sweep"):
         sweep(functools.partial(int, 3), [{}], file, jobs=1)
     assert file.read_text(encoding="utf-8") == text
-
-
-def test_a_row_names_its_parts():
-    assert sweeps.Row._fields == ("case", "result", "seconds")
