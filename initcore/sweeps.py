@@ -20,8 +20,6 @@ import numpy as np
 
 from initcore import _checks, training
 
-BEGINNING = b'{"case": '  # of each line
-
 
 class Row(NamedTuple):
     """A case, what the function returned for it, and how many seconds that took."""
@@ -166,7 +164,7 @@ def _read(path: Path) -> dict[str, Row]:
         return {}
     rows, end = {}, 0
     for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
-        if not line.endswith(b"\n") and BEGINNING.startswith(line[: len(BEGINNING)]):
+        if not line.endswith(b"\n") and b'{"case": '.startswith(line[:9]):  # one of ours
             with path.open("r+b") as whole:
                 whole.truncate(end)
             break

@@ -108,7 +108,7 @@ FILES = {
     "pages/ten_minutes.md": f"# Ten minutes\n\n<!-- In one screen: {NAME} -->\n\n<!-- end -->\n",
     "pages/speed.md": "# Speed\n\n<!-- benchmarks/results.json -->\n\n<!-- end -->\n",
     "benchmarks/results.json": json.dumps({"rows": [ROW]}),
-    "pages/replications.md": "# Papers\n\n<!-- benchmarks/replications.json -->\n\n<!-- end -->\n",
+    "pages/replications.md": "# Papers\n",
     "benchmarks/replications.json": json.dumps([PAPER, PAPER | {"verdict": "not"}]),
     "pages/references.md": '# References\n\n- <a id="glorot2010"></a>Glorot and Bengio. 2010.\n',
 }

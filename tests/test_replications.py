@@ -42,8 +42,8 @@ def test_the_page_says_what_is_stored():
     at = 0
     for entry in STORED:
         versions = [f"{name} {value}" for name, value in entry["versions"].items()]
-        _, verdict = lists.OUTCOMES[entry["verdict"]]
-        parts = [entry["statement"], entry["ours"], f"**{verdict.capitalize()}.**"]
+        verdict = lists.OUTCOMES[entry["verdict"]].capitalize()
+        parts = [entry["statement"], entry["ours"], f"**{verdict}.**"]
         for part in [*parts, entry["measured"], entry["date"], *versions]:
             assert part in page[at:], (entry["key"], part)
         assert f"(references.md#{entry['key'].partition(':')[0]})" in page

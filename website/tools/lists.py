@@ -29,17 +29,14 @@ from website.tools.claims import LEDGER, Claim, deciding_calls, load_claims
 ROOT = Path(__file__).resolve().parents[2]
 BIBLIOGRAPHY = "references.bib"
 TEMPLATE = Path(__file__).with_name("claims.md.jinja")
+PAPERS = Path(__file__).with_name("replications.md.jinja")
 SIGNS = {"true": "✓", "imprecise": "≈", "wrong": "✗"}  # said in words too, never by sign alone
 HEADING = "## In one screen\n"
 RESULTS = "benchmarks/results.json"
 PEERS = ("initcore", "NumPy", "PyTorch", "JAX", "Keras", "raw bits")
 REPLICATIONS = "benchmarks/replications.json"
-OUTCOMES = {
-    "reproduced": ("✓", "reproduced"),
-    "partly": ("≈", "partly reproduced"),
-    "not": ("✗", "not reproduced"),
-}
-ROWS = re.compile(r"(<!-- benchmarks/re\w+.json -->).*?<!-- end -->", re.DOTALL)
+OUTCOMES = {"reproduced": "reproduced", "partly": "partly reproduced", "not": "not reproduced"}
+ROWS = re.compile(r"(<!-- benchmarks/results.json -->).*?<!-- end -->", re.DOTALL)
 SCREEN = re.compile(r"(<!-- In one screen: (\S+) -->).*?<!-- end -->", re.DOTALL)
 REFERENCES = (
     "The sources of the course and of the docstrings of its package, in the order of their year."
@@ -138,24 +135,18 @@ def speed_page(root: Path) -> str:
 def replications_page(root: Path) -> str:
     """Return the page of the papers, with what was measured of them last."""
     entries = json.loads((root / REPLICATIONS).read_text(encoding="utf-8"))
-    sources, verdicts = names_of_sources(root / BIBLIOGRAPHY), [e["verdict"] for e in entries]
-    counts = [f"{verdicts.count(name)} {told}" for name, (_, told) in OUTCOMES.items()]
-    blocks = [f"{len(entries)} statements: {', '.join(counts)}."]
-    for key, group in itertools.groupby(entries, lambda entry: entry["key"].partition(":")[0]):
-        if key not in sources:
-            raise ValueError(f"{REPLICATIONS} names the source {key}, not in {BIBLIOGRAPHY}")
-        blocks.append(f"## [{sources[key]}](references.md#{key})")
-        for entry in group:
-            sign, told = OUTCOMES[entry["verdict"]]
-            outcome = f'<span aria-hidden="true">{sign}</span> **{told.capitalize()}.**'
-            versions = ", ".join(f"{name} {value}" for name, value in entry["versions"].items())
-            cost = f"{entry['seeds']} seeds, {entry['seconds']:g} s on one core"
-            made = f"{entry['date']}, {entry['processor']}, {versions}"
-            said = f"*The paper says.* {entry['statement']}"
-            blocks += [said, f"*Measured here.* {entry['ours']}"]
-            blocks += [f"{outcome} {entry['measured']}", f"*Cost.* {cost} ({made})."]
-    page = (root / "pages/replications.md").read_text(encoding="utf-8")
-    return ROWS.sub(lambda found: "\n\n".join([found[1], *blocks, "<!-- end -->"]), page)
+    sources = names_of_sources(root / BIBLIOGRAPHY)
+    for entry in entries:
+        entry["source"], _, _ = entry["key"].partition(":")
+        if entry["source"] not in sources:
+            raise ValueError(
+                f"{REPLICATIONS}: the source of {entry['key']} is not in {BIBLIOGRAPHY}"
+            )
+    groups = itertools.groupby(entries, lambda entry: entry["source"])
+    papers = [(source, list(group)) for source, group in groups]
+    template = Template(PAPERS.read_text(encoding="utf-8"), keep_trailing_newline=True)
+    signs = dict(zip(OUTCOMES, SIGNS.values()))
+    return template.render(papers=papers, sources=sources, outcomes=OUTCOMES, signs=signs)
 
 
 PAGES = {
