@@ -173,10 +173,10 @@ def test_the_page_of_the_papers_shows_the_results_as_they_are_stored(tmp_path):
         "## [Glorot and Bengio (2010)](references.md#glorot2010)",
         *("*The paper says.* It shrinks.", "*Measured here.* Ten layers."),
         '<span aria-hidden="true">≈</span> **Partly reproduced.** To 0.3.',
-        "*Cost.* 8 seeds, 1.5 s on one core (2026-01-31, a chip, NumPy 2.0).",
+        "*Cost.* 8 seeds, 1.5 s of processor time (2026-01-31, a chip, NumPy 2.0).",
         *("*The paper says.* It shrinks.", "*Measured here.* Ten layers."),
         '<span aria-hidden="true">✗</span> **Not reproduced.** To 0.3.',
-        "*Cost.* 8 seeds, 1.5 s on one core (2026-01-31, a chip, NumPy 2.0).",
+        "*Cost.* 8 seeds, 1.5 s of processor time (2026-01-31, a chip, NumPy 2.0).",
     ]
 
 
