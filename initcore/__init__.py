@@ -37,6 +37,7 @@ __all__ = [
     "tables",
     "theory",
     "training",
+    "transformer",
     "widgets",
 ]
 
