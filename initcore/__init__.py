@@ -38,6 +38,7 @@ __all__ = [
     "tables",
     "theory",
     "training",
+    "transformer",
     "widgets",
 ]
 

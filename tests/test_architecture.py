@@ -17,7 +17,7 @@ PACKAGE = ROOT / "initcore"
 ORDER = [
     *("_checks", "_files", "_quadrature", "tables", "exercises"),
     *("_expression", "activations", "_keras", "sampling", "initializers", "datasets"),
-    *("losses", "optimizers", "_chi_square", "theory", "network", "blocks"),
+    *("losses", "optimizers", "_chi_square", "theory", "network", "blocks", "transformer"),
     *("probes", "training", "pretraining", "experiments", "sweeps", "plots"),
     *("diagnosis", "widgets", "explorers"),
 ]

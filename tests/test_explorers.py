@@ -36,6 +36,7 @@ AGAIN = {
     "gains": [("relu", "lecun"), ("gelu", "both")],
     "clinic": [("A", "relu", 3), ("B", "tanh", 6), ("C", "tanh", 6)],
     "residual": [("1", False, 4), ("1/sqrt(L)", True, 8), ("1/L", False, 16)],
+    "tokens": [("pre", "1", 4), ("post", "1/sqrt(2L)", 4), ("post", "1", 8)],
 }
 
 kinds = pytest.mark.parametrize("kind", EXPLORERS.values(), ids=EXPLORERS)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from initcore import _checks, network
+from initcore import _checks, network, transformer
 from initcore.diagnosis import of_arrays, of_weights
 from initcore.diagnosis.look import Look
 from initcore.diagnosis.report import Report
@@ -97,7 +97,7 @@ def diagnose(
 
 def _adapter(model: Any) -> Callable[..., list[Look]] | None:
     """Return what looks at a model, by the modules of its class and of those it is a child of."""
-    if isinstance(model, network.MLP):
+    if isinstance(model, network.MLP) and not isinstance(model, transformer.Transformer):
         return lambda net, *rest: [of_arrays.look(one, *rest) for one in of_arrays.replicas(net)]
     look = of_arrays.look if isinstance(model, (list, tuple)) else None
     look = of_weights.look if isinstance(model, Mapping) else look
