@@ -89,6 +89,9 @@ bench-growth: $(TESTS) book ## measure how the costs grow: draws, steps, the cha
 audit: $(TESTS) ## measure what Keras and Flax draw by default, and PyTorch if it is there; then make lists
 	@$(BIN)/python benchmarks/audit.py $(ARGS)
 
+replicate: $(TESTS) ## measure the papers again; after an interruption it goes on (minutes; ARGS="glorot2010" for some)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/replicate.py $(ARGS)
+
 mutants: $(TESTS) $(MUTANTS) ## break the package in thousands of ways: which do the tests see (hours; ARGS="--sample 300")
 	@$(BIN)/python tests/mutants.py unit $(ARGS); status=$$?; \
 		$(BIN)/python tests/mutants.py notebooks $(ARGS) && exit $$status
@@ -115,7 +118,7 @@ quick: $(TESTS) ## compare what the notebooks say with what is stored, without k
 explorers: $(COURSE) ## measure the numbers of the live figures (minutes; ARGS="scale" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m initcore.explorers $(ARGS)
 
-lists: $(COURSE) ## write the pages of the claims, the sources and the ten minutes from what they repeat
+lists: $(COURSE) ## write the pages of the claims, the sources, the papers, the ten minutes from what they repeat
 	@$(BIN)/python -m website.tools.lists
 
 students: $(COURSE) ## write the course without solutions, and an answer key, into _build

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+import common
 import peers
 
 from website.tools import notebooks
@@ -88,7 +89,7 @@ CURVES: dict[str, tuple[str, str, Series]] = {
 
 def main(words: list[str]) -> None:
     """Measure the curves whose names have one of the words, print and store them."""
-    for name in peers.chosen(CURVES, words):
+    for name in common.chosen(CURVES, words):
         of, unit, measured = CURVES[name]
         print(f"{name} ({unit})")
         at, series = [], {}

@@ -11,13 +11,10 @@ its others. Nothing here fails because something is slow.
 
 from __future__ import annotations
 
-import datetime
 import importlib.util
 import json
 import math
 import os
-import platform
-import re
 import statistics
 import sys
 import time
@@ -26,6 +23,7 @@ from pathlib import Path
 from timeit import repeat, timeit
 from typing import Any, NamedTuple
 
+import common
 import numpy as np
 
 from initcore import _files, initializers, losses, network, optimizers, probes
@@ -308,37 +306,20 @@ def said(peer: str, least: float) -> str:
     return f"≥ {least:g}× {peer}" if least >= 1 else f"≤ {1 / least:.3g}× the time of {peer}"
 
 
-def circumstances() -> dict[str, Any]:
-    """Return when, on what and with which versions the rows are measured."""
-    info = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.+)", info.read_text("utf-8")) if info.is_file() else None
-    versions = {name: module.__version__ for name, module in PACKAGES.items() if module}
-    return {
-        "date": datetime.date.today().isoformat(),
-        "processor": model[1] if model else platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "versions": {"Python": platform.python_version()} | versions,
-    }
-
-
-def chosen(names: Iterable[str], words: list[str]) -> list[str]:
-    """Return the names that have one of the words, or all where there are no words."""
-    return [n for n in names if not words or any(word.lower() in n.lower() for word in words)]
-
-
 def store(kind: str, measured: dict[str, Any], order: Iterable[str]) -> None:
     """Write what was measured beside the stored entries of other names, in this order."""
     stored = json.loads(RESULTS.read_text("utf-8"))
-    by_name = {entry["name"]: entry for entry in [*stored[kind], measured | circumstances()]}
+    measured |= common.circumstances(PACKAGES)
+    by_name = {entry["name"]: entry for entry in [*stored[kind], measured]}
     stored[kind] = [by_name[name] for name in order if name in by_name]
     _files.write(RESULTS, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
 
 
 def main(words: list[str]) -> None:
     """Measure the rows whose names have one of the words, print and store them."""
-    print(*circumstances().values(), sep="; ", flush=True)
+    print(*common.circumstances(PACKAGES).values(), sep="; ", flush=True)
     rows = {row.name: row for row in ROWS}
-    for name in chosen(rows, words):
+    for name in common.chosen(rows, words):
         result = judge(rows[name], measure(dict(rows[name].peers)))
         print(f"{name}: {result['target']}; met: {result['met']}")
         for peer, taken in result["medians"].items():

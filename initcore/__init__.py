@@ -34,6 +34,7 @@ __all__ = [
     "plots",
     "pretraining",
     "probes",
+    "sweeps",
     "tables",
     "theory",
     "training",

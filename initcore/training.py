@@ -7,6 +7,7 @@ left to `initcore.plots`.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import sys
 import types
@@ -277,7 +278,7 @@ class _Run:
         return numbers, sound
 
 
-def _progress_bar(steps: int) -> Any:
+def _progress_bar(steps: int, what: str = "training", unit: str = "step", initial: int = 0) -> Any:
     """Return a tqdm bar over the steps of a run, or what does nothing in its place (see `fit`)."""
     no_bar = types.SimpleNamespace(update=lambda: None, close=lambda: None)
     if not _is_watched():
@@ -288,12 +289,15 @@ def _progress_bar(steps: int) -> Any:
         return no_bar
     if sys.platform == "emscripten":
         tqdm.monitor_interval = 0  # its monitor is a thread, and a browser's Python has none
-    return tqdm(total=steps, delay=PROGRESS_AFTER, desc="training", unit="step", leave=False)
+    options = {"desc": what, "unit": unit, "initial": initial, "leave": False}
+    return tqdm(total=steps, delay=PROGRESS_AFTER, **options)
 
 
 def _is_watched() -> bool:
     """Return whether somebody sees a bar, and no output is stored or compared."""
     if os.environ.get("INITCORE_PROGRESS") == "0":  # `make notebooks`
+        return False
+    if multiprocessing.parent_process():  # a worker's bar would be drawn over the sweep's
         return False
     # Pytest sets these, and the kernels that nbval starts inherit them.
     if {"PYTEST_CURRENT_TEST", "PYTEST_VERSION"} & set(os.environ):

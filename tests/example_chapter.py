@@ -98,6 +98,11 @@ DRAWN["rows"] += [
     {"layer": "Dense(5)", "part": "kernel", "drawn": ["uniform", 0.889], "says": "so"}
 ]
 DRAWN["rows"] += [{"layer": "Dense(5)", "part": "bias", "drawn": ["zeros", 0.0], "says": "nothing"}]
+PAPER = {
+    **{"key": "glorot2010:6", "statement": "It shrinks.", "ours": "Ten layers.", "seeds": 8},
+    **{"verdict": "partly", "measured": "To 0.3.", "seconds": 1.5, "date": "2026-01-31"},
+    **{"processor": "a chip", "versions": {"NumPy": "2.0"}},
+}
 FILES = {
     "claims.yml": LEDGER,
     "references.bib": SOURCE,
@@ -110,6 +115,8 @@ FILES = {
     "benchmarks/results.json": json.dumps({"rows": [ROW]}),
     "pages/framework_defaults.md": "# D\n\n<!-- benchmarks/audit.json: Keras -->\n\n<!-- end -->\n",
     "benchmarks/audit.json": json.dumps({"Keras": DRAWN}),
+    "pages/replications.md": "# Papers\n",
+    "benchmarks/replications.json": json.dumps([PAPER, PAPER | {"verdict": "not"}]),
     "pages/references.md": '# References\n\n- <a id="glorot2010"></a>Glorot and Bengio. 2010.\n',
 }
 

@@ -110,7 +110,8 @@ FACTORIES = [
 ARGUMENTS = {
     reals: "at_zero alpha slope branch_scale within gain mean stddev minval maxval "
     "scale param beta_1 beta_2 learning_rate epsilon momentum q c c1 q1 sigma_w2 "
-    "sigma_b2 variance xi_q xi_c probability dropout wanted right value limit height between",
+    "sigma_b2 variance xi_q xi_c probability dropout wanted right value limit height between "
+    "result seconds",
     sizes: "blocks batch_size depth width batch replicas hidden epochs units "
     "measure_every layers stream examples columns series steps",
     st.just(0) | st.none() | st.integers(0, 9): "seed",
@@ -139,7 +140,7 @@ ARGUMENTS = {
     st.just({"half": lambda value: value / 2}): "slips",
     st.dictionaries(texts, st.tuples(phi, reals), max_size=2): "cases",
     columns: "checks formats theory",
-    st.dictionaries(st.sampled_from(["alpha", "gain"]), reals): "controls",
+    st.dictionaries(st.sampled_from(["alpha", "gain"]), reals): "controls case",
     shapes: "shape",
     st.none() | st.integers(-3, 3) | st.tuples(sizes): "input_axes output_axes",
     formulas: "text",
@@ -159,8 +160,9 @@ ARGUMENTS = {
     st.sampled_from(FACTORIES): "make_model",
 }
 BY_NAME = {name: kind for kind, names in ARGUMENTS.items() for name in names.split()}
-# Not called: the first changes Keras for all that follows, the second is only inherited from.
-LEFT_OUT = {"initializers.register_keras", "initializers.Initializer"}
+# Not called: the first changes Keras for all that follows, the second is only inherited from, the
+# third starts processes and writes files, as it should.
+LEFT_OUT = {"initializers.register_keras", "initializers.Initializer", "sweeps.sweep"}
 
 
 def public():

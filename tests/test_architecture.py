@@ -18,7 +18,7 @@ ORDER = [
     *("_checks", "_files", "_quadrature", "tables", "exercises"),
     *("_expression", "activations", "_keras", "sampling", "initializers", "datasets"),
     *("losses", "optimizers", "_chi_square", "theory", "network", "blocks", "transformer"),
-    *("probes", "training", "pretraining", "experiments", "plots"),
+    *("probes", "training", "pretraining", "experiments", "sweeps", "plots"),
     *("diagnosis", "widgets", "explorers"),
 ]
 # What a module may use beside the standard library, NumPy and the package itself.
@@ -27,6 +27,7 @@ EXTRA = {
     "widgets": {"ipywidgets", "matplotlib", "IPython"},
     "explorers": {"anywidget", "traitlets", "matplotlib", "IPython"},
     "training": {"tqdm"},
+    "sweeps": {"joblib"},
     "diagnosis": {"torch", "keras", "jax", "tensorflow"},
     "_keras": {"keras", "ml_dtypes"},
 }

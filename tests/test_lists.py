@@ -169,6 +169,32 @@ def test_the_pages_on_speed_and_draws_show_the_results_as_they_are_stored(tmp_pa
     )
 
 
+def test_the_page_of_the_papers_shows_the_results_as_they_are_stored(tmp_path):
+    make_course(tmp_path)
+    lists.main(tmp_path)
+    page = (tmp_path / "pages/replications.md").read_text(encoding="utf-8")
+    assert page.strip().split("\n\n")[3:] == [
+        "2 statements: 0 reproduced, 1 partly reproduced, 1 not reproduced.",
+        "## [Glorot and Bengio (2010)](references.md#glorot2010)",
+        *("*The paper says.* It shrinks.", "*Measured here.* Ten layers."),
+        '<span aria-hidden="true">≈</span> **Partly reproduced.** To 0.3.',
+        "*Cost.* 8 seeds, 1.5 s of processor time (2026-01-31, a chip, NumPy 2.0).",
+        *("*The paper says.* It shrinks.", "*Measured here.* Ten layers."),
+        '<span aria-hidden="true">✗</span> **Not reproduced.** To 0.3.',
+        "*Cost.* 8 seeds, 1.5 s of processor time (2026-01-31, a chip, NumPy 2.0).",
+    ]
+
+
+def test_a_paper_that_is_no_source_is_named(tmp_path):
+    make_course(tmp_path)
+    file = tmp_path / "benchmarks/replications.json"
+    file.write_text(FILES["benchmarks/replications.json"].replace("glorot2010", "glorot2011"))
+    with pytest.raises(
+        SystemExit, match=r"replications.json: the source of glorot2011:6 is not in"
+    ):
+        lists.main(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

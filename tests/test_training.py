@@ -563,6 +563,7 @@ def test_a_bar_where_somebody_watches(tqdm, monkeypatch, terminal, notebook, env
     shell = types.SimpleNamespace(kernel=None) if notebook else None
     ipython = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: None)  # `make mutants` is one
     net, x, y = small()
     fit(net, x, y, **settings())
     assert tqdm.call_count == bars

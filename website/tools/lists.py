@@ -3,13 +3,14 @@
 ``claims.yml`` and the cells that decide give ``pages/claims.md``, ``references.bib`` gives
 ``pages/references.md``. What each chapter says under *In one screen*, but for the paragraph about
 its figure, is put into ``pages/ten_minutes.md``, between two comments, and what the files in
-``benchmarks`` hold into ``pages/speed.md`` and ``pages/framework_defaults.md``. All are plain
-Markdown: the site, JupyterLab and a repository's host show them. A link leads to an element with
-its id.
+``benchmarks`` hold into ``pages/speed.md``, ``pages/framework_defaults.md`` and
+``pages/replications.md``. All are plain Markdown: the site, JupyterLab and a repository's host show
+them. A link leads to an element with its id.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -28,10 +29,13 @@ from website.tools.claims import LEDGER, Claim, deciding_calls, load_claims
 ROOT = Path(__file__).resolve().parents[2]
 BIBLIOGRAPHY = "references.bib"
 TEMPLATE = Path(__file__).with_name("claims.md.jinja")
+PAPERS = Path(__file__).with_name("replications.md.jinja")
 SIGNS = {"true": "✓", "imprecise": "≈", "wrong": "✗"}  # said in words too, never by sign alone
 HEADING = "## In one screen\n"
 RESULTS, AUDIT = "benchmarks/results.json", "benchmarks/audit.json"
 PEERS = ("initcore", "NumPy", "PyTorch", "JAX", "Keras", "raw bits")
+REPLICATIONS = "benchmarks/replications.json"
+OUTCOMES = {"reproduced": "reproduced", "partly": "partly reproduced", "not": "not reproduced"}
 ROWS = re.compile(r"(<!-- benchmarks/results.json -->).*?<!-- end -->", re.DOTALL)
 DRAWN = re.compile(r"(<!-- benchmarks/audit.json: (\w+) -->).*?<!-- end -->", re.DOTALL)
 SCREEN = re.compile(r"(<!-- In one screen: (\S+) -->).*?<!-- end -->", re.DOTALL)
@@ -146,12 +150,30 @@ def defaults_page(root: Path) -> str:
     return DRAWN.sub(table, page)
 
 
+def replications_page(root: Path) -> str:
+    """Return the page of the papers, with what was measured of them last."""
+    entries = json.loads((root / REPLICATIONS).read_text(encoding="utf-8"))
+    sources = names_of_sources(root / BIBLIOGRAPHY)
+    for entry in entries:
+        entry["source"], _, _ = entry["key"].partition(":")
+        if entry["source"] not in sources:
+            raise ValueError(
+                f"{REPLICATIONS}: the source of {entry['key']} is not in {BIBLIOGRAPHY}"
+            )
+    groups = itertools.groupby(entries, lambda entry: entry["source"])
+    papers = [(source, list(group)) for source, group in groups]
+    template = Template(PAPERS.read_text(encoding="utf-8"), keep_trailing_newline=True)
+    signs = dict(zip(OUTCOMES, SIGNS.values()))
+    return template.render(papers=papers, sources=sources, outcomes=OUTCOMES, signs=signs)
+
+
 PAGES = {
     "pages/claims.md": claims_page,
     "pages/references.md": references_page,
     "pages/ten_minutes.md": ten_minutes_page,
     "pages/speed.md": speed_page,
     "pages/framework_defaults.md": defaults_page,
+    "pages/replications.md": replications_page,
 }
 
 
