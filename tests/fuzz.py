@@ -111,14 +111,16 @@ ARGUMENTS = {
     reals: "at_zero alpha slope branch_scale within gain mean stddev minval maxval "
     "scale param beta_1 beta_2 learning_rate epsilon momentum q c c1 q1 sigma_w2 "
     "sigma_b2 variance xi_q xi_c probability dropout wanted right value limit height between "
-    "result seconds",
+    "result seconds attention_scale",
     sizes: "blocks batch_size depth width batch replicas hidden epochs units "
-    "measure_every layers stream examples columns series steps",
+    "measure_every layers stream examples columns series steps tokens heads",
     st.just(0) | st.none() | st.integers(0, 9): "seed",
-    st.booleans(): "normalise standardize whole falls line signed parameters stable legend",
+    st.booleans(): "normalise standardize whole falls line signed parameters stable legend packed",
     texts: "name title label xlabel ylabel alt quantity claim statement spec labels",
     st.sampled_from(["x", "y", "xy", ""]): "log",
     st.sampled_from(["fan_in", "fan_avg"]): "mode",
+    st.sampled_from(["layer", "rms", "none"]): "norm",
+    st.sampled_from(["pre", "post"]): "place",
     st.sampled_from(["uniform", "truncated_normal"]): "distribution",
     st.sampled_from(["true", "imprecise", "wrong"]): "verdict",
     st.sampled_from(["rbm", "autoencoder"]): "method",
@@ -126,7 +128,7 @@ ARGUMENTS = {
     st.sampled_from([(3, 2), (3, 4, 2), [2, 2], (2, 3), [3, 5]]): "widths",
     phi: "activation output_activation",
     weights: "weights",
-    st.just("zeros"): "biases",
+    st.just("zeros"): "biases positions gates",
     phi | weights | texts | config: "identifier",
     optimizer: "optimizer",
     nets: "net",
@@ -134,7 +136,8 @@ ARGUMENTS = {
     y: "y",
     st.just(np.ones(3)): "b",
     lists_of: "pre_activations activations masks normalised deviations scales deltas "
-    "decoder_weights decoder_biases errors train test kinks rows",
+    "decoder_weights decoder_biases errors train test kinks rows "
+    "output streams branches tape ends shifts",
     st.builds(Dataset, x, y): "data validation",
     functions: "function derivative experiment probe",
     st.just({"half": lambda value: value / 2}): "slips",
