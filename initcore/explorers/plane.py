@@ -33,7 +33,7 @@ class Plane(Explorer):
     """
 
     TITLE = "Order or chaos: choose a point of the plane"
-    HEIGHTS = (650, 1110)
+    HEIGHTS = (712, 1194)
     MEASURED = ("activation", "sigma_w2", "sigma_b2")
     COLUMNS = {
         "layer": LAYERS.tolist(),
