@@ -339,7 +339,7 @@ RUNS: dict[str, tuple[Callable[[int], dict[str, float]], int]] = {  # and how ma
     "erhan2010": (erhan, 20),
     "saxe2014": (saxe, 8),
     "he2015:22": (partial(he, 22, 2500), 8),
-    "he2015:30": (partial(he, 30, 1500), 8),
+    "he2015:30": (partial(he, 30, 3000), 8),
     "mishkin2016": (mishkin, 8),
     "kumar2017": (kumar, 8),
     "schoenholz2017": (schoenholz, 8),
