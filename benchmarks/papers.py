@@ -239,11 +239,13 @@ def schoenholz(seed: int) -> dict[str, float]:
 
 
 def pennington(seed: int) -> dict[str, float]:
-    found = {}
-    for arm, W, rate in (("orthogonal", Orthogonal(), 0.01), ("Gaussian", normal(1.0), 0.004)):
-        weights = [LecunNormal(), *[W] * 39, "glorot_normal"]
-        net = stack("tanh", 40, weights, seed, width=32)
-        found[arm] = steps_to(0.7, net, SGD(rate, momentum=0.9), 900, seed)
+    found, kinds = {}, {"orthogonal": Orthogonal(), "Gaussian": normal(1.0)}
+    for depth, *rates in ((20, 0.02, 0.01), (40, 0.01, 0.004)):
+        for (kind, W), rate in zip(kinds.items(), rates):
+            weights = [LecunNormal(), *[W] * (depth - 1), "glorot_normal"]
+            net = stack("tanh", depth, weights, seed, width=32)
+            sgd = SGD(rate, momentum=0.9)
+            found[f"{kind}, {depth}"] = steps_to(0.7, net, sgd, 900, seed)
     return found
 
 
@@ -339,7 +341,7 @@ RUNS: dict[str, tuple[Callable[[int], dict[str, float]], int]] = {  # and how ma
     "erhan2010": (erhan, 20),
     "saxe2014": (saxe, 8),
     "he2015:22": (partial(he, 22, 2500), 8),
-    "he2015:30": (partial(he, 30, 1500), 8),
+    "he2015:30": (partial(he, 30, 3000), 8),
     "mishkin2016": (mishkin, 8),
     "kumar2017": (kumar, 8),
     "schoenholz2017": (schoenholz, 8),
