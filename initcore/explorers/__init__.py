@@ -11,13 +11,17 @@ from initcore.explorers.clinic import Clinic
 from initcore.explorers.compromise import Compromise
 from initcore.explorers.depth import Depth
 from initcore.explorers.gains import Gains
+from initcore.explorers.lazy import Lazy
 from initcore.explorers.opening import Opening
 from initcore.explorers.pretraining import Pretraining
 from initcore.explorers.residual import Residual
 from initcore.explorers.scale import Scale
 from initcore.explorers.zeros import Zeros
 
-_ALL = (Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual, Clinic)
+_ALL = (
+    *(Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual, Clinic),
+    Lazy,
+)
 __all__ = sorted(cls.__name__ for cls in (Explorer, *_ALL))
 #: By the name of its files and of its page on the site, in the order of the chapters.
 EXPLORERS = {cls.NAME: cls for cls in _ALL}
