@@ -11,6 +11,7 @@ from initcore.explorers.clinic import Clinic
 from initcore.explorers.compromise import Compromise
 from initcore.explorers.depth import Depth
 from initcore.explorers.gains import Gains
+from initcore.explorers.lazy import Lazy
 from initcore.explorers.opening import Opening
 from initcore.explorers.plane import Plane
 from initcore.explorers.pretraining import Pretraining
@@ -21,7 +22,7 @@ from initcore.explorers.zeros import Zeros
 
 _ALL = (
     *(Opening, Pretraining, Zeros, Scale, Assumptions, Compromise, Depth, Gains, Residual, Clinic),
-    *(Plane, Tokens),
+    *(Lazy, Plane, Tokens),
 )
 __all__ = sorted(cls.__name__ for cls in (Explorer, *_ALL))
 #: By the name of its files and of its page on the site, in the order of the chapters.

@@ -1,9 +1,9 @@
 """What all live figures share (level 8): traits that Python and the page know, data, a still.
 
 A live figure is an anywidget. Python measured its numbers once (`Explorer.compute`, stored as JSON
-in ``data/``) and a small ES module draws them: ``kit.js`` and ``follow.js``, which all share, and one of its own. So
-it works in a notebook, in the browser's kernel, and with no kernel at all on a built page. Nothing
-here draws on the screen or measures when it is shown.
+in ``data/``) and a small ES module draws them: ``kit.js`` and ``follow.js``, which all share, and
+one of its own. So it works in a notebook, in the browser's kernel, and with no kernel at all on a
+built page. Nothing here draws on the screen or measures when it is shown.
 """
 
 from __future__ import annotations
