@@ -5,8 +5,11 @@
 below 1e-10, a comparison of two samples of 200,000 weights with one below 1e-9.
 """
 
+import functools
+import inspect
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from scipy import stats
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import flax.linen  # noqa: E402
+import flax.nnx  # noqa: E402
 import jax  # noqa: E402
 import keras  # noqa: E402
 
@@ -46,6 +51,30 @@ def test_the_stored_draws_are_those_that_are_known():
         for row in found["rows"]:
             assert row["fits"] and row["drawn"][0] == row["law"]
             assert row["drawn"][1] == pytest.approx(row["n_var"], rel=0.03)
+
+
+SAID = re.compile("(?i)glorot|xavier|kaiming|lecun|uniform|normal[ (_]|orthogonal|zero|ones")
+
+
+def pages(name, modules):
+    """Yield what the audit says of each page, with its docstring and its default names."""
+    for row in json.loads(audit.RESULTS.read_text("utf-8"))[name]["rows"]:
+        if "normalisations" not in row["layer"]:
+            parts = re.match(r"[\w.]+", row["layer"])[0].split(".")
+            layer = functools.reduce(getattr, parts[1:], modules[parts[0]])
+            parameters = inspect.signature(layer.__init__).parameters.values()
+            yield row["says"], layer.__doc__, [one.default for one in parameters]
+
+
+def test_the_pages_say_what_the_audit_says_of_them():
+    keras_modules = {name: getattr(keras.layers, name) for name in dir(keras.layers)}
+    for says, text, defaults in pages("Keras", keras_modules):
+        assert says == "so" and "unit_forget_bias" in text or says.strip("“”") in defaults
+    for says, text, _ in pages("Flax", {"nnx": flax.nnx, "linen": flax.linen}):
+        found = {word.lower() for word in SAID.findall(re.sub(r">>>.*|\.\.\. .*", "", text))}
+        is_said = says == "“orthogonal”"
+        assert found == ({"lecun", "orthogonal", "zero"} if is_said else set()), text
+        assert ("initializer" in text) == (says != "nothing")
 
 
 @pytest.mark.parametrize("factor", [0.97, 1.03])

@@ -4,7 +4,9 @@ The seeds are fixed. Over fresh ones a layer of the audit would fail by chance w
 below 1e-10.
 """
 
+import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -23,6 +25,19 @@ DEFAULT = VarianceScaling(1 / 3, "fan_in", "uniform")
 def test_each_layer_draws_what_the_page_says():
     drifted = [row for row in audit.audit("PyTorch")["rows"] if not row["fits"]]
     assert not drifted
+
+
+def test_the_pages_say_what_the_audit_says_of_them():
+    for row in json.loads(audit.RESULTS.read_text("utf-8"))["PyTorch"]["rows"]:
+        if row["layer"] == "normalisations":
+            continue
+        text = getattr(torch.nn, row["layer"].partition("(")[0]).__doc__
+        found = re.search(r"(?i)sampled from|initialized from|xavier|glorot", text)
+        assert bool(found) == (row["says"] != "nothing"), row
+        if found:
+            assert (r"\mathcal{U}" if row["law"] == "uniform" else r"\mathcal{N}(0, 1)") in text
+    assert r"k = \frac{1}{\text{hidden\_size}}" in torch.nn.LSTM.__doc__
+    assert r"{C_\text{out} * \prod" in torch.nn.ConvTranspose2d.__doc__
 
 
 def test_root_five_is_another_way_to_write_the_bound():
