@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from initcore import experiments, losses, pretraining, probes, tables, training
+from initcore import activations, experiments, losses, pretraining, probes, tables, training
 from initcore.blocks import BatchNormMLP, ResidualMLP
 from initcore.initializers import LecunNormal, Orthogonal, RandomNormal, VarianceScaling
 from initcore.network import MLP
@@ -261,12 +261,20 @@ def yang(seed: int) -> dict[str, float]:
 
 
 def zhang(seed: int) -> dict[str, float]:
-    he, found = normal(2.0), {}
-    arms = {"batch norm": (he, normal(1.0), 0.01), "Fixup": (normal(2 / 32), "zeros", 0.03)}
-    arms |= {"zero branches alone": (he, "zeros", 0.003), "neither": (he, normal(1.0), 1e-5)}
-    for arm, (first, last, rate) in arms.items():
-        weights = [LecunNormal(), *[first, last] * 32, "zeros"]
-        how = {"blocks": 32, "weights": weights, "normalise": arm == "batch norm", "seed": seed}
+    he_law, lecun, found = normal(2.0), normal(1.0), {}
+    arms = {
+        "batch norm": (he_law, lecun, "zeros", 0.01),
+        "Fixup": (normal(2 / 32), "zeros", "zeros", 0.03),
+    }
+    arms |= {
+        "zero branches alone": (he_law, "zeros", "zeros", 0.003),
+        "neither": (he_law, lecun, lecun, 0.003),
+    }
+    small = activations.from_callable(lambda z: z / 2.0**16)
+    for arm, (first, last, head, rate) in arms.items():
+        how = {"blocks": 32, "normalise": arm == "batch norm", "seed": seed}
+        how |= {"weights": [lecun, *[first, last] * 32, head]}
+        how |= {"output_activation": small if arm == "neither" else "linear"}
         found[arm] = accuracy(ResidualMLP((64, 32, 10), "relu", **how), rate, 3, seed)
     return found
 
