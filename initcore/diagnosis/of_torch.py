@@ -1,7 +1,7 @@
 """What a batch shows of a PyTorch model, whatever its modules are called.
 
 A copy of the model runs. Meanwhile a `TorchFunctionMode` hears every function of tensors that is
-called, ``x @ self.W`` too, and each tensor carries a `_Trail`: which layers' sums it still is, and
+called, ``x @ self.W`` too, and each tensor carries a `Trail`: which layers' sums it still is, and
 what it was computed from. So activations and branches are found wherever they are written.
 """
 
@@ -15,7 +15,7 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -23,6 +23,7 @@ import numpy as np
 
 from initcore import _checks
 from initcore.diagnosis.look import Layer, Look, measure, named, task_of
+from initcore.diagnosis.trail import Call, Trail
 
 # The functions that are layers: the kind of their row, and what the weight's first axis is.
 LAYERS = {
@@ -46,36 +47,6 @@ PASSING = re.compile(
 )
 SAMPLE = 1024  # numbers by which an activation that is no function of PyTorch's is recognised
 torch: Any = None  # which `look` imports: nobody calls it without a model of PyTorch's
-
-
-@dataclass(eq=False)
-class _Trail:
-    """What is known of a tensor, and of others that hold the same numbers."""
-
-    past: int = 0  # the inputs and calls that it was computed from, a bit for each
-    sums: tuple[_Call, ...] = ()  # whose sums it is, but for an activation and the shape
-    phi: str | None = "linear"  # what they went through since; None: something without a name
-    depth: int = 0  # layers with weights on the longest way here
-    is_joint: bool = False  # sums of several layers were added or joined
-    is_mixed: bool = False  # an attention mixed it: the next layer is its last one
-
-
-@dataclass(eq=False)
-class _Call:
-    """One call of one layer, with what completes its row after the passes."""
-
-    layer: Layer
-    parameters: tuple[Any, Any]  # weight and bias; γ and β of a normalisation
-    first: str  # what the weight's first axis is; "" of a normalisation
-    groups: int
-    stride: int
-    array: Callable  # of what came in or went out -> (inputs, ..., units)
-    sample: np.ndarray
-    size: int
-    came: _Trail  # of what came in
-    values: np.ndarray | None = None  # the sums, if they are to be kept
-    parts: int = 0  # how many of query, key and value it made
-    is_open: bool = True  # what its sums go through is not known yet
 
 
 def _base(W: Any) -> Any:
@@ -112,8 +83,8 @@ class _Ear:
     def __init__(self, model: Any, inputs: list, batch: int, keeps: bool) -> None:
         self.batch, self.bit, self.keeps = batch, 1, keeps
         for t in inputs:
-            t._trail, self.bit = _Trail(self.bit), 2 * self.bit
-        self.calls: list[_Call] = []
+            t._trail, self.bit = Trail(self.bit), 2 * self.bit
+        self.calls: list[Call] = []
         self.times: Counter = Counter()
         self.path: list[tuple[str, Any]] = []  # the modules that run
         self.is_deaf = False  # in a normalisation, whose steps are not heard, and after the run
@@ -174,7 +145,7 @@ class _Ear:
 
     def settle(self, t: Any) -> None:
         """Note what the sums in a tensor became, as it goes into a layer, a sum or the output."""
-        trail = getattr(t, "_trail", _Trail())
+        trail = getattr(t, "_trail", Trail())
         for call in (call for call in trail.sums if call.is_open):
             layer, phi, call.is_open = call.layer, trail.phi, False
             if phi == "linear" and call is trail.sums[-1]:
@@ -184,12 +155,12 @@ class _Ear:
                 layer.outputs = measure(call.array(t), phi)
             layer.activation = phi
 
-    def _follow(self, name: str, passes: Any, tensors: list, heard: list) -> _Trail:
+    def _follow(self, name: str, passes: Any, tensors: list, heard: list) -> Trail:
         """Return the trail of what a function gives, and settle what it ends."""
         trails = [t._trail for t in heard]
         sums, phi, is_joint = trails[0].sums, trails[0].phi, trails[0].is_joint
         past = functools.reduce(operator.or_, [trail.past for trail in trails])
-        new = _Trail(past, depth=max(trail.depth for trail in trails))
+        new = Trail(past, depth=max(trail.depth for trail in trails))
         new.is_mixed = any(trail.is_mixed for trail in trails)
         if name in PRODUCTS and len(heard) > 1:
             self._attend(heard[:3])
@@ -213,7 +184,7 @@ class _Ear:
             new.sums, new.is_joint = tuple(dict.fromkeys(open_sums)), True
         return new
 
-    def _end(self, *summands: _Trail) -> _Call | None:
+    def _end(self, *summands: Trail) -> Call | None:
         """Return the call that ends a residual branch, the summand with more layers behind it."""
         skip, branch = sorted(summands, key=lambda trail: trail.depth)
         last = branch.sums[-1] if branch.sums and branch.past & skip.past else None
@@ -239,7 +210,7 @@ class _Ear:
     def _row(self, function, out, x, W=None, bias=None, stride=None, groups=None) -> None:
         """Add the row of a layer, with the signals of the forward pass."""
         kind, first = LAYERS.get(function, ("normalisation", ""))
-        trail, chain, axis = getattr(x, "_trail", _Trail()), (), -1
+        trail, chain, axis = getattr(x, "_trail", Trail()), (), -1
         stride, groups = stride or 1, groups or 1
         if kind == "normalisation":
             for call in trail.sums:
@@ -278,10 +249,10 @@ class _Ear:
         if out.requires_grad:
             out.register_hook(lambda g: setattr(layer, "deltas", measure(array(g))))
         seen = array, _sample(out), out.numel(), trail
-        self.calls.append(_Call(layer, (W, bias), first, groups, int(stride), *seen))
+        self.calls.append(Call(layer, (W, bias), first, groups, int(stride), *seen))
         self.calls[-1].values = np.array(array(out)) if self.keeps else None
         depth = trail.depth + bool(first)
-        out._trail = _Trail(trail.past | self.bit, (*chain, self.calls[-1]), depth=depth)
+        out._trail = Trail(trail.past | self.bit, (*chain, self.calls[-1]), depth=depth)
         self.bit *= 2
 
 
@@ -295,7 +266,7 @@ def _stack(W: np.ndarray | None, first: str, groups: int) -> np.ndarray | None:
     return W.reshape(groups, -1, W.shape[3])
 
 
-def _complete(call: _Call, gradients: dict[int, Any]) -> None:
+def _complete(call: Call, gradients: dict[int, Any]) -> None:
     """Add to a row what its parameters tell."""
     layer, (W, b) = call.layer, call.parameters
     base, tensors = _base(W), (W, b, gradients.get(id(W)), gradients.get(id(b)))
