@@ -34,6 +34,7 @@ def diagnose(
 
     One batch goes forward and back. Weights, averages, mode, gradients and hooks of the model are
     afterwards what they were, and so are the random numbers that NumPy and PyTorch draw next.
+    How a model scales with its width, ``diagnose.widths`` tells.
 
     Parameters
     ----------
