@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from initcore import experiments, losses, pretraining, probes, tables, training
+from initcore import activations, experiments, losses, pretraining, probes, tables, training
 from initcore.blocks import BatchNormMLP, ResidualMLP
 from initcore.initializers import LecunNormal, Orthogonal, RandomNormal, VarianceScaling
 from initcore.network import MLP
@@ -239,11 +239,13 @@ def schoenholz(seed: int) -> dict[str, float]:
 
 
 def pennington(seed: int) -> dict[str, float]:
-    found = {}
-    for arm, W, rate in (("orthogonal", Orthogonal(), 0.01), ("Gaussian", normal(1.0), 0.004)):
-        weights = [LecunNormal(), *[W] * 39, "glorot_normal"]
-        net = stack("tanh", 40, weights, seed, width=32)
-        found[arm] = steps_to(0.7, net, SGD(rate, momentum=0.9), 900, seed)
+    found, kinds = {}, {"orthogonal": Orthogonal(), "Gaussian": normal(1.0)}
+    for depth, *rates in ((20, 0.02, 0.01), (40, 0.01, 0.004)):
+        for (kind, W), rate in zip(kinds.items(), rates):
+            weights = [LecunNormal(), *[W] * (depth - 1), "glorot_normal"]
+            net = stack("tanh", depth, weights, seed, width=32)
+            sgd = SGD(rate, momentum=0.9)
+            found[f"{kind}, {depth}"] = steps_to(0.7, net, sgd, 900, seed)
     return found
 
 
@@ -259,12 +261,20 @@ def yang(seed: int) -> dict[str, float]:
 
 
 def zhang(seed: int) -> dict[str, float]:
-    he, found = normal(2.0), {}
-    arms = {"batch norm": (he, normal(1.0), 0.01), "Fixup": (normal(2 / 32), "zeros", 0.03)}
-    arms |= {"zero branches alone": (he, "zeros", 0.003), "neither": (he, normal(1.0), 1e-5)}
-    for arm, (first, last, rate) in arms.items():
-        weights = [LecunNormal(), *[first, last] * 32, "zeros"]
-        how = {"blocks": 32, "weights": weights, "normalise": arm == "batch norm", "seed": seed}
+    he_law, lecun, found = normal(2.0), normal(1.0), {}
+    arms = {
+        "batch norm": (he_law, lecun, "zeros", 0.01),
+        "Fixup": (normal(2 / 32), "zeros", "zeros", 0.03),
+    }
+    arms |= {
+        "zero branches alone": (he_law, "zeros", "zeros", 0.003),
+        "neither": (he_law, lecun, lecun, 0.003),
+    }
+    small = activations.from_callable(lambda z: z / 2.0**16)
+    for arm, (first, last, head, rate) in arms.items():
+        how = {"blocks": 32, "normalise": arm == "batch norm", "seed": seed}
+        how |= {"weights": [lecun, *[first, last] * 32, head]}
+        how |= {"output_activation": small if arm == "neither" else "linear"}
         found[arm] = accuracy(ResidualMLP((64, 32, 10), "relu", **how), rate, 3, seed)
     return found
 
@@ -339,7 +349,7 @@ RUNS: dict[str, tuple[Callable[[int], dict[str, float]], int]] = {  # and how ma
     "erhan2010": (erhan, 20),
     "saxe2014": (saxe, 8),
     "he2015:22": (partial(he, 22, 2500), 8),
-    "he2015:30": (partial(he, 30, 1500), 8),
+    "he2015:30": (partial(he, 30, 3000), 8),
     "mishkin2016": (mishkin, 8),
     "kumar2017": (kumar, 8),
     "schoenholz2017": (schoenholz, 8),
