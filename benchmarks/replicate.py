@@ -73,34 +73,35 @@ def stored() -> dict[str, dict[str, Any]]:
 
 
 def store(entries: dict[str, dict[str, Any]]) -> None:
-    """Write the entries in the order of the papers, each judged by what the papers say today."""
-    found = [judged(paper, entries[paper.key]) for paper in papers.PAPERS if paper.key in entries]
+    """Write the entries in the order of the papers."""
+    found = [entries[paper.key] for paper in papers.PAPERS if paper.key in entries]
     _files.write(RESULTS, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 def main(arguments: list[str]) -> None:
     """Measure the papers that are asked for; end with the names of those that failed."""
     by_key, failed = {paper.key: paper for paper in papers.PAPERS}, []
-    keys = [] if arguments == ["--words"] else common.chosen(by_key, arguments)
-    if not keys and arguments != ["--words"]:
+    anew = arguments != ["--words"]
+    keys = common.chosen(by_key, arguments) if anew else [key for key in by_key if key in stored()]
+    if not keys:
         sys.exit(f"No paper is called so. There are: {', '.join(by_key)}")
     try:
         for key in keys:
-            print(f"{key}: {by_key[key].seeds} seeds", flush=True)
             try:
-                store(stored() | {key: measured(by_key[key])})
-            except RuntimeError as error:
-                failed.append(key)
-                print(f"  failed: {error}", flush=True)
+                numbers = measured(by_key[key]) if anew else stored()[key]
+                store(stored() | {key: judged(by_key[key], numbers)})
+            except (RuntimeError, KeyError) as error:  # of a seed, or of a number that is missing
+                failed.append(f"{key} ({error})")
                 continue
-            part(key).unlink()
+            part(key).unlink(missing_ok=True)
             entry = stored()[key]
-            print(f"  {entry['verdict']}, {entry['seconds']} s. {entry['measured']}", flush=True)
+            print(
+                f"{key}: {entry['verdict']}, {entry['seconds']} s. {entry['measured']}", flush=True
+            )
     finally:
-        store(stored())
         lists.main(ROOT)
     if failed:
-        sys.exit(f"Failed: {', '.join(failed)}")
+        sys.exit(f"Failed: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":
