@@ -43,6 +43,8 @@ SLIPS = {
     "my_alpha": {"the square of α": 0.0293},
     "my_difference": {"a number of bits": 5.615},
     "my_end_sd": {"the number for one branch a block": 0.004714},
+    "my_sigma_w2": {"σ_w": 2.505**0.5},
+    "my_layers": {"the number for d, a square": 20},
 }
 
 
