@@ -31,27 +31,20 @@ IMAGES, NEW = (part.x / 16 for part in experiments.split_digits(standardize=Fals
 
 @dataclass(frozen=True)
 class Paper:
-    """One statement of a paper, and what is measured in its place.
-
-    ``run(seed)`` returns one seed's numbers by name; ``judge`` takes them with an axis of seeds and
-    returns the verdict ("reproduced", "partly" or "not") and a sentence.
-    """
+    """One statement of a paper, and what is measured in its place."""
 
     key: str  # in references.bib; what follows a colon tells the rows of one paper apart
     statement: str
     ours: str
-    run: Callable[[int], dict[str, float]]
+    run: Callable[[int], dict[str, float]]  # one seed's numbers, by name
     seeds: int
-    judge: Callable[[Values], tuple[str, str]]
+    judge: Callable[[Values], tuple[str, str]]  # the verdict, and a sentence
 
 
 def judged(v: Values, told: str, spec: str, parts: dict[str, Sequence]) -> tuple[str, str]:
     """Return the verdict by the parts of a statement, and the numbers with their bands."""
-    fails = [
-        part
-        for part, (name, low, high) in parts.items()
-        if not low <= np.median(number(v, name)) <= high
-    ]
+    middle = {part: np.median(number(v, name)) for part, (name, _, _) in parts.items()}
+    fails = [part for part, (_, low, high) in parts.items() if not low <= middle[part] <= high]
     found = "; ".join(f"{name} {tables.spread(v[name], spec)[()]}" for name in v)
     missing = f" Not found: {', '.join(fails)}." if fails else ""
     verdict = "partly" if len(fails) < len(parts) else "not"
@@ -158,15 +151,16 @@ def erhan(seed: int) -> dict[str, float]:
     return found | {"least training accuracy": min(fit)}
 
 
+KINDS = {"orthogonal": Orthogonal(), "Gaussian": normal(1.0)}
 RATES = {("orthogonal", 2): -3, ("orthogonal", 8): -4, ("orthogonal", 32): -5}  # powers of two
 RATES |= {("Gaussian", 2): -3.2, ("Gaussian", 8): -5.5, ("Gaussian", 32): -8}
 
 
 def saxe(seed: int, most: int = 600) -> dict[str, float]:
-    found, kinds = {}, {"orthogonal": Orthogonal(), "Gaussian": normal(1.0)}
+    found = {}
     for (kind, depth), rate in RATES.items():
         rng, shapes = np.random.default_rng(seed), [*[(64, 64)] * (depth - 1), (64, 10)]
-        W = [kinds[kind].draw(shape, rng, "float64") for shape in shapes]
+        W = [KINDS[kind].draw(shape, rng, "float64") for shape in shapes]
         found[f"{kind}, {depth}"] = steps_of_linear(W, 2.0**rate, most)
     return found
 
@@ -239,9 +233,9 @@ def schoenholz(seed: int) -> dict[str, float]:
 
 
 def pennington(seed: int) -> dict[str, float]:
-    found, kinds = {}, {"orthogonal": Orthogonal(), "Gaussian": normal(1.0)}
+    found = {}
     for depth, *rates in ((20, 0.02, 0.01), (40, 0.01, 0.004)):
-        for (kind, W), rate in zip(kinds.items(), rates):
+        for (kind, W), rate in zip(KINDS.items(), rates):
             weights = [LecunNormal(), *[W] * (depth - 1), "glorot_normal"]
             net = stack("tanh", depth, weights, seed, width=32)
             sgd = SGD(rate, momentum=0.9)
@@ -261,21 +255,15 @@ def yang(seed: int) -> dict[str, float]:
 
 
 def zhang(seed: int) -> dict[str, float]:
-    he_law, lecun, found = normal(2.0), normal(1.0), {}
-    arms = {
-        "batch norm": (he_law, lecun, "zeros", 0.01),
-        "Fixup": (normal(2 / 32), "zeros", "zeros", 0.03),
-    }
-    arms |= {
-        "zero branches alone": (he_law, "zeros", "zeros", 0.003),
-        "neither": (he_law, lecun, lecun, 0.003),
-    }
+    two, one, found = normal(2.0), normal(1.0), {}
     small = activations.from_callable(lambda z: z / 2.0**16)
-    for arm, (first, last, head, rate) in arms.items():
-        how = {"blocks": 32, "normalise": arm == "batch norm", "seed": seed}
-        how |= {"weights": [lecun, *[first, last] * 32, head]}
-        how |= {"output_activation": small if arm == "neither" else "linear"}
-        found[arm] = accuracy(ResidualMLP((64, 32, 10), "relu", **how), rate, 3, seed)
+    arms = {"batch norm": (two, one, 0.01), "Fixup": (normal(2 / 32), "zeros", 0.03)}
+    arms |= {"zero branches alone": (two, "zeros", 0.003), "neither": (two, one, 0.003)}
+    for arm, (first, last, rate) in arms.items():
+        head, phi = (one, small) if arm == "neither" else ("zeros", "linear")
+        how = {"weights": [one, *[first, last] * 32, head], "output_activation": phi, "blocks": 32}
+        net = ResidualMLP((64, 32, 10), normalise=arm == "batch norm", seed=seed, **how)
+        found[arm] = accuracy(net, rate, 3, seed)
     return found
 
 
