@@ -45,7 +45,7 @@ def judged(v: Values, told: str, spec: str, parts: dict[str, Sequence]) -> tuple
     """Return the verdict by the parts of a statement, and the numbers with their bands."""
     middle = {part: np.median(number(v, name)) for part, (name, _, _) in parts.items()}
     fails = [part for part, (_, low, high) in parts.items() if not low <= middle[part] <= high]
-    found = "; ".join(f"{name} {tables.spread(v[name], spec)[()]}" for name in v)
+    found = "; ".join(f"*{name}* {tables.spread(v[name], spec)[()]}" for name in v)
     missing = f" Not found: {', '.join(fails)}." if fails else ""
     verdict = "partly" if len(fails) < len(parts) else "not"
     return verdict if fails else "reproduced", f"{told}: {found}.{missing}"

@@ -53,7 +53,7 @@ def test_a_verdict_follows_from_the_medians():
     v = {"a": np.array([0.0, 2.0, 9.0]), "b": np.array([1.0, 1.0, 1.0])}
     assert papers.judged(v, "Size", ".0f", parts) == (
         "reproduced",
-        "Size: a 2 [0, 8]; b 1 [1, 1].",
+        "Size: *a* 2 [0, 8]; *b* 1 [1, 1].",
     )
     v["b"] += 0.5
     assert papers.judged(v, "Size", ".0f", parts)[0] == "partly"
