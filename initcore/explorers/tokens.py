@@ -32,7 +32,7 @@ class Tokens(Explorer):
     """
 
     TITLE = "The tokens of a transformer: do they stay apart?"
-    HEIGHTS = (800, 1300)
+    HEIGHTS = (745, 1255)
     MEASURED = ("place", "scale", "blocks")
     COLUMNS = {
         "block": list(range(1, BLOCKS[-1] + 1)),
