@@ -1,13 +1,12 @@
 """A small transformer: forward with a trace, backward by hand, many seeds at once (level 2).
 
-It is an `MLP` to whoever trains it: same replicas, same initializers, same `training.fit`. The
-stream of all tokens is one matrix of ``batch * tokens`` rows, so that every layer but the attention
-itself is the matrix product of a dense layer. Each part of the forward pass returns its output
-and the function that takes a derivative back through it.
+It is an `MLP` to whoever trains it. The stream of all tokens is one matrix of ``batch * tokens``
+rows. Each part of the forward pass returns its output, and the function for the way back.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,25 +16,16 @@ import numpy as np
 from initcore import _checks
 from initcore.network import MLP, SCALES, Gradients, product, replica_generators
 
-NORMS = ("layer", "rms", "none")
-PLACES = ("pre", "post")
 TOGETHER = 64  # examples that `predict` takes at a time: then they stay in the cache
-PROJECTIONS = ("queries", "keys", "values")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TransformerTrace:
     """What a forward pass computed. A block has two branches: attention, then the MLP.
 
-    Attributes
-    ----------
-    output : ndarray, shape ([replicas,] batch, classes)
-    streams : list of ndarray, shape ([replicas,] batch * tokens, width)
-        After the embedding, and after each of the 2 L branches (with post-norm, normalised).
-    branches : list of ndarray of that shape
-        What each branch adds, before its gate.
-    logits : list of ndarray, shape ([replicas,] batch, heads, tokens, tokens)
-        What the softmax of each block's attention takes.
+    The `streams` after the embedding and after each branch (with post-norm, normalised) and what
+    the `branches` add, before their gates, are ``([replicas,] batch * tokens, width)`` each; the
+    attention `logits` of each block are ``([replicas,] batch, heads, tokens, tokens)``.
     """
 
     output: np.ndarray
@@ -72,24 +62,20 @@ class Transformer(MLP):
     """An encoder that classifies a sequence of vectors, or R independent ones side by side.
 
     An input of ``tokens * n`` numbers is cut into tokens of n, each embedded by one matrix plus a
-    position of its own. Then L blocks add two branches, with d the width of a head:
-
-    ``attention(u) = softmax(scale Q Kᵀ) V W'`` head by head, ``mlp(u) = φ(u W) W' + b'``,
-
-    at u = norm(h) (pre-norm: ``h + branch(norm(h))``; a last norm follows the blocks) or at h
-    (post-norm: ``norm(h + branch(h))``; Xiong et al. 2020, table 1). The mean over the tokens goes
-    through the head. There is no mask and no dropout.
+    position of its own. L blocks add two branches of u, with d the width of a head:
+    ``softmax(scale Q Kᵀ) V W'``, head by head, and ``φ(u W) W' + b'``. With pre-norm the stream
+    becomes ``h + branch(norm(h))``, and a last norm follows the blocks; with post-norm it becomes
+    ``norm(h + branch(h))`` (Xiong et al. 2020). The mean over the tokens goes through the head.
+    There is no mask and no dropout.
 
     Parameters
     ----------
     widths : (int, int, int)
         Inputs, width of the stream, classes.
     activation : str, Activation or callable
-        φ of the MLPs.
+        φ of the MLPs, which have `hidden` units: 4 * width by default.
     blocks, tokens, heads : int
         L; what the inputs, and what the width is divided by.
-    hidden : int, optional
-        Units of an MLP; 4 * width by default.
     norm : {"layer", "rms", "none"}
         Layer normalisation; or the stream over its root mean square; or nothing.
     place : {"pre", "post"}
@@ -105,19 +91,10 @@ class Transformer(MLP):
         With it, each branch is multiplied by one trained number (ReZero, Bachlechner et al. 2021).
     attention_scale : float, optional
         What multiplies the logits; ``1 / √d`` by default (Vaswani et al. 2017).
-    epsilon : float
-        Of the norms.
-    replicas, seed, dtype
-        As in `MLP`, whose errors these are too.
 
-    Attributes
-    ----------
-    roles : tuple of str
-        The role of each of the `weights`.
-    weights, biases : list of ndarray
-        One a layer; ``biases[0]`` are the positions.
-    scales, shifts, gates : list of ndarray
-        γ and β of the norms (no β without a mean to subtract), and the gates, if there are any.
+    The other parameters, and the errors, are those of `MLP` and `BatchNormMLP`. The attributes are
+    `roles`, one for each of the `weights`; `biases`, of which the first are the positions; `scales`
+    and `shifts`, γ and β of the norms (no β without a mean to subtract); and `gates`.
 
     Examples
     --------
@@ -151,21 +128,27 @@ class Transformer(MLP):
         seed: int | np.random.Generator | None = 0,
         dtype: Any = "float64",
     ) -> None:
-        inputs, width, classes = self._triple(widths)
+        if len(sizes := _checks.shape("widths", widths)) != 3:
+            _checks.fail("widths", "three integers: inputs, stream, classes", widths)
+        inputs, width, classes = sizes
         self.blocks = _checks.integer("blocks", blocks, at_least=1)
         self.tokens = _checks.integer("tokens", tokens, at_least=1)
         self.heads = _checks.integer("heads", heads, at_least=1)
         hidden = 4 * width if hidden is None else _checks.integer("hidden", hidden, at_least=1)
         if inputs % self.tokens or width % self.heads:
             _checks.fail("widths", f"inputs of {tokens} tokens, a width of {heads} heads", widths)
-        self.norm = _checks.choice("norm", norm, NORMS)
-        self.place = _checks.choice("place", place, PLACES)
+        self.norm = _checks.choice("norm", norm, ("layer", "rms", "none"))
+        self.place = _checks.choice("place", place, ("pre", "post"))
         self.packed = _checks.flag("packed", packed)
         scale = (width // self.heads) ** -0.5 if attention_scale is None else attention_scale
         self.attention_scale = _checks.number("attention_scale", scale)
         self.epsilon = _checks.number("epsilon", epsilon, at_least=0.0)
 
-        block = {"qkv": (width, 3 * width)} if packed else dict.fromkeys(PROJECTIONS, (width,) * 2)
+        block = (
+            {"qkv": (width, 3 * width)}
+            if packed
+            else dict.fromkeys(("queries", "keys", "values"), (width,) * 2)
+        )
         block |= {"attention_out": (width,) * 2, "mlp_in": (width, hidden)}
         block["mlp_out"] = (hidden, width)
         ends = ("embedding", (inputs // tokens, width)), ("head", (width, classes))
@@ -177,51 +160,27 @@ class Transformer(MLP):
             for role in weights:
                 _checks.choice("weights", role, tuple(dict.fromkeys(self.roles)))
             weights = [weights.get(role, "lecun_normal") for role in self.roles]
-        super().__init__(
-            (inputs, width, classes),
-            activation,
-            weights=weights,
-            biases=[positions] + [biases] * (len(self.roles) - 1),
-            replicas=replicas,
-            seed=seed,
-            dtype=dtype,
-        )
+        start = {"weights": weights, "biases": [positions] + [biases] * (len(self.roles) - 1)}
+        super().__init__(sizes, activation, **start, replicas=replicas, seed=seed, dtype=dtype)
         shapes, rngs = self._parameter_shapes(), replica_generators(seed, self.replicas, SCALES)
         self.scales = self._draw("scales", "ones", shapes["scales"], rngs)
         self.shifts = self._draw("shifts", "zeros", shapes["shifts"], rngs)
         self.gates = self._draw("gates", "zeros" if gates is None else gates, shapes["gates"], rngs)
-
-    @staticmethod
-    def _triple(widths: Sequence[int]) -> tuple[int, ...]:
-        if len(sizes := _checks.shape("widths", widths)) != 3:
-            _checks.fail("widths", "three integers: inputs, stream, classes", widths)
-        return sizes
-
-    def __repr__(self) -> str:
-        parts = [f"{self.widths}", f"{self.activation.name!r}", f"blocks={self.blocks}"]
-        parts += [f"norm={self.norm!r}", f"place={self.place!r}", f"replicas={self.replicas}"]
-        return f"Transformer({', '.join(parts)}, dtype={self.dtype.name!r})"
 
     def parameters(self) -> list[np.ndarray]:
         """Return the arrays themselves in one list: weights, biases, scales, shifts, gates."""
         return [*self.weights, *self.biases, *self.scales, *self.shifts, *self.gates]
 
     def weights_of(self, role: str) -> list[np.ndarray]:
-        """Return the weights of a role, block by block.
-
-        >>> [W.shape for W in Transformer((64, 16, 10), blocks=2).weights_of("mlp_out")]
-        [(64, 16), (64, 16)]
-        """
+        """Return the weights of a role, block by block."""
         _checks.choice("role", role, tuple(dict.fromkeys(self.roles)))
         return [W for W, its in zip(self.weights, self.roles) if its == role]
 
     def backward(self, trace: Any, output_gradient: np.ndarray) -> TransformerGradients:
-        """Return the derivatives of a loss, given that by the output.
+        """Return the derivatives of a loss, given that by the output; errors are as in `MLP`.
 
-        A softmax A = softmax(s) gives ``∂loss/∂s = A (G - Σ_keys A G)`` with ``G = ∂loss/∂A``; a
-        norm û = (x - mean x) / s gives ``(g - mean g - û mean(g û)) / s``, and without the means
-        ``(g - û mean(g û)) / s`` where only the mean square is divided out. The errors are those of
-        `MLP.backward`.
+        For A = softmax(s), ``∂loss/∂s = A (G - Σ_keys A G)`` with ``G = ∂loss/∂A``; for a norm
+        û = (x - mean x) / s, ``(g - mean g - û mean(g û)) / s``, without mean g for the RMS.
         """
         self._check_parameters()
         _checks.instance("trace", trace, TransformerTrace, "what `forward` returned")
@@ -229,8 +188,7 @@ class Transformer(MLP):
             _checks.fail("trace", "one of this network", trace)
         gradient = _checks.array("output_gradient", output_gradient, dtype=self.dtype)
         if gradient.shape != trace.output.shape:
-            allowed = f"an array of the output's shape {trace.output.shape}"
-            _checks.fail("output_gradient", allowed, gradient)
+            _checks.fail("output_gradient", f"of the shape {trace.output.shape}", gradient)
         return self._backward(trace, gradient)
 
     def _parameter_shapes(self) -> dict[str, list[tuple[int, ...]]]:
@@ -238,9 +196,6 @@ class Transformer(MLP):
         shifts = self._norm_shapes if self.norm == "layer" else []
         lists = {"weights": [*self._shapes], "biases": biases, "scales": self._norm_shapes}
         return lists | {"shifts": shifts, "gates": self._gate_shapes}
-
-    # The parts: each returns its output, and what takes a derivative by it back to its input and
-    # writes those by its parameters into `into`.
 
     def _linear(self, layer: int, x: np.ndarray) -> tuple[np.ndarray, Callable]:
         W = self.weights[layer]
@@ -302,13 +257,11 @@ class Transformer(MLP):
         return rows.reshape(*rows.shape[:-2], -1, self.tokens, rows.shape[-1])
 
     def _by_head(self, x: np.ndarray) -> np.ndarray:
-        """Return rows ``(batch * tokens, width)`` as ``(batch, heads, tokens, width / heads)``."""
         size = x.shape[-1] // self.heads
         x = self._by_token(x)
         return x.reshape(*x.shape[:-1], self.heads, size).swapaxes(-2, -3)
 
     def _by_row(self, x: np.ndarray) -> np.ndarray:
-        """Return what `_by_head` made, as rows."""
         x = x.swapaxes(-2, -3)
         return x.reshape(*x.shape[:-4], -1, self.widths[1])
 
@@ -321,8 +274,6 @@ class Transformer(MLP):
             return back_in(back_out(g, into) * self.activation.derivative(z), into)
 
         return out, back
-
-    # The passes.
 
     def _forward(self, x: np.ndarray, rngs: Any = None, keep: bool = True) -> TransformerTrace:
         rows = x.reshape(*x.shape[:-2], -1, self.widths[0] // self.tokens)
@@ -341,11 +292,9 @@ class Transformer(MLP):
             if self.place == "post":
                 h, back_norm = self._normalised(branch, h)
             if keep:
-                streams.append(h)
-                branches.append(added)
-                tape.append((back_norm, back))
-                if not is_mlp:
-                    all_logits.append(logits)
+                kept = (h, added, (back_norm, back), *(() if is_mlp else (logits,)))
+                for one, of_all in zip(kept, (streams, branches, tape, all_logits)):
+                    of_all.append(one)
         back_norm = None
         if self.place == "pre":
             h, back_norm = self._normalised(2 * self.blocks, h)
@@ -383,7 +332,5 @@ class Transformer(MLP):
         into.biases[0] = self._by_token(g).sum(axis=-3)
         if not by_inputs:
             return into
-        by_inputs = by_rows.reshape(*by_rows.shape[:-2], -1, self.widths[0])
-        return TransformerGradients(
-            into.weights, into.biases, into.deltas, by_inputs, into.scales, into.shifts, into.gates
-        )
+        x_gradient = by_rows.reshape(*by_rows.shape[:-2], -1, self.widths[0])
+        return dataclasses.replace(into, inputs=x_gradient)

@@ -158,7 +158,7 @@ def test_roles_name_the_weights():
     assert [W.any() for W in net.weights] == [role != "queries" for role in net.roles]
     assert net.weights_of("mlp_in")[1] is net.weights[11]
     assert [b.shape for b in net.biases[:2]] == [(4, 6), (6,)]
-    assert "blocks=2" in repr(net) and "replicas=None" in repr(net)
+    assert repr(net).startswith("Transformer(widths=(20, 6, 3), activation='gelu'")
 
 
 def test_parameters_and_gradients_come_in_one_order():

@@ -32,7 +32,7 @@ class Tokens(Explorer):
     """
 
     TITLE = "The tokens of a transformer: do they stay apart?"
-    HEIGHTS = (800, 1300)
+    HEIGHTS = (745, 1255)
     MEASURED = ("place", "scale", "blocks")
     COLUMNS = {
         "block": list(range(1, BLOCKS[-1] + 1)),
@@ -66,10 +66,7 @@ def factor(scale: str, blocks: int) -> float:
 
 
 def tokens(place: str, alpha: float, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cosine before and after each block, and the norm of each gradient.
-
-    The shapes are ``(blocks + 1, nets)`` and ``(blocks, nets)``.
-    """
+    """Return cosines, ``(blocks + 1, nets)``, and norms of gradients, ``(blocks, nets)``."""
     train, _ = experiments.split_digits()
     he, small = (VarianceScaling(k, distribution="untruncated_normal") for k in (2.0, 0.01))
     net = Transformer(
