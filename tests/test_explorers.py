@@ -36,6 +36,7 @@ AGAIN = {
     "gains": [("relu", "lecun"), ("gelu", "both")],
     "clinic": [("A", "relu", 3), ("B", "tanh", 6), ("C", "tanh", 6)],
     "residual": [("1", False, 4), ("1/sqrt(L)", True, 8), ("1/L", False, 16)],
+    "lazy": [(1, 16, True)],
 }
 
 kinds = pytest.mark.parametrize("kind", EXPLORERS.values(), ids=EXPLORERS)
