@@ -11,7 +11,7 @@ DATA = Lazy.load()["cases"]
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_above_scale_one_the_first_steps_move_the_answers_alike(layers):
-    """With f_0 subtracted the error is the same at the start, and a step moves W by s^-L as much."""
+    """With f_0 subtracted the error is the same at first, and a step moves W by s^-L as much."""
     one, four = (learn(s, layers, 16, True, steps=1)[2] for s in (1.0, 4.0))
     np.testing.assert_allclose(four, one / 4.0 ** (layers + 1), rtol=1e-4)
 
