@@ -14,7 +14,7 @@ const charts = [
   {
     title: "How far the weights moved, over their length",
     x,
-    y: { label: "‖ΔW‖ / ‖W₀‖", log: true, least: [-2, 0] },
+    y: { label: "‖ΔW‖ / ‖W₀‖", log: true, least: [-3, 0] },
     series: [{ key: "moved", label: "8 nets", colour: 2 }],
   },
 ];

@@ -28,7 +28,7 @@ class Lazy(Explorer):
     """
 
     TITLE = "Lazy and rich: one scale for all weights of the start"
-    HEIGHTS = (790, 1300)
+    HEIGHTS = (690, 1220)
     MEASURED = ("layers", "width", "subtract")
     COLUMNS = {
         "scale": list(SCALES),
