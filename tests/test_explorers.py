@@ -38,6 +38,7 @@ AGAIN = {
     "plane": [("tanh", 2.5, 0.05), ("sigmoid", 1.0, 0.0), ("relu", 2.0, 0.05)],
     "residual": [("1", False, 4), ("1/sqrt(L)", True, 8), ("1/L", False, 16)],
     "tokens": [("pre", "1", 4), ("post", "1/sqrt(2L)", 4), ("post", "1", 8)],
+    "lazy": [(1, 16, True)],
 }
 
 kinds = pytest.mark.parametrize("kind", EXPLORERS.values(), ids=EXPLORERS)

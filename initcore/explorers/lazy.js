@@ -14,7 +14,7 @@ const charts = [
   {
     title: "How far the weights moved, over their length",
     x,
-    y: { label: "‖ΔW‖ / ‖W₀‖", log: true, least: [-2, 0] },
+    y: { label: "‖ΔW‖ / ‖W₀‖", log: true, least: [-3, 0] },
     series: [{ key: "moved", label: "8 nets", colour: 2 }],
   },
 ];
@@ -22,13 +22,14 @@ const charts = [
 function update(ui, read, { training, test, moved }) {
   const layers = read("layers");
   const ends = ({ mid }, digits = 2) => `${number(mid[0], digits)} to ${number(mid.at(-1), digits)}`;
+  const late = training.mid.at(-1) < 0.97 ? " Not all of the starts have fitted their digits by then." : "";
   const left = read("subtract")
-    ? "Without the start's answers the test accuracy levels off: the net behaves as its linearisation."
-    : "A large start's answers at random stay in the sum where no training digit corrects them.";
+    ? "Without the start's answers a large start behaves as its linearisation, whatever its scale."
+    : "Of a large start's random answers something stays wherever no training digit corrects it.";
   return (
     `${layers} hidden layer${layers > 1 ? "s" : ""} of ${read("width")}, from a quarter of He's scale to four times it: the ` +
     `training accuracy goes from ${ends(training)}, the test accuracy from ${ends(test)}, and the weights ` +
-    `move by ${ends(moved)} of their length. ${left}`
+    `move by ${ends(moved)} of their length.${late} ${left}`
   );
 }
 

@@ -28,7 +28,7 @@ class Lazy(Explorer):
     """
 
     TITLE = "Lazy and rich: one scale for all weights of the start"
-    HEIGHTS = (790, 1300)
+    HEIGHTS = (690, 1220)
     MEASURED = ("layers", "width", "subtract")
     COLUMNS = {
         "scale": list(SCALES),
@@ -41,7 +41,9 @@ class Lazy(Explorer):
 
     layers = control("Hidden layers", (1, 2), 1, kind="radio")
     width = control("Width", (16, 64, 128), 64)
-    subtract = control("Subtract the start's answers", {False: "no", True: "yes"}, False, kind="check")
+    subtract = control(
+        "Subtract the start's answers", {False: "no", True: "yes"}, False, kind="check"
+    )
 
     @classmethod
     def measure(cls, layers: int, width: int, subtract: bool) -> dict[str, Any]:
