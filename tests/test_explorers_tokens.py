@@ -17,7 +17,8 @@ def test_the_recursion_by_hand():
     np.testing.assert_allclose(predict("pre", 1.0, 1, 0.0), (shared + kernel) / (q + 1), rtol=1e-6)
     c = (1 / 8) / (9 / 8)
     kernel = (np.sqrt(1 - c**2) + c * (np.pi - np.arccos(c))) / np.pi
-    np.testing.assert_allclose(predict("post", 1.0, 1, 0.0, q=1.0), (c + kernel) / 2, rtol=1e-6)
+    for q in (1.0, 2.0):  # the first branch sees what is not yet normalised, and adds q / 8
+        np.testing.assert_allclose(predict("post", 1.0, 1, 0.0, q=q), (c + kernel) / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize("place", ["pre", "post"])

@@ -95,14 +95,16 @@ def predict(place: str, alpha: float, blocks: int, c: float, q: float = 2.0) -> 
 
     The stream has the mean square q, and the tokens share cq of it. Attention that is uniform
     adds α² times the mean square of the average of the normalised tokens to both; the MLP adds α²
-    to q, and α² times the correlation map of the ReLU to what is shared. Post-norm then makes q 1.
+    to q, and α² times the correlation map of the ReLU to what is shared. Post-norm then makes q 1;
+    its first branch sees the embedding as it is, and adds q times as much.
     """
     shared, cosines = c * q, []
     for branch in range(2 * blocks):
         c = shared / q
         own = 1.0 if branch % 2 else c + (1 - c) / 8
         both = theory.correlation_map("relu", c) if branch % 2 else own
-        q, shared = q + alpha**2 * own, shared + alpha**2 * both
+        size = alpha**2 * (q if place == "post" else 1.0)
+        q, shared = q + size * own, shared + size * both
         if place == "post":
             q, shared = 1.0, shared / q
         cosines.append(shared / q)
