@@ -22,9 +22,9 @@ const charts = [
 function update(ui, read, { training, test, moved }) {
   const layers = read("layers");
   const ends = ({ mid }, digits = 2) => `${number(mid[0], digits)} to ${number(mid.at(-1), digits)}`;
-  const late = training.mid.at(-1) < 0.97 ? " Not all of the starts have fitted their digits by then." : "";
+  const late = training.mid.at(-1) < 0.97 ? " The largest start has not fitted its digits by then, so its solution cannot be judged yet." : "";
   const left = read("subtract")
-    ? "Without the start's answers a large start behaves as its linearisation, whatever its scale."
+    ? "Without the start's answers a large start comes close to its linearisation."
     : "Of a large start's random answers something stays wherever no training digit corrects it.";
   return (
     `${layers} hidden layer${layers > 1 ? "s" : ""} of ${read("width")}, from a quarter of He's scale to four times it: the ` +
@@ -34,7 +34,7 @@ function update(ui, read, { training, test, moved }) {
 }
 
 const note =
-  "Markers: the median of 8 ReLU nets after 400 steps on 200 digits, with a band from 5% to 95%. The steps of a " +
-  "large start are smaller by what its gradients are larger.";
+  "Markers: the median of 8 ReLU nets after 400 steps on 200 digits, with a band from 5% to 95%. Above " +
+  "scale 1 the rate is divided by the scale to the power 2 L, for L hidden layers.";
 
 export default explorer({ charts, update, note, room: [6.7, 13] });
