@@ -29,7 +29,7 @@ class Plane(Explorer):
     --------
     >>> critical = Plane(activation="tanh", sigma_w2=1.761, sigma_b2=0.05)
     >>> critical.case()["chi"]
-    1.0
+    1
     """
 
     TITLE = "Order or chaos: choose a point of the plane"
