@@ -1,6 +1,6 @@
 // Lazy and rich: accuracy and movement of the weights over the scale of the start.
 
-const x = { label: "scale of the start, times He's", even: true };
+const x = { label: "scale of the start, times He's", domain: [0.2, 5], ticks: [0.25, 0.5, 1, 2, 4], log: true };
 const charts = [
   {
     title: "Digits that are answered right",
