@@ -42,7 +42,6 @@ SLIPS = {
     "my_factor": {"its inverse": 0.01, "a factor on the variance": 2},
     "my_rate": {"the rate of the biases": 2**-6},
     "my_alpha": {"the square of α": 0.0293},
-    "my_rate": {"the rate of the biases": 2**-6},
     "my_difference": {"a number of bits": 5.615},
     "my_end_sd": {"the number for one branch a block": 0.004714},
     "my_sigma_w2": {"σ_w": 2.505**0.5},
