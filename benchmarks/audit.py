@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import common
 import numpy as np
 from scipy import stats
 
@@ -174,8 +175,10 @@ def audit(name: str) -> dict[str, Any]:
 def main(words: list[str]) -> None:
     """Audit the frameworks that are installed, or those named, and store what they draw."""
     stored = json.loads(RESULTS.read_text("utf-8"))
-    for name, (package, _) in FRAMEWORKS.items():
-        if importlib.util.find_spec(package) and (not words or name in words):
+    if not (names := common.chosen(FRAMEWORKS, words)):
+        sys.exit(f"No framework is called so. There are: {', '.join(FRAMEWORKS)}")
+    for name in names:
+        if importlib.util.find_spec(FRAMEWORKS[name][0]):
             stored[name] = audit(name)
             print(name, stored[name]["version"])
             for row in stored[name]["rows"]:

@@ -3,7 +3,8 @@
 What a paper says, what is measured in its place, and what must come out for its statement to hold
 stands in ``papers.yml``. Data are the course's 1,438 training digits and 359 others; SGD has
 momentum 0.9 and batches of 32. Each arm has a learning rate of its own, of several the best on a
-fifth of the training digits, or the fastest where no accuracy is measured.
+fifth of the training digits, or the fastest where no accuracy is measured, or that of the chapter
+which has the same experiment.
 """
 
 from __future__ import annotations
